@@ -1,0 +1,118 @@
+/**
+ * Addresses in one canonical form: dotted IPv4 (also for v4-mapped IPv6), RFC 5952 IPv6. Everything that
+ * compares or keys an address uses this text; the store keeps the same address as 16 bytes.
+ */
+import ipaddr from "ipaddr.js";
+
+/** The canonical text, or "" when the input is no address (a zone id is cut off). */
+export function canonicalIp(text: string): string {
+  const zone = text.indexOf("%");
+  const address = zone < 0 ? text : text.slice(0, zone);
+  if (!isPlainIp(address)) return "";
+  return ipaddr.process(address).toString();
+}
+
+/** Strict forms only: `1.2.3.4` without octal, hex or short notation, and any valid IPv6. */
+function isPlainIp(text: string): boolean {
+  return text.includes(":") ? ipaddr.IPv6.isValid(text) : ipaddr.IPv4.isValidFourPartDecimal(text);
+}
+
+export interface HostPort {
+  readonly ip: string;
+  readonly port: number;
+}
+
+const noHostPort: HostPort = { ip: "", port: 0 };
+
+/** `1.2.3.4:80`, `[2001:db8::1]:80`, `1.2.3.4`, `2001:db8::1`; ip "" when there is no address in it. */
+export function parseHostPort(text: string): HostPort {
+  if (text === "" || text === "-") return noHostPort;
+  const bracket = text.startsWith("[") ? text.indexOf("]") : -1;
+  const colon = text.lastIndexOf(":");
+  const isBareV6 = bracket < 0 && text.indexOf(":") !== colon;
+  const hostEnd = bracket > 0 ? bracket : isBareV6 || colon < 0 ? text.length : colon;
+  const ip = canonicalIp(text.slice(bracket > 0 ? 1 : 0, hostEnd));
+  if (ip === "") return noHostPort;
+  const portText =
+    bracket > 0 ? text.slice(bracket + 2) : isBareV6 || colon < 0 ? "" : text.slice(colon + 1);
+  const port = /^\d{1,5}$/.test(portText) ? Number(portText) : 0;
+  return { ip, port: port <= 65_535 ? port : 0 };
+}
+
+/** The 16 bytes of a canonical address as 32 hex digits; IPv4 in its v4-mapped form. */
+export function ipToHex(ip: string): string {
+  const parsed = ipaddr.parse(ip);
+  const v6 = parsed instanceof ipaddr.IPv4 ? parsed.toIPv4MappedAddress() : parsed;
+  return v6
+    .toByteArray()
+    .map((byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
+}
+
+export function hexToIp(hex: string): string {
+  const bytes = hex.match(/../g) ?? [];
+  return ipaddr
+    .process(ipaddr.fromByteArray(bytes.map((byte) => Number.parseInt(byte, 16))).toString())
+    .toString();
+}
+
+/** 4, 6, or 0 for the empty text. */
+export function ipFamily(ip: string): 0 | 4 | 6 {
+  if (ip === "") return 0;
+  return ip.includes(":") ? 6 : 4;
+}
+
+/**
+ * What kind of place an address is. `private` covers RFC 1918, carrier-grade NAT, unique local: it may
+ * be a pod, so an unresolved one is unknown rather than external.
+ */
+export type IpScope =
+  | "loopback"
+  | "link_local"
+  | "multicast"
+  | "unspecified"
+  | "private"
+  | "public";
+
+export function ipScope(ip: string): IpScope {
+  const range = ipaddr.parse(ip).range();
+  switch (range) {
+    case "loopback":
+      return "loopback";
+    case "linkLocal":
+      return "link_local";
+    case "multicast":
+    case "broadcast":
+      return "multicast";
+    case "unspecified":
+      return "unspecified";
+    case "private":
+    case "uniqueLocal":
+    case "carrierGradeNat":
+      return "private";
+    default:
+      return "public";
+  }
+}
+
+export interface Cidr {
+  readonly text: string;
+  contains(ip: string): boolean;
+}
+
+/** A network in CIDR notation (`10.0.0.0/8`; a bare address is a network of one), or null. */
+export function parseCidr(text: string): Cidr | null {
+  const full = text.includes("/") ? text : `${text}/${text.includes(":") ? 128 : 32}`;
+  try {
+    const [network, bits] = ipaddr.parseCIDR(full);
+    return {
+      text: full,
+      contains(ip: string): boolean {
+        if (ip === "" || ipFamily(ip) !== (network.kind() === "ipv6" ? 6 : 4)) return false;
+        return ipaddr.parse(ip).match([network, bits] as [ipaddr.IPv4, number]); // same kind: just compared
+      },
+    };
+  } catch {
+    return null; // not a network: the caller reports it with its place
+  }
+}

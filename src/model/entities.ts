@@ -1,0 +1,436 @@
+/**
+ * The entities that rules see: every type, field, zero value, default key and subject. Field names are
+ * the public vocabulary of rules; removing or renaming one breaks users' rules. Some fields are filled
+ * by later work; until then they hold their zero value, which no shipped rule mistakes for a finding.
+ *
+ * Zero values: "" for text, 0 for numbers, -1 for ids (`uid`, `run_as_user`, …: unknown or not set),
+ * false, empty list or map; an enumeration starts with its first value.
+ */
+
+/** A field whose text is one of a closed list; the first is its zero value. */
+export interface EnumField {
+  readonly values: readonly [string, ...string[]];
+}
+
+export type FieldType =
+  | "string"
+  | "int"
+  /** An int whose zero value is -1. */
+  | "id"
+  /** An int whose zero value is 1337, Istio's UID and GID of the proxy. */
+  | "proxy_id"
+  | "double"
+  | "bool"
+  /** A length of time, held as microseconds. */
+  | "duration"
+  /** A time since something. Held as the time it counts from (Us, 0 = never); only comparable. */
+  | "age"
+  | "dyn"
+  | "list<string>"
+  | "list<int>"
+  | "list<container>"
+  | "map<string, string>"
+  | "map<string, double>"
+  | "node"
+  | "process"
+  | EnumField;
+
+const oneOf = <const V extends readonly [string, ...string[]]>(...values: V) =>
+  ({ values }) as const;
+
+const meshMode = oneOf("unknown", "sidecar", "ambient", "gateway", "waypoint", "none");
+const peerAuthenticationMode = oneOf("unknown", "unset", "strict", "permissive", "disable");
+const confidence = oneOf("unknown", "low", "medium", "high");
+const trust = oneOf("unknown", "claimed", "attested", "verified");
+
+const node = {
+  cluster: "string",
+  namespace: "string",
+  name: "string",
+  kind: "string",
+  service: "string",
+  service_account: "string",
+  principal: "string",
+  mesh: oneOf("unknown", "yes", "no"),
+  mode: meshMode,
+  external: "bool",
+  address: "string",
+  labels: "map<string, string>",
+  host_network: "bool",
+  resolved: oneOf("none", "inferred", "claimed", "metrics", "object"),
+} as const;
+
+const edge = {
+  src: "node",
+  dst: "node",
+  port: "int",
+  protocol: "string",
+  security: oneOf("unknown", "mutual_tls", "none", "mixed"),
+  plaintext_share: "double",
+  requests: "int",
+  errors: "int",
+  bytes_sent: "int",
+  bytes_received: "int",
+  connections: "int",
+  request_rate: "double",
+  error_rate: "double",
+  reporters: "list<string>",
+  channels: "list<string>",
+  route: oneOf("unknown", "declared", "passthrough", "blackhole", "inbound_passthrough"),
+  response_flags: "list<string>",
+  denied: "int",
+  src_principal: "string",
+  dst_principal: "string",
+  first_seen_age: "age",
+  last_seen_age: "age",
+  declared_mode: peerAuthenticationMode,
+  via_waypoint: "bool",
+  via_egress_gateway: "bool",
+  stale: "bool",
+  src_trust_domain: "string",
+  dst_trust_domain: "string",
+} as const;
+
+const flow = {
+  src: "node",
+  dst: "node",
+  src_ip: "string",
+  src_port: "int",
+  dst_ip: "string",
+  dst_port: "int",
+  transport: "string",
+  direction: oneOf("unknown", "egress", "ingress", "local"),
+  oriented: oneOf("unknown", "observed", "inferred"),
+  open: "bool",
+  external: "bool",
+  bytes: "int",
+  vantage: oneOf("unknown", "wire", "socket", "proxy"),
+  agent: "string",
+  rung: oneOf("none", "b2", "b3", "b4", "b5", "b5s"),
+  outcome: oneOf("unknown", "found", "cleared"),
+  reason: "string",
+  confidence,
+  trust,
+  uid: "id",
+  gid: "id",
+  process: "string",
+  container: "string",
+  family: "int",
+  excluded_by: oneOf("none", "unknown", "annotation", "config"),
+  before_proxy_ready: "bool",
+  in_proxy_container: "bool",
+  outside_hbone: "bool",
+} as const;
+
+const process = {
+  pod: "node",
+  pod_name: "string",
+  container: "string",
+  exe: "string",
+  name: "string",
+  command: "string",
+  pid: "int",
+  uid: "id",
+  gid: "id",
+  euid: "id",
+  egid: "id",
+  user: "string",
+  parent_exe: "string",
+  agent: "string",
+  is_proxy: "bool",
+  in_proxy_container: "bool",
+  proxy_uid: "proxy_id",
+  proxy_gid: "proxy_id",
+  trust,
+} as const;
+
+const access = {
+  process: "process",
+  path: "string",
+  kind: oneOf("unknown", "read", "write", "memory"),
+} as const;
+
+const container = {
+  name: "string",
+  image: "string",
+  init: "bool",
+  ephemeral: "bool",
+  run_as_user: "id",
+  run_as_group: "id",
+  run_as_non_root: "bool",
+  privileged: "bool",
+  capabilities_add: "list<string>",
+  capabilities_drop: "list<string>",
+  allow_privilege_escalation: "bool",
+  ports: "list<int>",
+} as const;
+
+const workload = {
+  self: "node",
+  pods: "int",
+  containers: "list<container>",
+  run_as_user: "id",
+  run_as_group: "id",
+  fs_group: "id",
+  supplemental_groups: "list<int>",
+  share_process_namespace: "bool",
+  host_network: "bool",
+  host_pid: "bool",
+  host_ipc: "bool",
+  host_users: "bool",
+  automount_service_account_token: "bool",
+  annotations: "map<string, string>",
+  labels: "map<string, string>",
+  injected: "bool",
+  injection_declared: "bool",
+  interception_mode: "string",
+  excluded_outbound_ports: "list<string>",
+  excluded_outbound_ranges: "list<string>",
+  excluded_inbound_ports: "list<string>",
+  proxy_image: "string",
+  proxy_uid: "proxy_id",
+  proxy_gid: "proxy_id",
+  redirection: "string",
+  dataplane_mode: "string",
+  authorization_policies: "list<string>",
+  declared_mode: peerAuthenticationMode,
+  network_policies: "list<string>",
+  volume_unaccounted: "int",
+  /** Capability to `live`, `silent` or `never`. */
+  coverage: "map<string, string>",
+} as const;
+
+const namespace = {
+  name: "string",
+  cluster: "string",
+  injection: "string",
+  dataplane_mode: "string",
+  pod_security_enforce: "string",
+  network_policies: "list<string>",
+  default_deny_ingress: "bool",
+  default_deny_egress: "bool",
+  declared_mode: peerAuthenticationMode,
+  authorization_policies: "list<string>",
+  workloads: "int",
+  meshed_workloads: "int",
+  workloads_without_policy: "list<string>",
+  coverage: "map<string, string>",
+} as const;
+
+const cluster = {
+  name: "string",
+  declared_mode: peerAuthenticationMode,
+  outbound_mode: oneOf("unknown", "allow_any", "registry_only"),
+  trust_domains: "list<string>",
+  strict_anywhere: "bool",
+  authorization_policies: "list<string>",
+  identity_policies: "int",
+  istio_versions: "list<string>",
+} as const;
+
+const host = {
+  name: "string",
+  pods: "int",
+  meshed_pods: "int",
+  agents: "list<string>",
+  coverage: "map<string, string>",
+} as const;
+
+const policy = {
+  kind: "string",
+  namespace: "string",
+  name: "string",
+  spec: "dyn",
+  matches_workloads: "int",
+  hosts: "list<string>",
+  exported_to: "list<string>",
+  missing_references: "list<string>",
+} as const;
+
+const component = {
+  kind: "string",
+  namespace: "string",
+  name: "string",
+  version: "string",
+  desired: "int",
+  available: "int",
+  metrics: "map<string, double>",
+} as const;
+
+const source = {
+  kind: oneOf("unknown", "proxy", "node_agent", "objects", "collector"),
+  key: "string",
+  namespace: "string",
+  state: oneOf("unknown", "live", "late", "silent", "gone"),
+  last_seen_age: "age",
+  interval: "duration",
+  lateness: "duration",
+  skew: "duration",
+  sampled: "bool",
+  dropped: "int",
+  flows_without_legs: "int",
+  conflicts: "int",
+} as const;
+
+const engine = {
+  shed: "int",
+  overflowed: "int",
+  storage: oneOf("unknown", "ok", "degraded"),
+  clock: oneOf("unknown", "ok", "skewed"),
+  sinks_failing: "int",
+  rules_failing: "int",
+} as const;
+
+/** Every record type that a rule's expressions can reach, by its CEL type name. */
+export const entityFields = {
+  node,
+  container,
+  edge,
+  flow,
+  process,
+  access,
+  workload,
+  namespace,
+  cluster,
+  host,
+  policy,
+  component,
+  source,
+  engine,
+} as const satisfies Record<string, Record<string, FieldType>>;
+
+export type RecordType = keyof typeof entityFields;
+
+/** What a rule may stand on (`on:`); the rest are parts of these. */
+export type EntityType = Exclude<RecordType, "node" | "container">;
+
+type FieldValue<F> = F extends { readonly values: readonly (infer V)[] }
+  ? V
+  : F extends "string"
+    ? string
+    : F extends "int" | "id" | "proxy_id" | "double" | "duration" | "age"
+      ? number
+      : F extends "bool"
+        ? boolean
+        : F extends "list<string>"
+          ? readonly string[]
+          : F extends "list<int>"
+            ? readonly number[]
+            : F extends "list<container>"
+              ? readonly Entity<"container">[]
+              : F extends "map<string, string>"
+                ? Readonly<Record<string, string>>
+                : F extends "map<string, double>"
+                  ? Readonly<Record<string, number>>
+                  : F extends "node"
+                    ? Entity<"node">
+                    : F extends "process"
+                      ? Entity<"process">
+                      : unknown;
+
+/** The plain record of a type; fields are written by the graph and read by rules. */
+export type Entity<T extends RecordType> = {
+  -readonly [K in keyof (typeof entityFields)[T]]: FieldValue<(typeof entityFields)[T][K]>;
+};
+export type NodeEntity = Entity<"node">;
+export type EdgeEntity = Entity<"edge">;
+export type FlowEntity = Entity<"flow">;
+export type ProcessEntity = Entity<"process">;
+
+/** How an entity behaves in a rule, and what identifies its insights by default (detection.md 7). */
+export interface EntityTraits {
+  /** State entities resolve `fixed` when a condition turns false and was judged; events go quiet. */
+  readonly lifecycle: "state" | "event";
+  /** Field paths; a path that ends at a node stands for that node's key (`model/keys.ts`). */
+  readonly key: readonly string[];
+  readonly subject: string;
+  readonly peer: string;
+}
+
+export const entityTraits: Readonly<Record<EntityType, EntityTraits>> = {
+  edge: {
+    lifecycle: "state",
+    key: ["edge.src", "edge.dst", "edge.port"],
+    subject: "edge.dst",
+    peer: "edge.src",
+  },
+  flow: {
+    lifecycle: "event",
+    key: ["flow.src", "flow.dst", "flow.dst_port", "flow.transport"],
+    subject: "flow.src",
+    peer: "flow.dst",
+  },
+  process: {
+    lifecycle: "event",
+    key: ["process.pod", "process.container", "process.exe"],
+    subject: "process.pod",
+    peer: "",
+  },
+  access: {
+    lifecycle: "event",
+    key: ["access.process.pod", "access.process.container", "access.path"],
+    subject: "access.process.pod",
+    peer: "",
+  },
+  workload: { lifecycle: "state", key: ["workload.self"], subject: "workload.self", peer: "" },
+  namespace: {
+    lifecycle: "state",
+    key: ["namespace.cluster", "namespace.name"],
+    subject: "",
+    peer: "",
+  },
+  cluster: { lifecycle: "state", key: ["cluster.name"], subject: "", peer: "" },
+  host: { lifecycle: "state", key: ["host.name"], subject: "", peer: "" },
+  policy: {
+    lifecycle: "state",
+    key: ["policy.kind", "policy.namespace", "policy.name"],
+    subject: "",
+    peer: "",
+  },
+  component: {
+    lifecycle: "state",
+    key: ["component.kind", "component.namespace", "component.name"],
+    subject: "",
+    peer: "",
+  },
+  source: { lifecycle: "state", key: ["source.kind", "source.key"], subject: "", peer: "" },
+  engine: { lifecycle: "state", key: [], subject: "", peer: "" },
+};
+
+function zeroField(type: FieldType): unknown {
+  if (typeof type === "object") return type.values[0];
+  switch (type) {
+    case "string":
+      return "";
+    case "int":
+    case "double":
+    case "duration":
+    case "age":
+      return 0;
+    case "id":
+      return -1;
+    case "proxy_id":
+      return 1337;
+    case "bool":
+      return false;
+    case "dyn":
+      return null;
+    case "list<string>":
+    case "list<int>":
+    case "list<container>":
+      return [];
+    case "map<string, string>":
+    case "map<string, double>":
+      return {};
+    case "node":
+    case "process":
+      return makeEntity(type);
+  }
+}
+
+/** A new record of the type with every field at its zero value. */
+export function makeEntity<T extends RecordType>(type: T): Entity<T> {
+  const record: Record<string, unknown> = {};
+  for (const [name, field] of Object.entries(entityFields[type])) record[name] = zeroField(field);
+  return record as Entity<T>; // built from the same table that the type is derived from
+}

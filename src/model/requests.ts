@@ -1,0 +1,36 @@
+/** Between receivers and the engine: one OTLP export request in, one answer out. */
+import type { Trust } from "./observations.ts";
+import type { Signal } from "./stages.ts";
+import type { Us } from "./time.ts";
+
+export type TransportName = "grpc" | "http";
+
+/** A request after inflation. `body` is its own ArrayBuffer, so it can be transferred to a thread. */
+export interface ReceivedRequest {
+  readonly signal: Signal;
+  readonly body: ArrayBuffer;
+  /** First 128 bits of the body's SHA-256, 32 hex digits: with the signal, the request's identity. */
+  readonly hash: string;
+  readonly receivedUs: Us;
+  readonly transport: TransportName;
+  readonly trust: Trust;
+}
+
+/**
+ * What becomes of a request. `accepted` is answered only after its commit. Everything the sender is not
+ * to blame for is `unavailable`, which collectors retry; `invalid` makes them drop the request.
+ */
+export type Answer =
+  | {
+      readonly kind: "accepted";
+      readonly items: number;
+      readonly rejectedItems: number;
+      readonly message: string;
+    }
+  | { readonly kind: "invalid"; readonly code: string; readonly message: string }
+  | { readonly kind: "unavailable"; readonly reason: string; readonly retryAfterMs: number };
+
+/** Where a receiver hands its requests. Never rejects: trouble is an `unavailable` answer. */
+export interface RequestHandler {
+  submit(request: ReceivedRequest): Promise<Answer>;
+}

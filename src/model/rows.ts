@@ -1,0 +1,309 @@
+/**
+ * What one commit writes, table by table (`store/migrations` has the columns' meaning). Stages fill a
+ * write-set from what has changed since the last one; the store thread applies it in one transaction.
+ * Rows are plain data that survive a structured clone. Restoring is the same rows, read back.
+ *
+ * `detail` columns are JSON text of the owning stage: what it needs to go on after a restart and what
+ * the API shows beyond the indexed columns.
+ */
+import type { Us } from "./time.ts";
+
+export interface ReceiptRow {
+  /** 32 hex digits. */
+  readonly hash: string;
+  readonly signal: number;
+  readonly receivedUs: Us;
+}
+
+export interface NodeRow {
+  readonly id: number;
+  readonly key: string;
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly mesh: string;
+  readonly mode: string;
+  readonly external: boolean;
+  readonly address: string;
+  readonly resolved: string;
+  readonly firstSeenUs: Us;
+  readonly lastSeenUs: Us;
+  /** The node this one was found to be, 0 = none. */
+  readonly mergedInto: number;
+  /** service, service_account, principal, labels, host_network, declared facts. */
+  readonly detail: string;
+}
+
+export interface NodeAliasRow {
+  readonly alias: string;
+  readonly nodeId: number;
+}
+
+export interface PodRow {
+  readonly uid: string;
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly nodeId: number;
+  readonly firstSeenUs: Us;
+  readonly lastSeenUs: Us;
+  /** Containers, proxy, exclusions: what `graph/` keeps of the object. */
+  readonly detail: string;
+}
+
+export interface IpOwnerRow {
+  readonly id: number;
+  readonly cluster: string;
+  /** 16 bytes as 32 hex digits. */
+  readonly ip: string;
+  readonly podUid: string;
+  readonly nodeId: number;
+  readonly fromUs: Us;
+  /** 0 = still. */
+  readonly toUs: Us;
+  readonly detail: string;
+}
+
+export interface SourceRow {
+  readonly kind: string;
+  readonly key: string;
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly state: string;
+  readonly firstSeenUs: Us;
+  readonly lastSeenUs: Us;
+  /** Learned intervals, skew, per-capability last seen. */
+  readonly detail: string;
+}
+
+/** A series' definition, once. Its moving values are in `SeriesPageRow`. */
+export interface SeriesRow {
+  readonly id: number;
+  /** 32 hex digits. */
+  readonly hash: string;
+  readonly facetId: number;
+  readonly detail: string;
+}
+
+/** The last values of `seriesPerPage` consecutive series ids: one row instead of hundreds. */
+export interface SeriesPageRow {
+  readonly page: number;
+  /** Little-endian float64 triples (start, last time, last value) per series. */
+  readonly values: Uint8Array;
+}
+export const seriesPerPage = 256;
+
+export interface EdgeRow {
+  readonly id: number;
+  readonly srcId: number;
+  readonly dstId: number;
+  readonly transport: string;
+  readonly firstSeenUs: Us;
+  readonly lastSeenUs: Us;
+}
+
+/** A facet with its merged view, so that a reader needs no arithmetic. */
+export interface FacetRow {
+  readonly id: number;
+  readonly edgeId: number;
+  readonly protocol: string;
+  readonly port: number;
+  readonly security: string;
+  readonly plaintextShare: number;
+  readonly route: string;
+  readonly requests: number;
+  readonly errors: number;
+  readonly denied: number;
+  readonly connections: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  /** Connections found to go around a proxy (B2 to B5s). */
+  readonly aroundProxy: number;
+  /** A row that names only a service whose workloads have rows of their own. */
+  readonly shadowed: boolean;
+  readonly firstSeenUs: Us;
+  readonly lastSeenUs: Us;
+  readonly detail: string;
+}
+
+export interface FacetColumnRow {
+  readonly facetId: number;
+  readonly reporter: string;
+  readonly channel: string;
+  readonly requests: number;
+  readonly errors: number;
+  readonly denied: number;
+  readonly connections: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  readonly latencySumMs: number;
+  readonly latencyCount: number;
+  readonly security: string;
+  readonly firstSeenUs: Us;
+  readonly lastSeenUs: Us;
+  readonly detail: string;
+}
+
+export interface ProcessRow {
+  /** Node, container and executable: what an insight about it is keyed by. */
+  readonly key: string;
+  readonly nodeId: number;
+  readonly container: string;
+  readonly exe: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly inProxyContainer: boolean;
+  readonly firstSeenUs: Us;
+  readonly lastSeenUs: Us;
+  readonly occurrences: number;
+  readonly detail: string;
+}
+
+export interface InsightRow {
+  readonly id: string;
+  readonly fingerprint: string;
+  readonly episode: number;
+  readonly rule: string;
+  readonly ruleVersion: string;
+  readonly title: string;
+  readonly severity: string;
+  readonly confidence: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly workload: string;
+  readonly kind: string;
+  readonly peerNamespace: string;
+  readonly peerWorkload: string;
+  readonly peerAddress: string;
+  readonly peerPort: number;
+  /** Event times. */
+  readonly firstSeenUs: Us;
+  readonly lastSeenUs: Us;
+  /** Engine times; 0 = not (yet). */
+  readonly activeUs: Us;
+  readonly firedUs: Us;
+  readonly resolvedUs: Us;
+  readonly keepSinceUs: Us;
+  readonly occurrences: number;
+  readonly reopenCount: number;
+  readonly transitions: number;
+  readonly flapping: boolean;
+  /** JSON: `Evidence[]`. */
+  readonly evidence: string;
+  /** JSON: key values, live occurrences, observers, tags. */
+  readonly detail: string;
+}
+
+export interface InsightEventRow {
+  readonly insightId: string;
+  readonly number: number;
+  readonly atUs: Us;
+  readonly eventUs: Us;
+  readonly fromState: string;
+  readonly toState: string;
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** A time in which we saw nothing: between the last commit of one process and the start of the next. */
+export interface BlindRow {
+  readonly fromUs: Us;
+  readonly toUs: Us;
+  readonly reason: string;
+}
+
+/** History for time travel: something new or different about an edge. */
+export interface EdgeEventRow {
+  readonly atUs: Us;
+  readonly facetId: number;
+  readonly kind: "appeared" | "security" | "around_proxy" | "gone";
+  readonly value: string;
+}
+
+/** Traffic of one facet in one bucket. `widthUs` is 5 minutes or one hour. */
+export interface RollupRow {
+  readonly bucketUs: Us;
+  readonly widthUs: Us;
+  readonly facetId: number;
+  readonly requests: number;
+  readonly errors: number;
+  readonly connections: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+}
+
+/** Observations that still await a verdict, as the graph wrote them; pruned after `untilUs`. */
+export interface JournalRow {
+  readonly untilUs: Us;
+  readonly blob: Uint8Array;
+}
+
+export interface WriteSet {
+  /** Rises by one per commit of this process. */
+  readonly seq: number;
+  readonly atUs: Us;
+  readonly receipts: ReceiptRow[];
+  readonly nodes: NodeRow[];
+  readonly nodeAliases: NodeAliasRow[];
+  readonly pods: PodRow[];
+  readonly ipOwners: IpOwnerRow[];
+  readonly sources: SourceRow[];
+  readonly series: SeriesRow[];
+  readonly seriesPages: SeriesPageRow[];
+  readonly edges: EdgeRow[];
+  readonly facets: FacetRow[];
+  readonly facetColumns: FacetColumnRow[];
+  readonly processes: ProcessRow[];
+  readonly insights: InsightRow[];
+  readonly insightEvents: InsightEventRow[];
+  readonly edgeEvents: EdgeEventRow[];
+  readonly rollups: RollupRow[];
+  readonly journal: JournalRow[];
+  readonly blind: BlindRow[];
+}
+
+/** Everything a stage gets back at start-up; the same tables, whole. */
+export type Restored = Omit<
+  WriteSet,
+  "seq" | "atUs" | "insightEvents" | "edgeEvents" | "rollups"
+> & {
+  /** When the last commit of the previous process was made; 0 = a new database. */
+  readonly lastCommitUs: Us;
+};
+
+export function makeWriteSet(seq: number, atUs: Us): WriteSet {
+  return {
+    seq,
+    atUs,
+    receipts: [],
+    nodes: [],
+    nodeAliases: [],
+    pods: [],
+    ipOwners: [],
+    sources: [],
+    series: [],
+    seriesPages: [],
+    edges: [],
+    facets: [],
+    facetColumns: [],
+    processes: [],
+    insights: [],
+    insightEvents: [],
+    edgeEvents: [],
+    rollups: [],
+    journal: [],
+    blind: [],
+  };
+}
+
+/** A stage whose state outlives the process. */
+export interface Durable {
+  /** Adds what changed since the last call, and forgets that it changed. */
+  collect(into: WriteSet): void;
+  /** Takes back what earlier write-sets held; called once, before anything else. */
+  restore(rows: Restored): void;
+}
