@@ -1,0 +1,160 @@
+/**
+ * The whole way of the data in one synchronous object: request bytes in, changed state and transitions
+ * out. The engine thread drives it with the system clock, `replay --eval` and the tests with a virtual
+ * one. It does no I/O, reads no clock and keeps no timer.
+ *
+ *   decode ─views─▶ normalize ─observations─▶ graph ─changes─▶ rules ─events─▶ insights ─transitions─▶ next
+ */
+import { LogsDecoder } from "../decode/logs.ts";
+import { MetricsDecoder } from "../decode/metrics.ts";
+import { TracesDecoder } from "../decode/traces.ts";
+import type { DecodeError } from "../decode/views.ts";
+import { Graph, type GraphOptions } from "../graph/graph.ts";
+import { Insights, type InsightOptions } from "../insights/insights.ts";
+import type { Transition } from "../model/insights.ts";
+import type { ObservationBatch, Trust } from "../model/observations.ts";
+import { makeWriteSet, type Restored, type WriteSet } from "../model/rows.ts";
+import { Signal, type CounterSample, type Sink } from "../model/stages.ts";
+import type { Us } from "../model/time.ts";
+import { Normalizer, type NormalizeOptions } from "../normalize/normalizer.ts";
+import { Evaluator } from "../rules/evaluator.ts";
+import type { CompiledRule } from "../rules/load.ts";
+import { Receipts } from "./receipts.ts";
+
+export interface PipelineOptions {
+  readonly normalize: NormalizeOptions;
+  readonly graph: GraphOptions;
+  readonly insights: InsightOptions;
+  readonly rules: readonly CompiledRule[];
+}
+
+export interface PipelineRequest {
+  readonly signal: Signal;
+  readonly hash: string;
+  /** Read during the call only. */
+  readonly body: Buffer;
+  readonly receivedUs: Us;
+  readonly trust: Trust;
+}
+
+/** `known`: applied before; only its commit is to be waited for. */
+export type Handled =
+  | { readonly kind: "applied"; readonly items: number }
+  | { readonly kind: "known" }
+  | { readonly kind: "invalid"; readonly code: string; readonly message: string };
+
+interface Read {
+  readonly items: number;
+  readonly batch: ObservationBatch;
+}
+
+/** A fault of ours before anything was applied: the request may be tried again. */
+export class PrepareError extends Error {}
+
+export class Pipeline {
+  readonly #receipts = new Receipts();
+  readonly #metrics = new MetricsDecoder();
+  readonly #traces = new TracesDecoder();
+  readonly #logs = new LogsDecoder();
+  readonly #normalizer: Normalizer;
+  readonly #graph: Graph;
+  readonly #rules: Evaluator;
+  readonly #insights: Insights;
+
+  constructor(options: PipelineOptions, next: Sink<readonly Transition[]>) {
+    this.#insights = new Insights(options.insights, next);
+    this.#insights.setRules(options.rules.map((rule) => rule.meta));
+    this.#rules = new Evaluator(options.rules, this.#insights);
+    this.#graph = new Graph(options.graph, this.#rules);
+    this.#normalizer = new Normalizer(options.normalize);
+  }
+
+  get insights(): Insights {
+    return this.#insights;
+  }
+
+  /**
+   * Applies one request. Throws `PrepareError` for a fault of ours before the graph changed; any other
+   * exception means that memory can no longer be trusted and must be rebuilt from the last commit.
+   */
+  handle(request: PipelineRequest): Handled {
+    if (this.#receipts.has(request.signal, request.hash)) return { kind: "known" };
+    const read = this.#prepare(request);
+    if ("ok" in read) return { kind: "invalid", code: read.code, message: read.message };
+    this.advance(request.receivedUs);
+    this.#graph.push(read.batch);
+    this.#receipts.add(request.signal, request.hash, request.receivedUs);
+    return { kind: "applied", items: read.items };
+  }
+
+  /** Lets time pass: graces, `for`, `keep_firing_for`, liveness. `nowUs` may stand still, never falls. */
+  advance(nowUs: Us): void {
+    this.#receipts.expire(nowUs);
+    this.#graph.advance(nowUs);
+    this.#rules.advance(nowUs);
+    this.#insights.advance(nowUs);
+  }
+
+  /** What has changed since the last call, as one transaction's worth of rows. */
+  collect(seq: number, nowUs: Us): WriteSet {
+    const writeSet = makeWriteSet(seq, nowUs);
+    this.#receipts.collect(writeSet);
+    this.#graph.collect(writeSet);
+    this.#insights.collect(writeSet);
+    return writeSet;
+  }
+
+  /** Takes back what earlier commits held; once, before the first request. */
+  restore(rows: Restored): void {
+    this.#receipts.restore(rows);
+    this.#insights.restore(rows);
+    this.#graph.restore(rows);
+  }
+
+  counters(): CounterSample[] {
+    const samples: CounterSample[] = [];
+    this.#receipts.counters(samples);
+    this.#normalizer.counters(samples);
+    this.#graph.counters(samples);
+    this.#rules.counters(samples);
+    this.#insights.counters(samples);
+    return samples;
+  }
+
+  #prepare(request: PipelineRequest): Read | DecodeError {
+    try {
+      return this.#read(request);
+    } catch (cause) {
+      throw new PrepareError("cannot read a request: our fault", { cause });
+    }
+  }
+
+  #read(request: PipelineRequest): Read | DecodeError {
+    const context = { receivedUs: request.receivedUs, trust: request.trust };
+    switch (request.signal) {
+      case Signal.metrics: {
+        const decoded = this.#metrics.decode(request.body);
+        if (!decoded.ok) return decoded;
+        const batch = this.#normalizer.metrics(decoded.view, context);
+        return { items: decoded.view.points.count, batch };
+      }
+      case Signal.traces: {
+        const decoded = this.#traces.decode(request.body);
+        if (!decoded.ok) return decoded;
+        const batch = this.#normalizer.traces(decoded.view, context);
+        return { items: decoded.view.spans.count, batch };
+      }
+      case Signal.logs: {
+        const decoded = this.#logs.decode(request.body);
+        if (!decoded.ok) return decoded;
+        const batch = this.#normalizer.logs(decoded.view, context);
+        return { items: decoded.view.records.count, batch };
+      }
+    }
+  }
+}
+
+/** Whether a write-set holds anything worth a commit. */
+export function isEmptyWriteSet(writeSet: WriteSet): boolean {
+  return Object.values(writeSet).every((rows) => !Array.isArray(rows) || rows.length === 0);
+}

@@ -1,0 +1,46 @@
+/**
+ * Query parameters of the API, checked before anything is asked of the store. An unknown parameter is
+ * an error: a misspelt filter must not look like an answer.
+ */
+import { z } from "zod";
+import type { GraphFilter, InsightFilter } from "../model/api.ts";
+
+const text = z.string().min(1).max(253);
+const limit = (max: number) => z.coerce.number().int().min(1).max(max).optional();
+
+const insightParameters = z.strictObject({
+  state: z.enum(["pending", "firing", "resolved", "unknown"]).optional(),
+  severity: z.enum(["info", "low", "medium", "high", "critical"]).optional(),
+  rule: text.optional(),
+  namespace: text.optional(),
+  workload: text.optional(),
+  q: text.optional(),
+  since: z.iso.datetime({ offset: true }).optional(),
+  limit: limit(1_000),
+  cursor: z.string().min(1).max(1_024).optional(),
+});
+
+const graphParameters = z.strictObject({
+  namespace: text.optional(),
+  focus: z.string().min(1).max(1_024).optional(),
+  hops: z.coerce.number().int().min(0).max(10).optional(),
+  limit: limit(10_000),
+});
+
+export type Parsed<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly detail: string };
+
+export const parseInsightFilter = (query: Record<string, string>): Parsed<InsightFilter> =>
+  parse<InsightFilter>(insightParameters, query);
+
+export const parseGraphFilter = (query: Record<string, string>): Parsed<GraphFilter> =>
+  parse<GraphFilter>(graphParameters, query);
+
+function parse<T>(schema: z.ZodType, query: Record<string, string>): Parsed<T> {
+  const result = schema.safeParse(query);
+  if (!result.success) return { ok: false, detail: z.prettifyError(result.error) };
+  // Leaving absent parameters out, which zod keeps as undefined, makes the value an exact T.
+  const given = Object.entries(result.data as object).filter(([, value]) => value !== undefined);
+  return { ok: true, value: Object.fromEntries(given) as T };
+}

@@ -1,0 +1,89 @@
+/**
+ * The plain status page: what runs, what fires, where to look. Rendered on the server without a script;
+ * every value goes through the template's escaping, since workload names come from telemetry.
+ */
+import { html } from "hono/html";
+import type { ApiInsight } from "../model/api.ts";
+import type { EngineStatus } from "./status.ts";
+
+export const statusPageStyle = `
+:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
+body { margin: 2rem auto; max-width: 72rem; padding: 0 1rem }
+h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2rem }
+table { border-collapse: collapse; width: 100% }
+th, td { border-bottom: 1px solid #8884; padding: .35rem .6rem; text-align: left; vertical-align: top }
+.critical { color: #d22; font-weight: 600 } .high { color: #d60; font-weight: 600 }
+.bad { color: #d22; font-weight: 600 } .ok { color: #292 }
+code { font-size: .9em }
+`;
+
+type Html = ReturnType<typeof html>;
+
+export function renderStatusPage(status: EngineStatus, firing: readonly ApiInsight[]): Html {
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width" />
+        <title>mesh-insights</title>
+        <link rel="stylesheet" href="/status.css" />
+      </head>
+      <body>
+        <h1>
+          mesh-insights ${status.version}:
+          <span class="${status.ready ? "ok" : "bad"}"
+            >${status.ready ? "ready" : "not ready"}</span
+          >
+        </h1>
+        <p>
+          Running since ${status.startedAt}. <a href="/metrics">/metrics</a> ·
+          <a href="/api/v1/insights">/api/v1/insights</a> ·
+          <a href="/api/v1/graph">/api/v1/graph</a>
+        </p>
+        <h2>Firing insights</h2>
+        ${renderInsights(firing)}
+        <h2>Components</h2>
+        <table>
+          <tbody>
+            ${status.components.map(
+              (part) =>
+                html`<tr>
+                  <td class="${part.ok ? "ok" : "bad"}">${part.ok ? "ok" : "failing"}</td>
+                  <td>${part.name}</td>
+                  <td>${part.text}</td>
+                </tr>`,
+            )}
+          </tbody>
+        </table>
+      </body>
+    </html>`;
+}
+
+function renderInsights(firing: readonly ApiInsight[]): Html {
+  if (firing.length === 0) {
+    return html`<p>None. That says nothing about what no source reports on.</p>`;
+  }
+  return html`<table>
+    <thead>
+      <tr>
+        <th>Severity</th>
+        <th>Insight</th>
+        <th>Workload</th>
+        <th>Since</th>
+        <th>Evidence</th>
+      </tr>
+    </thead>
+    <tbody>
+      ${firing.map(
+        (insight) =>
+          html`<tr>
+            <td class="${insight.severity}">${insight.severity}</td>
+            <td><strong>${insight.title}</strong><br />${insight.message}</td>
+            <td>${insight.namespace}/${insight.workload}</td>
+            <td>${insight.first_seen.slice(0, 19)}Z</td>
+            <td><a href="/api/v1/insights/${insight.id}">${insight.evidence.length} items</a></td>
+          </tr>`,
+      )}
+    </tbody>
+  </table>`;
+}

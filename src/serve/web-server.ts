@@ -1,0 +1,202 @@
+/**
+ * The HTTP side on 4316: status page, /metrics, health, and the read-only JSON API. It asks the store's
+ * readers, never the engine, so a slow question cannot hold up telemetry. It changes no state: every
+ * method but GET and HEAD is refused, and no request body is read.
+ */
+import type { AddressInfo } from "node:net";
+import { serve, type ServerType } from "@hono/node-server";
+import { Hono, type Context, type MiddlewareHandler } from "hono";
+import type { ApiQueries } from "../model/api.ts";
+import { parseGraphFilter, parseInsightFilter } from "./parameters.ts";
+import { problemResponse } from "./problem.ts";
+import { renderStatusPage, statusPageStyle } from "./status-page.ts";
+import type { StatusSource } from "./status.ts";
+
+export interface WebOptions {
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+}
+
+export interface MetricsText {
+  readonly contentType: string;
+  text(): Promise<string>;
+}
+
+export interface WebParts {
+  readonly queries: ApiQueries;
+  readonly metrics: MetricsText;
+  readonly status: StatusSource;
+  /** Told of faults of ours, with what was asked for. */
+  readonly onError: (path: string, error: Error) => void;
+}
+
+/** No script at all, styles from here only, never in a frame. */
+const contentSecurityPolicy =
+  "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+export class WebServer implements AsyncDisposable {
+  readonly #options: WebOptions;
+  readonly #parts: WebParts;
+  #server: ServerType | null = null;
+
+  constructor(options: WebOptions, parts: WebParts) {
+    this.#options = options;
+    this.#parts = parts;
+  }
+
+  /** Resolves with the bound address; rejects with what to do when the port is taken. */
+  async listen(): Promise<{ host: string; port: number }> {
+    const { host, port } = this.#options;
+    const app = makeRoutes(this.#options, this.#parts);
+    return new Promise((resolve, reject) => {
+      const server = serve({ fetch: app.fetch, hostname: host, port }, (info: AddressInfo) => {
+        resolve({ host, port: info.port });
+      });
+      server.once("error", (cause: NodeJS.ErrnoException) => {
+        reject(listenError(host, port, cause));
+      });
+      this.#server = server;
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const server = this.#server;
+    this.#server = null;
+    if (server === null) return;
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      if ("closeAllConnections" in server) server.closeAllConnections();
+    });
+  }
+}
+
+function listenError(host: string, port: number, cause: NodeJS.ErrnoException): Error {
+  const why =
+    cause.code === "EADDRINUSE"
+      ? "address already in use; stop the other program or set web.endpoint"
+      : cause.message;
+  return new Error(`cannot listen on ${host}:${port} for the web page: ${why}`, { cause });
+}
+
+function makeRoutes(options: WebOptions, parts: WebParts): Hono {
+  const app = new Hono();
+  app.use(secureHeaders, onlyReading, sameHost(options));
+  app.onError((error, context) => {
+    parts.onError(context.req.path, error);
+    return problemResponse(context, {
+      status: 503,
+      title: "cannot answer now",
+      detail: "the engine could not answer; its log has the reason",
+    });
+  });
+  app.notFound((context) =>
+    problemResponse(context, {
+      status: 404,
+      title: "no such page",
+      detail: `nothing is served at ${context.req.path.slice(0, 200)}`,
+    }),
+  );
+  addHealth(app, parts);
+  addApi(app, parts.queries);
+  app.get("/metrics", async (context) =>
+    context.body(await parts.metrics.text(), 200, { "content-type": parts.metrics.contentType }),
+  );
+  app.get("/status.css", (context) =>
+    context.body(statusPageStyle, 200, { "content-type": "text/css; charset=utf-8" }),
+  );
+  app.get("/", async (context) => {
+    const firing = await parts.queries.insights({ state: "firing", limit: 200 });
+    return context.html(renderStatusPage(parts.status.status(), firing.items));
+  });
+  return app;
+}
+
+function addHealth(app: Hono, parts: WebParts): void {
+  for (const path of ["/-/healthy", "/healthz"]) app.get(path, (context) => context.text("ok\n"));
+  for (const path of ["/-/ready", "/readyz"]) {
+    app.get(path, (context) => {
+      const { ready, components } = parts.status.status();
+      const failing = components.filter((part) => !part.ok).map((part) => part.name);
+      return context.text(
+        ready ? "ready\n" : `not ready: ${failing.join(", ")}\n`,
+        ready ? 200 : 503,
+      );
+    });
+  }
+  app.get("/status", (context) => {
+    const status = parts.status.status();
+    if (context.req.query("verbose") !== undefined) return context.json(status);
+    return context.json({ version: status.version, ready: status.ready });
+  });
+}
+
+function addApi(app: Hono, queries: ApiQueries): void {
+  app.get("/api/v1/insights", async (context) => {
+    const filter = parseInsightFilter(context.req.query());
+    if (!filter.ok) return badParameters(context, filter.detail);
+    return context.json(await queries.insights(filter.value));
+  });
+  app.get("/api/v1/insights/:id", async (context) => {
+    const insight = await queries.insight(context.req.param("id"));
+    return insight === null ? noSuch(context, "insight") : context.json(insight);
+  });
+  app.get("/api/v1/graph", async (context) => {
+    const filter = parseGraphFilter(context.req.query());
+    if (!filter.ok) return badParameters(context, filter.detail);
+    return context.json(await queries.graph(filter.value));
+  });
+  app.get("/api/v1/workloads/:cluster/:namespace/:name", async (context) => {
+    const { cluster, namespace, name } = context.req.param();
+    const workload = await queries.workload(cluster, namespace, name);
+    return workload === null ? noSuch(context, "workload") : context.json(workload);
+  });
+}
+
+function badParameters(context: Context, detail: string): Response {
+  return problemResponse(context, { status: 400, title: "cannot use the parameters", detail });
+}
+
+function noSuch(context: Context, what: string): Response {
+  return problemResponse(context, {
+    status: 404,
+    title: `no such ${what}`,
+    detail: `no ${what} is known by that name; lists are at /api/v1/insights and /api/v1/graph`,
+  });
+}
+
+const secureHeaders: MiddlewareHandler = async (context, next) => {
+  await next();
+  context.header("content-security-policy", contentSecurityPolicy);
+  context.header("x-content-type-options", "nosniff");
+  context.header("referrer-policy", "no-referrer");
+  context.header("cross-origin-resource-policy", "same-origin");
+  context.header("cache-control", "no-store");
+};
+
+const onlyReading: MiddlewareHandler = async (context, next) => {
+  if (context.req.method === "GET" || context.req.method === "HEAD") return next();
+  return problemResponse(context, {
+    status: 405,
+    title: "only GET and HEAD",
+    detail: "this version changes nothing over HTTP",
+  });
+};
+
+/**
+ * A page of another site could reach a loopback port through a name of its own (DNS rebinding). While we
+ * listen on loopback only, the Host header must therefore be a loopback name.
+ */
+function sameHost(options: WebOptions): MiddlewareHandler {
+  const isLoopback = ["127.0.0.1", "::1", "localhost"].includes(options.host);
+  return async (context, next) => {
+    const host = (context.req.header("host") ?? "").replace(/:\d+$/, "");
+    if (!isLoopback || ["127.0.0.1", "[::1]", "localhost"].includes(host)) return next();
+    return problemResponse(context, {
+      status: 403,
+      title: "unexpected host",
+      detail:
+        "this engine listens on loopback; ask for 127.0.0.1 or localhost, or set web.endpoint",
+    });
+  };
+}
