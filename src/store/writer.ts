@@ -1,0 +1,167 @@
+/**
+ * The only writer of the store: applies one write-set per transaction and gives everything back at
+ * start-up. Knows rows, not their meaning. After a failed commit nothing of it is in the database and
+ * the same write-set may be tried again.
+ */
+import type Database from "better-sqlite3";
+import { assert } from "../lib/assert.ts";
+import type { Restored, WriteSet } from "../model/rows.ts";
+import type { Us } from "../model/time.ts";
+import { StoreError, toStoreError } from "./errors.ts";
+import { openStore } from "./open.ts";
+import type { OpenStore, StoreOptions } from "./open.ts";
+import { Pruner } from "./prune.ts";
+import type { AnyTable } from "./table.ts";
+import { tables } from "./tables.ts";
+
+export interface CommitResult {
+  readonly seq: number;
+  readonly rows: number;
+  readonly durationUs: number;
+}
+
+/** One table with its statement prepared; `table.name` says which list of a write-set is its. */
+interface TableWriter {
+  readonly table: AnyTable;
+  readonly write: Database.Statement;
+}
+
+export class StoreWriter {
+  readonly #store: OpenStore;
+  readonly #writers: readonly TableWriter[];
+  readonly #begin: Database.Statement;
+  readonly #commit: Database.Statement;
+  readonly #rollback: Database.Statement;
+  readonly #noteCommit: Database.Statement;
+  readonly #pruner: Pruner;
+
+  /** Opens the store; throws a StoreError that says why it cannot. */
+  constructor(options: StoreOptions) {
+    this.#store = openStore(options);
+    const { database } = this.#store;
+    this.#writers = tables.map((table) => ({ table, write: database.prepare(table.write) }));
+    // IMMEDIATE: a lock that is held elsewhere shows before the work, not at its end.
+    this.#begin = database.prepare("BEGIN IMMEDIATE");
+    this.#commit = database.prepare("COMMIT");
+    this.#rollback = database.prepare("ROLLBACK");
+    this.#noteCommit = database.prepare(`
+      UPDATE meta
+      SET last_commit_us = @atUs,
+        last_seq = @seq
+      WHERE id = 1`);
+    this.#pruner = new Pruner(database);
+  }
+
+  get warnings(): readonly string[] {
+    return this.#store.warnings;
+  }
+
+  /** All or nothing; returns after the sync. Throws a StoreError, `retryable` or not. */
+  commit(writeSet: WriteSet): CommitResult {
+    const startMs = performance.now();
+    let rows = 0;
+    this.#transaction(`cannot commit write-set ${writeSet.seq}`, () => {
+      for (const writer of this.#writers) rows += writeRows(writer, writeSet);
+      const noted = this.#noteCommit.run({ atUs: writeSet.atUs, seq: writeSet.seq });
+      if (noted.changes !== 1) throw new StoreError("damaged", "the store's meta row is gone");
+    });
+    return {
+      seq: writeSet.seq,
+      rows,
+      durationUs: Math.round((performance.now() - startMs) * 1_000),
+    };
+  }
+
+  /** Everything that stages get back, from one committed state. */
+  load(): Restored {
+    const { database } = this.#store;
+    try {
+      const lists = tables
+        .filter((table) => table.read !== null)
+        .map((table) => [table.name, readRows(database, table)]);
+      const lastCommitUs = database.prepare("SELECT last_commit_us FROM meta").pluck().get();
+      // The lists are named and typed by the same tables that wrote them.
+      return { ...Object.fromEntries(lists), lastCommitUs } as Restored;
+    } catch (error) {
+      throw toStoreError(error, "cannot load the store");
+    }
+  }
+
+  /** Removes what is past its time, a bounded number of rows; returns how many. */
+  prune(nowUs: Us): number {
+    let removed = 0;
+    this.#transaction("cannot prune the store", () => {
+      removed = this.#pruner.prune(nowUs);
+    });
+    return removed;
+  }
+
+  /** Moves the log into the database and empties it, as far as readers allow at this moment. */
+  checkpoint(): void {
+    try {
+      this.#store.database.pragma("wal_checkpoint(TRUNCATE)");
+    } catch (error) {
+      throw toStoreError(error, "cannot checkpoint the store");
+    }
+  }
+
+  /** Marks a clean stop, if the disk lets it, and gives up the lock. Harmless when repeated. */
+  close(): void {
+    const { database, lock } = this.#store;
+    if (!database.open) return;
+    try {
+      database.exec("UPDATE meta SET clean = 1 WHERE id = 1");
+      this.checkpoint();
+    } catch (error) {
+      throw toStoreError(error, "cannot close the store cleanly");
+    } finally {
+      database.close();
+      lock.release();
+    }
+  }
+
+  #transaction(what: string, work: () => void): void {
+    const { database } = this.#store;
+    assert(!database.inTransaction, "no transaction is left open");
+    try {
+      this.#begin.run();
+      work();
+      this.#commit.run();
+    } catch (error) {
+      // SQLite has rolled back by itself after some errors (full disk, I/O).
+      if (database.inTransaction) this.#rollback.run();
+      throw toStoreError(error, what);
+    }
+  }
+}
+
+type AnyRow = Readonly<Record<string, unknown>>;
+
+function writeRows({ table, write }: TableWriter, writeSet: WriteSet): number {
+  const rows: readonly object[] = writeSet[table.name];
+  const booleans: readonly string[] = table.booleans ?? [];
+  try {
+    if (booleans.length === 0) for (const row of rows) write.run(row);
+    else for (const row of rows) write.run(convert(row as AnyRow, booleans, Number)); // plain data
+  } catch (error) {
+    throw toStoreError(error, `cannot write "${table.name}"`);
+  }
+  return rows.length;
+}
+
+function readRows(database: Database.Database, table: AnyTable): readonly AnyRow[] {
+  assert(table.read !== null, `"${table.name}" is a table that is read back`);
+  const rows = database.prepare(table.read).all() as AnyRow[]; // named as the row's fields
+  const booleans: readonly string[] = table.booleans ?? [];
+  return booleans.length === 0 ? rows : rows.map((row) => convert(row, booleans, Boolean));
+}
+
+function convert(
+  row: AnyRow,
+  names: readonly string[],
+  conversion: (value: unknown) => unknown,
+): AnyRow {
+  const converted: Record<string, unknown> = { ...row };
+  for (const name of names) converted[name] = conversion(row[name]);
+  return converted;
+}
