@@ -1,0 +1,195 @@
+/**
+ * The only Prometheus registry. Its names are those of `self/instruments.ts`; another name is a
+ * programmer's error. Pure stages do not know it: their cumulative numbers arrive as samples and are
+ * turned into series here, up to a cap, because a scrape of very many series stops the whole thread.
+ */
+import prom from "prom-client";
+import { assert } from "../lib/assert.ts";
+import type { CloseReason, RuleMeta } from "../model/insights.ts";
+import type { CounterSample } from "../model/stages.ts";
+import {
+  instruments,
+  type CounterHandle,
+  type GaugeHandle,
+  type HistogramHandle,
+  type InstrumentName,
+  type Instruments,
+  type InstrumentSpec,
+  type LabelsOf,
+} from "../self/instruments.ts";
+import { printable } from "../self/log.ts";
+
+const prefix = "mesh_insights_";
+const labelMaxLength = 128;
+
+export interface PrometheusOptions {
+  /** Of all series that come from samples together. */
+  readonly seriesMax: number;
+  readonly version: string;
+}
+
+export const prometheusDefaults: PrometheusOptions = { seriesMax: 5_000, version: "0.0.0" };
+
+/** One series that samples feed. */
+interface Series {
+  readonly kind: "counter" | "gauge";
+  readonly child: { inc?: (by: number) => void; set?: (value: number) => void };
+  readonly remove: () => void;
+  /** The cumulative value of the last snapshot. */
+  last: number;
+  /** The snapshot that held it last. */
+  round: number;
+}
+
+const closeReasons: readonly CloseReason[] = [
+  "fixed",
+  "quiet",
+  "entity_gone",
+  "rule_removed",
+  "late_evidence",
+  "withdrawn",
+  "no_data",
+];
+
+export class PrometheusRegistry implements Instruments {
+  readonly #options: PrometheusOptions;
+  readonly #registry = new prom.Registry();
+  readonly #metrics = new Map<string, prom.Counter | prom.Gauge | prom.Histogram>();
+  readonly #series = new Map<string, Series>();
+  readonly #dropped: CounterHandle;
+  #round = 0;
+
+  constructor(options: PrometheusOptions = prometheusDefaults) {
+    this.#options = options;
+    for (const [name, spec] of Object.entries(instruments)) {
+      this.#metrics.set(name, makeMetric(name, spec, this.#registry));
+    }
+    prom.collectDefaultMetrics({ register: this.#registry });
+    this.#dropped = this.counter("series_dropped_total", {});
+    this.gauge("build_info", { version: options.version, node_version: process.version }).set(1);
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** The text of a scrape. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  counter<N extends InstrumentName>(name: N, labels: LabelsOf<N>): CounterHandle {
+    const child = (this.#metrics.get(name) as prom.Counter).labels(labels); // the type of N says so
+    child.inc(0);
+    return child;
+  }
+
+  gauge<N extends InstrumentName>(name: N, labels: LabelsOf<N>): GaugeHandle {
+    const child = (this.#metrics.get(name) as prom.Gauge).labels(labels); // the type of N says so
+    child.set(0);
+    return child;
+  }
+
+  histogram<N extends InstrumentName>(name: N, labels: LabelsOf<N>): HistogramHandle {
+    const metric = this.#metrics.get(name) as prom.Histogram; // the type of N says so
+    metric.zero(labels);
+    return metric.labels(labels);
+  }
+
+  /**
+   * Takes a snapshot of all samples of all pure stages. Counters rise by the difference to the last
+   * snapshot (a fall is a restart of the stage, which counts from 0); gauges are replaced, and those that
+   * are missing vanish.
+   */
+  applySamples(samples: readonly CounterSample[]): void {
+    this.#round++;
+    for (const sample of samples) this.#apply(sample);
+    for (const [key, series] of this.#series) {
+      if (series.kind !== "gauge" || series.round === this.#round) continue;
+      series.remove();
+      this.#series.delete(key);
+    }
+  }
+
+  /** Makes the series that alerts on a rule need before its first insight. */
+  bornAtZero(rules: readonly RuleMeta[]): void {
+    for (const { id: rule, severity } of rules) {
+      this.#seriesOf("insights_raised_total", { rule, severity });
+      this.#seriesOf("insights_overflow_total", { rule });
+      this.#seriesOf("rule_evaluation_seconds_total", { rule });
+      for (const reason of closeReasons)
+        this.#seriesOf("insights_resolved_total", { rule, reason });
+    }
+  }
+
+  /** What is loaded now, after a start or a reload. */
+  rulesLoaded(rules: readonly RuleMeta[], atSeconds: number): void {
+    const info = this.#metrics.get("rule_info") as prom.Gauge; // the table says so
+    info.reset();
+    for (const { id, ruleset, severity, status, version } of rules) {
+      info.labels({ rule: id, ruleset, severity, status, version }).set(1);
+    }
+    this.gauge("rules_loaded", {}).set(rules.length);
+    this.gauge("rules_last_reload_successful", {}).set(1);
+    this.gauge("rules_last_reload_success_timestamp_seconds", {}).set(atSeconds);
+    this.bornAtZero(rules);
+  }
+
+  /** The rules stay as they were. */
+  rulesNotLoaded(): void {
+    this.gauge("rules_last_reload_successful", {}).set(0);
+  }
+
+  #apply(sample: CounterSample): void {
+    const series = this.#seriesOf(sample.name, sample.labels);
+    if (!series) return this.#dropped.inc();
+    series.round = this.#round;
+    if (series.kind === "gauge") series.child.set?.(sample.value);
+    else {
+      const growth = sample.value >= series.last ? sample.value - series.last : sample.value;
+      if (growth > 0) series.child.inc?.(growth);
+    }
+    series.last = sample.value;
+  }
+
+  /** Null above the cap. */
+  #seriesOf(name: string, labels: CounterSample["labels"]): Series | null {
+    const spec: InstrumentSpec | undefined = Object.hasOwn(instruments, name)
+      ? instruments[name as InstrumentName] // just looked up
+      : undefined;
+    assert(spec, `a sample's name is declared: "${name}"`);
+    const values = spec.labels.map((label) => printable(labels[label] ?? "", labelMaxLength));
+    const key = [name, ...values].join("\0");
+    const known = this.#series.get(key);
+    if (known) return known;
+    if (this.#series.size >= this.#options.seriesMax) return null;
+    const series = this.#makeSeries(name, spec, values);
+    this.#series.set(key, series);
+    return series;
+  }
+
+  #makeSeries(name: string, spec: InstrumentSpec, values: readonly string[]): Series {
+    assert(spec.kind !== "histogram", `a sample is no histogram: "${name}"`);
+    const metric = this.#metrics.get(name) as prom.Counter | prom.Gauge; // the kind was just checked
+    const labels = Object.fromEntries(spec.labels.map((label, at) => [label, values[at] ?? ""]));
+    const child = metric.labels(labels) as Series["child"]; // counters have inc, gauges set
+    child.inc?.(0);
+    return { kind: spec.kind, child, remove: () => metric.remove(labels), last: 0, round: 0 };
+  }
+}
+
+function makeMetric(
+  name: string,
+  spec: InstrumentSpec,
+  registry: prom.Registry,
+): prom.Counter | prom.Gauge | prom.Histogram {
+  const config = {
+    name: prefix + name,
+    help: spec.help,
+    labelNames: [...spec.labels],
+    registers: [registry],
+  };
+  if (spec.kind === "counter") return new prom.Counter(config);
+  if (spec.kind === "gauge") return new prom.Gauge(config);
+  return new prom.Histogram({ ...config, buckets: [...(spec.buckets ?? [])] });
+}

@@ -1,0 +1,314 @@
+/**
+ * The OTLP/gRPC server, on `node:http2`: connections, caps, one message per turn of the loop, draining.
+ * It does not decode: bodies go to the `RequestHandler`, and its answers go back. Nothing that arrives
+ * ends the process, and what senders can make it hold is bounded by `inFlightBytesMax`.
+ */
+import { createSecureServer, createServer, type Http2Server } from "node:http2";
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import net from "node:net";
+import { assert } from "../lib/assert.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Trust } from "../model/observations.ts";
+import type { RequestHandler } from "../model/requests.ts";
+import type { Signal } from "../model/stages.ts";
+import type { ReceiverEvents } from "../self/events.ts";
+import { Admission } from "./admission.ts";
+import { replies, type Reply } from "./answers.ts";
+import { Connection, type ConnectionOptions } from "./connection.ts";
+import { FairQueue } from "./fair-queue.ts";
+import { GrpcCall, signalNameOf, type CallScope } from "./grpc-call.ts";
+import { readCallHeaders } from "./grpc-headers.ts";
+import { sendHttpStatus, sendStatus } from "./grpc-send.ts";
+import { answerHealthCheck } from "./health-call.ts";
+
+export interface GrpcReceiverOptions extends ConnectionOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Of one request, on the wire and after inflation. */
+  readonly maxRequestBytes: number;
+  /** Of all requests that are not answered yet. */
+  readonly inFlightBytesMax: number;
+  /** Per connection. */
+  readonly maxConcurrentStreams: number;
+  readonly maxConnections: number;
+  /** Loopback is exempt. */
+  readonly maxConnectionsPerAddress: number;
+  /** From a request's headers to the end of its body. */
+  readonly readDeadlineMs: number;
+  /** How long a whole request may wait for room. */
+  readonly queueDeadlineMs: number;
+  /** How long `drain` waits for what is in flight. */
+  readonly drainDeadlineMs: number;
+  readonly trust: Trust;
+  /** Contents of PEM files; null: plain text. */
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+}
+
+const mebibyte = 1024 * 1024;
+
+export const grpcReceiverDefaults: GrpcReceiverOptions = {
+  host: "127.0.0.1",
+  port: 4317,
+  maxRequestBytes: 64 * mebibyte,
+  inFlightBytesMax: 128 * mebibyte,
+  maxConcurrentStreams: 16,
+  maxConnections: 1_024,
+  maxConnectionsPerAddress: 64,
+  firstMessageDeadlineMs: 10_000,
+  readDeadlineMs: 30_000,
+  queueDeadlineMs: 2_000,
+  idleMs: 300_000,
+  ageMs: 300_000,
+  ageGraceMs: 30_000,
+  pingIntervalMs: 30_000,
+  pingTimeoutMs: 10_000,
+  drainDeadlineMs: 8_000,
+  trust: "claimed",
+  tls: null,
+};
+
+/** The default windows of HTTP/2 allow 64 KiB per round trip; a batch is 10 MB. */
+const streamWindowBytes = 4 * mebibyte;
+const connectionWindowBytes = 32 * mebibyte;
+const maxFrameBytes = mebibyte;
+const maxHeaderListBytes = 16 * 1024;
+
+export class OtlpGrpcReceiver implements AsyncDisposable {
+  readonly #options: GrpcReceiverOptions;
+  readonly #events: ReceiverEvents;
+  readonly #scope: CallScope;
+  readonly #http2: Http2Server;
+  /** Accepts sockets, so that caps hold before HTTP/2 or TLS costs anything. */
+  readonly #listener: net.Server;
+  readonly #connections = new Map<ServerHttp2Session, Connection>();
+  readonly #connectionsByAddress = new Map<string, number>();
+  readonly #calls = new Set<GrpcCall>();
+  readonly #queue = new FairQueue<GrpcCall>();
+  #turnIsDue = false;
+  #isAccepting = true;
+  #drained: Promise<void> | null = null;
+
+  constructor(
+    options: GrpcReceiverOptions,
+    handler: RequestHandler,
+    clock: Clock,
+    events: ReceiverEvents,
+    random: () => number = Math.random,
+  ) {
+    assert(
+      options.inFlightBytesMax > options.maxRequestBytes,
+      "inFlightBytesMax has room for the largest request",
+    );
+    this.#options = options;
+    this.#events = events;
+    this.#scope = {
+      handler,
+      clock,
+      events,
+      random,
+      admission: new Admission(options.inFlightBytesMax, (bytes) => {
+        events.inFlightBytes(bytes);
+        this.#scheduleTurn();
+      }),
+      maxRequestBytes: options.maxRequestBytes,
+      readDeadlineMs: options.readDeadlineMs,
+      queueDeadlineMs: options.queueDeadlineMs,
+      trust: options.trust,
+      enqueue: (call) => {
+        this.#queue.add(call.connection, call);
+        this.#scheduleTurn();
+      },
+      ended: (call) => {
+        this.#calls.delete(call);
+        this.#queue.remove(call.connection, call);
+      },
+    };
+    this.#http2 = this.#makeHttp2();
+    this.#listener = net.createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    this.#listener.maxConnections = options.maxConnections;
+    this.#listener.on("drop", (dropped) =>
+      events.connectionEnded("too_many", dropped?.remoteAddress ?? "", ""),
+    );
+  }
+
+  /** Resolves when senders can connect; rejects with what to do when they cannot. */
+  listen(): Promise<{ host: string; port: number }> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#listener.once("error", (error: NodeJS.ErrnoException) => {
+        reject(new Error(listenError(host, port, error), { cause: error }));
+      });
+      this.#listener.listen(port, host, () => {
+        const address = this.#listener.address() as net.AddressInfo; // a TCP server that listens
+        this.#listener.on("error", (error) =>
+          this.#events.connectionEnded("protocol_error", "", error.message),
+        );
+        this.#events.listening(address.address, address.port);
+        resolve({ host: address.address, port: address.port });
+      });
+    });
+  }
+
+  /** While false, requests are told to come again and health checks say "not serving". */
+  setAccepting(isAccepting: boolean): void {
+    this.#isAccepting = isAccepting;
+  }
+
+  /** GOAWAY to all, no new connections; resolves when what is in flight is answered or out of time. */
+  drain(): Promise<void> {
+    this.#drained ??= this.#drain();
+    return this.#drained;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain();
+  }
+
+  async #drain(): Promise<void> {
+    this.#events.draining(this.#connections.size, this.#calls.size);
+    const closed = new Promise<void>((resolve) => {
+      this.#listener.close(() => resolve()); // also when it never listened
+    });
+    for (const connection of this.#connections.values()) connection.drain();
+    const deadline = setTimeout(() => {
+      for (const call of this.#calls) call.refuse(replies.draining());
+      for (const session of this.#connections.keys()) session.destroy();
+    }, this.#options.drainDeadlineMs);
+    await closed;
+    clearTimeout(deadline);
+  }
+
+  #makeHttp2(): Http2Server {
+    const options = {
+      // In MB; it must not be the limit before `inFlightBytesMax` is.
+      maxSessionMemory: Math.ceil(this.#options.inFlightBytesMax / mebibyte) + 64,
+      settings: {
+        initialWindowSize: streamWindowBytes,
+        maxFrameSize: maxFrameBytes,
+        maxConcurrentStreams: this.#options.maxConcurrentStreams,
+        maxHeaderListSize: maxHeaderListBytes,
+        enablePush: false,
+      },
+    };
+    const { tls } = this.#options;
+    const http2 = tls ? createSecureServer({ ...options, ...tls }) : createServer(options);
+    http2.on("session", (session) => this.#sessionOpened(session));
+    http2.on("sessionError", (error: Error, session?: ServerHttp2Session) =>
+      this.#events.connectionEnded("protocol_error", addressOf(session?.socket), error.message),
+    );
+    http2.on("stream", (stream, headers) => this.#streamOpened(stream, headers));
+    return http2;
+  }
+
+  #accept(socket: net.Socket): void {
+    socket.on("error", () => {}); // its session reports what matters
+    const address = addressOf(socket);
+    const open = this.#connectionsByAddress.get(address) ?? 0;
+    if (open >= this.#options.maxConnectionsPerAddress && !isLoopback(address)) {
+      this.#events.connectionEnded("too_many_from_address", address, "");
+      socket.destroy();
+      return;
+    }
+    this.#connectionsByAddress.set(address, open + 1);
+    socket.once("close", () => {
+      const left = (this.#connectionsByAddress.get(address) ?? 1) - 1;
+      if (left > 0) this.#connectionsByAddress.set(address, left);
+      else this.#connectionsByAddress.delete(address);
+    });
+    this.#http2.emit("connection", socket);
+  }
+
+  #sessionOpened(session: ServerHttp2Session): void {
+    const address = addressOf(session.socket);
+    const connection = new Connection(session, this.#options, this.#scope.random, (reason) =>
+      this.#events.connectionEnded(reason, address, ""),
+    );
+    this.#connections.set(session, connection);
+    this.#events.connections(this.#connections.size);
+    session.setLocalWindowSize(connectionWindowBytes);
+    session.once("close", () => {
+      this.#connections.delete(session);
+      this.#events.connections(this.#connections.size);
+    });
+    if (this.#drained) connection.drain();
+  }
+
+  #streamOpened(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    stream.on("error", () => {}); // resets and broken connections: its "close" follows and is handled
+    const session = stream.session as ServerHttp2Session | undefined; // gone when the connection is
+    const connection = session && this.#connections.get(session);
+    if (!connection) {
+      stream.destroy();
+      return;
+    }
+    connection.streamOpened();
+    stream.once("close", () => connection.streamClosed());
+
+    const call = readCallHeaders(headers);
+    if (call.kind === "http_error") return sendHttpStatus(stream, call.status);
+    const { random } = this.#scope;
+    if (call.kind === "refused") {
+      if (call.method?.kind !== "health")
+        this.#countRefused(call.method?.signal ?? null, call.reply);
+      return sendStatus(stream, call.reply, random);
+    }
+    if (call.method.kind === "health") {
+      return answerHealthCheck(stream, call.encoding, () => this.#isAccepting, random);
+    }
+    if (!this.#isAccepting) {
+      this.#countRefused(call.method.signal, replies.notAccepting());
+      return sendStatus(stream, replies.notAccepting(), random);
+    }
+    this.#calls.add(
+      new GrpcCall(stream, connection, { ...call, signal: call.method.signal }, this.#scope),
+    );
+  }
+
+  /** A request that was answered from its headers alone. */
+  #countRefused(signal: Signal | null, reply: Reply): void {
+    this.#events.answered({
+      signal: signal === null ? "unknown" : signalNameOf[signal],
+      outcome: reply.outcome,
+      seconds: 0,
+      items: 0,
+      rejectedItems: 0,
+      message: reply.message,
+    });
+  }
+
+  #scheduleTurn(): void {
+    if (this.#turnIsDue || !this.#queue.peek()) return;
+    this.#turnIsDue = true;
+    setImmediate(() => this.#turn());
+  }
+
+  /** One message, so that answers, pings and scrapes come through between two. */
+  #turn(): void {
+    this.#turnIsDue = false;
+    const next = this.#queue.peek();
+    if (!next?.fits) return; // the next change of what is in flight looks again
+    this.#queue.take()?.run();
+    this.#scheduleTurn();
+  }
+}
+
+const listenTroubles: Readonly<Record<string, string>> = {
+  EADDRINUSE: "address already in use; stop the program that uses it or configure another port",
+  EADDRNOTAVAIL: "this machine has no such address; configure one of its own or 0.0.0.0",
+  EACCES: "not permitted; configure a port above 1023",
+};
+
+function listenError(host: string, port: number, error: NodeJS.ErrnoException): string {
+  const where = `cannot listen on ${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const why = listenTroubles[error.code ?? ""] ?? error.message;
+  return `${where}: ${why}`;
+}
+
+function addressOf(socket: { remoteAddress?: string | undefined } | undefined): string {
+  return socket?.remoteAddress?.replace(/^::ffff:/, "") ?? "";
+}
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || address.startsWith("127.");
+}

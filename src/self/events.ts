@@ -1,0 +1,172 @@
+/**
+ * What happens to the engine on its edges, one method per event: it counts, and it logs what a person
+ * should read. Detail goes to the log, low-cardinality facts to the counters. A log line that input can
+ * cause is written at most once per `quietMs` and kind, with the number of those left out.
+ */
+import type { Clock } from "../lib/clock.ts";
+import type { CounterHandle, HistogramHandle, Instruments } from "./instruments.ts";
+import type { Log, LogFields } from "./log.ts";
+
+/** How a request was answered: the `outcome` label. */
+export const outcomes = [
+  "accepted",
+  "partial",
+  "invalid",
+  "too_large",
+  "unimplemented",
+  "refused",
+  "failed",
+  "deadline_exceeded",
+  "cancelled",
+] as const;
+export type Outcome = (typeof outcomes)[number];
+
+/** `unknown`: the request named no method of ours. */
+export const signalNames = ["traces", "metrics", "logs", "unknown"] as const;
+export type SignalName = (typeof signalNames)[number];
+
+/** Why the receiver turned a connection away or closed it. */
+export const connectionEnds = [
+  "too_many",
+  "too_many_from_address",
+  "silent",
+  "idle",
+  "age",
+  "unresponsive",
+  "protocol_error",
+] as const;
+export type ConnectionEnd = (typeof connectionEnds)[number];
+
+/** Reasons of rejected items: single items left out, or whole requests of which none could be read. */
+export const rejections = ["item_invalid", "undecodable", "too_large", "unimplemented"] as const;
+
+/** What became of single items, where it is counted by item. */
+const itemOutcomes = ["accepted", "refused", "failed"] as const;
+type ItemOutcome = (typeof itemOutcomes)[number];
+
+export interface AnsweredRequest {
+  readonly signal: SignalName;
+  readonly outcome: Outcome;
+  readonly seconds: number;
+  /** Accepted items; of a refused or failed request as many as could be counted. */
+  readonly items: number;
+  readonly rejectedItems: number;
+  /** What the sender was told; "" when all was well. */
+  readonly message: string;
+}
+
+const quietMs = 10_000;
+
+export class ReceiverEvents {
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #requests: Record<SignalName, Record<Outcome, CounterHandle>>;
+  readonly #durations: Record<SignalName, HistogramHandle>;
+  readonly #items: Record<ItemOutcome, Record<SignalName, CounterHandle | null>>;
+  readonly #rejected: Record<(typeof rejections)[number], CounterHandle>;
+  readonly #connectionEnds: Record<ConnectionEnd, CounterHandle>;
+  readonly #connections: { set(value: number): void };
+  readonly #inFlightBytes: { set(value: number): void };
+  /** By kind of line, a closed set: when it was last written and how many were left out since. */
+  readonly #lines = new Map<string, { atMs: number; left: number }>();
+
+  constructor(transport: "grpc" | "http", counts: Instruments, log: Log, clock: Clock) {
+    this.#log = log;
+    this.#clock = clock;
+    this.#requests = each(signalNames, (signal) =>
+      each(outcomes, (outcome) =>
+        counts.counter("receiver_requests_total", { transport, signal, outcome }),
+      ),
+    );
+    this.#durations = each(signalNames, (signal) =>
+      counts.histogram("receiver_request_duration_seconds", { transport, signal }),
+    );
+    this.#items = each(itemOutcomes, (what) => ({
+      traces: counts.counter(`receiver_${what}_spans_total`, { transport }),
+      metrics: counts.counter(`receiver_${what}_metric_points_total`, { transport }),
+      logs: counts.counter(`receiver_${what}_log_records_total`, { transport }),
+      unknown: null,
+    }));
+    this.#rejected = each(rejections, (reason) =>
+      counts.counter("receiver_rejected_items_total", { reason }),
+    );
+    this.#connectionEnds = each(connectionEnds, (reason) =>
+      counts.counter("receiver_connections_closed_total", { transport, reason }),
+    );
+    this.#connections = counts.gauge("receiver_connections", { transport });
+    this.#inFlightBytes = counts.gauge("receiver_in_flight_bytes", { transport });
+  }
+
+  listening(host: string, port: number): void {
+    this.#log.info("receiving OTLP over gRPC", { host, port });
+  }
+
+  answered(request: AnsweredRequest): void {
+    const { signal, outcome } = request;
+    this.#requests[signal][outcome].inc();
+    this.#durations[signal].observe(request.seconds);
+    switch (outcome) {
+      case "accepted":
+      case "partial":
+        this.#items.accepted[signal]?.inc(request.items);
+        this.#rejected.item_invalid.inc(request.rejectedItems);
+        break;
+      case "refused":
+        this.#items.refused[signal]?.inc(request.items);
+        break;
+      case "failed":
+        this.#items.failed[signal]?.inc(request.items);
+        break;
+      case "invalid":
+        this.#rejected.undecodable.inc();
+        break;
+      case "too_large":
+      case "unimplemented":
+        this.#rejected[outcome].inc();
+        break;
+      case "deadline_exceeded":
+      case "cancelled":
+        return; // the sender's own doing, and it retries
+    }
+    if (outcome === "accepted") return;
+    this.#seldom(outcome, "a request was not taken whole", {
+      signal,
+      outcome,
+      answer: request.message,
+    });
+  }
+
+  connectionEnded(reason: ConnectionEnd, address: string, detail: string): void {
+    this.#connectionEnds[reason].inc();
+    if (reason === "idle" || reason === "age") return; // ordinary life
+    this.#seldom(reason, "a connection was closed", { reason, address, detail });
+  }
+
+  connections(open: number): void {
+    this.#connections.set(open);
+  }
+
+  inFlightBytes(bytes: number): void {
+    this.#inFlightBytes.set(bytes);
+  }
+
+  draining(connections: number, requests: number): void {
+    this.#log.info("draining the receiver", { connections, requests });
+  }
+
+  #seldom(kind: string, message: string, fields: LogFields): void {
+    const nowMs = this.#clock.nowUs() / 1_000;
+    const line = this.#lines.get(kind);
+    if (line && nowMs - line.atMs < quietMs) {
+      line.left++;
+      return;
+    }
+    this.#lines.set(kind, { atMs: nowMs, left: 0 });
+    this.#log.warn(message, line && line.left > 0 ? { ...fields, left_out: line.left } : fields);
+  }
+}
+
+/** One value per key of a closed list. */
+function each<K extends string, V>(keys: readonly K[], make: (key: K) => V): Record<K, V> {
+  return Object.fromEntries(keys.map((key) => [key, make(key)])) as Record<K, V>; // all keys are there
+}

@@ -1,0 +1,143 @@
+/**
+ * Every number the engine publishes about itself, in one table, without the `mesh_insights_` prefix.
+ * The names are promises to dashboards and alerts. No pod name, address, path or insight id is ever a
+ * label. Whoever counts asks `Instruments` for a handle once and keeps it; the registry behind it lives
+ * in export/, which this folder does not know.
+ */
+export interface InstrumentSpec {
+  readonly kind: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** Upper bounds of a histogram's buckets. */
+  readonly buckets?: readonly number[];
+}
+
+const counter = <const L extends readonly string[]>(help: string, ...labels: L) =>
+  ({ kind: "counter", help, labels }) as const;
+const gauge = <const L extends readonly string[]>(help: string, ...labels: L) =>
+  ({ kind: "gauge", help, labels }) as const;
+const seconds = <const L extends readonly string[]>(help: string, ...labels: L) =>
+  ({
+    kind: "histogram",
+    help,
+    labels,
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+  }) as const;
+
+export const instruments = {
+  receiver_accepted_spans_total: counter("Spans accepted and committed.", "transport"),
+  receiver_accepted_metric_points_total: counter("Points accepted and committed.", "transport"),
+  receiver_accepted_log_records_total: counter("Log records accepted and committed.", "transport"),
+  receiver_refused_spans_total: counter("Spans refused for now; the sender retries.", "transport"),
+  receiver_refused_metric_points_total: counter(
+    "Points refused for now; the sender retries.",
+    "transport",
+  ),
+  receiver_refused_log_records_total: counter(
+    "Log records refused for now; the sender retries.",
+    "transport",
+  ),
+  receiver_failed_spans_total: counter("Spans not taken through a fault of ours.", "transport"),
+  receiver_failed_metric_points_total: counter(
+    "Points not taken through a fault of ours.",
+    "transport",
+  ),
+  receiver_failed_log_records_total: counter(
+    "Log records not taken through a fault of ours.",
+    "transport",
+  ),
+  receiver_rejected_items_total: counter(
+    "Items of accepted requests left out as bad data, or requests rejected whole (each counts one).",
+    "reason",
+  ),
+  receiver_requests_total: counter(
+    "Export requests by how they were answered.",
+    "transport",
+    "signal",
+    "outcome",
+  ),
+  receiver_request_duration_seconds: seconds(
+    "From a request's headers to its answer.",
+    "transport",
+    "signal",
+  ),
+  receiver_connections: gauge("Open connections of senders.", "transport"),
+  receiver_connections_closed_total: counter(
+    "Connections refused or closed by the receiver.",
+    "transport",
+    "reason",
+  ),
+  receiver_in_flight_bytes: gauge("Bytes of requests that are not answered yet.", "transport"),
+
+  observations_total: counter("Observations by kind.", "kind"),
+  unrecognized_metrics_total: counter("Metrics that no vocabulary knows."),
+  telemetry_last_received_timestamp_seconds: gauge(
+    "When a source of this kind was last heard.",
+    "source_kind",
+  ),
+  event_lag_seconds: gauge("Age of the newest telemetry when it arrived."),
+
+  graph_nodes: gauge("Nodes of the service graph."),
+  graph_edges: gauge("Edges of the service graph."),
+  edges: gauge("Facets of the service graph.", "security"),
+  edge_requests_total: counter(
+    "Requests between namespaces.",
+    "src_namespace",
+    "dst_namespace",
+    "security",
+  ),
+  workloads: gauge("Workloads by how they are part of the mesh.", "namespace", "mode"),
+
+  insights: gauge("Insights that are not resolved.", "rule", "severity", "namespace", "state"),
+  insights_raised_total: counter("Insights that began to fire.", "rule", "severity"),
+  insights_resolved_total: counter("Insights that ended.", "rule", "reason"),
+  insights_overflow_total: counter("Insights not kept because a rule has too many.", "rule"),
+  insights_oldest_firing_timestamp_seconds: gauge(
+    "Since when the oldest firing insight fires.",
+    "rule",
+    "severity",
+  ),
+  rule_info: gauge("Loaded rules; always 1.", "rule", "ruleset", "severity", "status", "version"),
+  rules_loaded: gauge("Number of loaded rules."),
+  rules_last_reload_successful: gauge("Whether the last load of the rules succeeded."),
+  rules_last_reload_success_timestamp_seconds: gauge("When rules were last loaded."),
+  rule_evaluations_total: counter("Evaluations of rules."),
+  rule_evaluation_errors_total: counter("Evaluations that failed.", "rule", "reason"),
+  rule_evaluation_seconds_total: counter("CPU time of evaluations.", "rule"),
+  detection_delay_seconds: seconds("From a commit to the insight's way out."),
+
+  store_size_bytes: gauge("Size of the database with its write-ahead log."),
+  store_limit_bytes: gauge("Size at which the database is pruned harder."),
+  store_pruned_rows_total: counter("Rows removed because they were old."),
+  store_commit_duration_seconds: seconds("Time of one commit with its sync."),
+
+  series_dropped_total: counter("Samples left out of /metrics because of the cap on series."),
+  build_info: gauge("The running program; always 1.", "version", "node_version"),
+} as const satisfies Readonly<Record<string, InstrumentSpec>>;
+
+type Specs = typeof instruments;
+export type InstrumentName = keyof Specs;
+type NamesOf<K extends InstrumentSpec["kind"]> = {
+  [N in InstrumentName]: Specs[N]["kind"] extends K ? N : never;
+}[InstrumentName];
+/** Exactly the labels an instrument declares. */
+export type LabelsOf<N extends InstrumentName> = Readonly<
+  Record<Specs[N]["labels"][number], string>
+>;
+
+export interface CounterHandle {
+  inc(by?: number): void;
+}
+export interface GaugeHandle {
+  set(value: number): void;
+}
+export interface HistogramHandle {
+  observe(value: number): void;
+}
+
+/** Hands out handles; the series exists (at 0) from that moment. */
+export interface Instruments {
+  counter<N extends NamesOf<"counter">>(name: N, labels: LabelsOf<N>): CounterHandle;
+  gauge<N extends NamesOf<"gauge">>(name: N, labels: LabelsOf<N>): GaugeHandle;
+  histogram<N extends NamesOf<"histogram">>(name: N, labels: LabelsOf<N>): HistogramHandle;
+}
