@@ -40,6 +40,8 @@ export interface PodFacts {
   readonly mode: NodeEntity["mode"];
   readonly proxy: ProxyFacts;
   readonly containerNames: readonly string[];
+  /** Init containers that end before the proxy starts; left out while no object has told. */
+  readonly initContainersBeforeProxy?: readonly string[];
   /** Declared capture exclusions; null = unknown (no object seen). */
   readonly excludedOutboundPorts: readonly string[] | null;
   readonly excludedOutboundRanges: readonly string[] | null;

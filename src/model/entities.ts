@@ -142,6 +142,8 @@ const process = {
   proxy_uid: "proxy_id",
   proxy_gid: "proxy_id",
   trust,
+  /** Medium where nobody named the container in time. */
+  confidence,
 } as const;
 
 const access = {
