@@ -32,7 +32,7 @@ const imports: Readonly<Record<string, readonly string[]>> = {
   ],
   serve: ["lib", "model", "self", "hono", "@hono/node-server", "zod"],
   self: ["lib", "@opentelemetry/api", "prom-client", "pino"],
-  engine: ["lib", "model", "decode", "normalize", "graph", "rules", "insights"],
+  engine: ["lib", "model", "config", "decode", "normalize", "graph", "rules", "insights"],
   threads: [everything],
   cli: [everything],
   "app.ts": [everything],

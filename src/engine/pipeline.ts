@@ -60,6 +60,7 @@ export class Pipeline {
   readonly #graph: Graph;
   readonly #rules: Evaluator;
   readonly #insights: Insights;
+  #nowUs: Us = 0;
 
   constructor(options: PipelineOptions, next: Sink<readonly Transition[]>) {
     this.#insights = new Insights(options.insights, next);
@@ -87,8 +88,10 @@ export class Pipeline {
     return { kind: "applied", items: read.items };
   }
 
-  /** Lets time pass: graces, `for`, `keep_firing_for`, liveness. `nowUs` may stand still, never falls. */
-  advance(nowUs: Us): void {
+  /** Lets time pass: graces, `for`, `keep_firing_for`, liveness. An earlier time changes nothing. */
+  advance(atUs: Us): void {
+    const nowUs = Math.max(atUs, this.#nowUs);
+    this.#nowUs = nowUs;
     this.#receipts.expire(nowUs);
     this.#graph.advance(nowUs);
     this.#rules.advance(nowUs);

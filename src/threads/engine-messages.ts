@@ -1,0 +1,35 @@
+/** What the io thread and the engine thread say to each other. Bodies are transferred, not copied. */
+import type { Config } from "../config/config.ts";
+import type { Answer, ReceivedRequest } from "../model/requests.ts";
+import type { CounterSample } from "../model/stages.ts";
+import type { MessagePort } from "node:worker_threads";
+
+/** A rule file as text; the engine thread compiles what io has checked already. */
+export interface RuleFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+export interface EngineWorkerData {
+  readonly config: Config;
+  readonly ruleFiles: readonly RuleFile[];
+  /** The line to the store thread. */
+  readonly storePort: MessagePort;
+  /** Requests (signal and hash) that broke an earlier engine thread and are never applied. */
+  readonly poison: readonly string[];
+}
+
+export type ToEngine =
+  | { readonly kind: "request"; readonly id: number; readonly request: ReceivedRequest }
+  /** Commit what is there and say `stopped`. No request follows. */
+  | { readonly kind: "stop" };
+
+export type FromEngine =
+  | { readonly kind: "ready" }
+  | { readonly kind: "answers"; readonly answers: readonly { id: number; answer: Answer }[] }
+  | { readonly kind: "counters"; readonly samples: readonly CounterSample[] }
+  /** A fault of ours that is not fatal, for the log. */
+  | { readonly kind: "trouble"; readonly what: string; readonly error: string }
+  /** Memory can no longer be trusted; the thread answers nothing more and wants to be replaced. */
+  | { readonly kind: "broken"; readonly poison: string; readonly error: string }
+  | { readonly kind: "stopped" };
