@@ -48,7 +48,7 @@ export class ValueReader {
    *   }
    * }
    * ```
-   * https://github.com/open-telemetry/opentelemetry-proto/blob/v1.9.0/opentelemetry/proto/common/v1/common.proto
+   * https://github.com/open-telemetry/opentelemetry-proto/blob/v1.11.0/opentelemetry/proto/common/v1/common.proto
    *
    * The row must be cleared, or hold an earlier piece of the same value, which is then merged with.
    */
@@ -220,7 +220,7 @@ export class AttributeReader {
    * ```proto
    * message KeyValue { string key = 1; AnyValue value = 2; int32 key_strindex = 3; }
    * ```
-   * https://github.com/open-telemetry/opentelemetry-proto/blob/v1.9.0/opentelemetry/proto/common/v1/common.proto
+   * https://github.com/open-telemetry/opentelemetry-proto/blob/v1.11.0/opentelemetry/proto/common/v1/common.proto
    */
   #read(end: number): void {
     const reader = this.#reader;

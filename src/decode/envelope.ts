@@ -8,7 +8,7 @@
  * message Resource… { Resource resource = 1; repeated Scope… scope_… = 2; string schema_url = 3; }
  * message Scope… { InstrumentationScope scope = 1; repeated <item> … = 2; string schema_url = 3; }
  * ```
- * https://github.com/open-telemetry/opentelemetry-proto/tree/v1.9.0/opentelemetry/proto/collector
+ * https://github.com/open-telemetry/opentelemetry-proto/tree/v1.11.0/opentelemetry/proto/collector
  */
 import { AttributeReader, ValueReader } from "./attributes.ts";
 import { Rows, int32s, uint32s } from "./columns.ts";
@@ -153,7 +153,7 @@ export class Envelope {
    *   repeated EntityRef entity_refs = 3;
    * }
    * ```
-   * https://github.com/open-telemetry/opentelemetry-proto/blob/v1.9.0/opentelemetry/proto/resource/v1/resource.proto
+   * https://github.com/open-telemetry/opentelemetry-proto/blob/v1.11.0/opentelemetry/proto/resource/v1/resource.proto
    */
   #readResource(row: number, isPiece: boolean, end: number): void {
     const { reader, attributes } = this;
@@ -209,7 +209,7 @@ export class Envelope {
    *   uint32 dropped_attributes_count = 4;
    * }
    * ```
-   * https://github.com/open-telemetry/opentelemetry-proto/blob/v1.9.0/opentelemetry/proto/common/v1/common.proto
+   * https://github.com/open-telemetry/opentelemetry-proto/blob/v1.11.0/opentelemetry/proto/common/v1/common.proto
    */
   #readScope(row: number, end: number): void {
     const { reader, attributes } = this;

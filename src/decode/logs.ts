@@ -1,7 +1,7 @@
 /**
  * ExportLogsServiceRequest → `LogsView`.
  *
- * https://github.com/open-telemetry/opentelemetry-proto/blob/v1.9.0/opentelemetry/proto/logs/v1/logs.proto
+ * https://github.com/open-telemetry/opentelemetry-proto/blob/v1.11.0/opentelemetry/proto/logs/v1/logs.proto
  */
 import { makeAnyValues } from "./attributes.ts";
 import { Rows, int32s, uint32s } from "./columns.ts";

@@ -1,7 +1,7 @@
 /**
  * ExportMetricsServiceRequest → `MetricsView`. Walks the metrics; their points are read in `points.ts`.
  *
- * https://github.com/open-telemetry/opentelemetry-proto/blob/v1.9.0/opentelemetry/proto/metrics/v1/metrics.proto
+ * https://github.com/open-telemetry/opentelemetry-proto/blob/v1.11.0/opentelemetry/proto/metrics/v1/metrics.proto
  */
 import { Rows } from "./columns.ts";
 import { Envelope } from "./envelope.ts";

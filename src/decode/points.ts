@@ -3,7 +3,7 @@
  * taken where it stands, and a point's list of attributes keeps its byte range, so that a later level
  * can recognise a known series by comparing bytes before it parses any attribute.
  *
- * https://github.com/open-telemetry/opentelemetry-proto/blob/v1.9.0/opentelemetry/proto/metrics/v1/metrics.proto
+ * https://github.com/open-telemetry/opentelemetry-proto/blob/v1.11.0/opentelemetry/proto/metrics/v1/metrics.proto
  */
 import { Rows, float64s, uint32s } from "./columns.ts";
 import type { Envelope } from "./envelope.ts";

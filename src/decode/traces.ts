@@ -1,7 +1,7 @@
 /**
  * ExportTraceServiceRequest → `TracesView`.
  *
- * https://github.com/open-telemetry/opentelemetry-proto/blob/v1.9.0/opentelemetry/proto/trace/v1/trace.proto
+ * https://github.com/open-telemetry/opentelemetry-proto/blob/v1.11.0/opentelemetry/proto/trace/v1/trace.proto
  */
 import { Rows, int32s, uint32s, uint8s } from "./columns.ts";
 import { Envelope } from "./envelope.ts";
