@@ -1,0 +1,109 @@
+/**
+ * Reads attributes by name from a view's columns: one walk per record notes where the wanted keys
+ * stand, text is made only of what a vocabulary then asks for. The last of a repeated key counts.
+ */
+import { readText } from "../decode/text.ts";
+import { ValueKind, type AnyValues, type Attributes } from "../decode/views.ts";
+import type { TextInterner } from "../lib/interner.ts";
+import { halvesToUs } from "./times.ts";
+
+/** Longer keys name nothing that a vocabulary knows; they are not interned. */
+const maxKeyLength = 128;
+/** Values beyond this are cut: what is compared and shown is short. */
+export const maxTextLength = 1_024;
+
+/** The text of a string value, of a number or a truth value; "" for everything else. */
+export function valueText(
+  bytes: Buffer,
+  values: AnyValues,
+  index: number,
+  maxLength: number,
+): string {
+  switch (values.kind[index]) {
+    case ValueKind.string: {
+      const start = values.start[index] ?? 0;
+      return readText(bytes, start, Math.min(values.end[index] ?? 0, start + maxLength));
+    }
+    case ValueKind.bool:
+      return values.number[index] === 1 ? "true" : "false";
+    case ValueKind.int:
+    case ValueKind.double:
+      return String(values.number[index]);
+    default:
+      return "";
+  }
+}
+
+export class AttributeSlots {
+  readonly #interner: TextInterner;
+  readonly #slots: ReadonlyMap<string, number>;
+  readonly #found: Int32Array;
+  #bytes: Buffer = Buffer.alloc(0);
+  #attributes: Attributes | null = null;
+
+  constructor(names: readonly string[], interner: TextInterner) {
+    this.#interner = interner;
+    this.#slots = new Map(names.map((name, slot) => [name, slot]));
+    this.#found = new Int32Array(names.length);
+  }
+
+  /** Looks at the attributes [start, end). What was found is valid until the next call. */
+  read(bytes: Buffer, attributes: Attributes, start: number, end: number): void {
+    this.#bytes = bytes;
+    this.#attributes = attributes;
+    this.#found.fill(-1);
+    for (let index = start; index < end; index++) {
+      const keyStart = attributes.keyStart[index] ?? 0;
+      const keyEnd = attributes.keyEnd[index] ?? 0;
+      if (keyEnd - keyStart > maxKeyLength) continue;
+      const slot = this.#slots.get(this.#interner.text(bytes, keyStart, keyEnd));
+      if (slot !== undefined) this.#found[slot] = index;
+    }
+  }
+
+  /** Whether any of the names was found. */
+  hasAny(): boolean {
+    return this.#found.some((index) => index >= 0);
+  }
+
+  has(name: string): boolean {
+    return this.index(name) >= 0;
+  }
+
+  /** Where in the attributes' columns the value stands, -1 = absent. */
+  index(name: string): number {
+    const slot = this.#slots.get(name);
+    return slot === undefined ? -1 : (this.#found[slot] ?? -1);
+  }
+
+  text(name: string, maxLength = maxTextLength): string {
+    const index = this.index(name);
+    if (index < 0 || !this.#attributes) return "";
+    return valueText(this.#bytes, this.#attributes, index, maxLength);
+  }
+
+  /** Text that repeats from record to record; equal texts are one string. */
+  internedText(name: string): string {
+    const index = this.index(name);
+    if (index < 0 || !this.#attributes) return "";
+    if (this.#attributes.kind[index] !== ValueKind.string) return this.text(name);
+    const start = this.#attributes.start[index] ?? 0;
+    const end = Math.min(this.#attributes.end[index] ?? 0, start + maxTextLength);
+    return this.#interner.text(this.#bytes, start, end);
+  }
+
+  /** A finite number, also from text; -1 when absent or negative. */
+  number(name: string): number {
+    const text = this.text(name, 32);
+    const value = text === "" ? -1 : Number(text);
+    return Number.isFinite(value) && value >= 0 ? value : -1;
+  }
+
+  /** An int64 of nanoseconds since the epoch; 0 when absent. */
+  nanosToUs(name: string): number {
+    const index = this.index(name);
+    const attributes = this.#attributes;
+    if (index < 0 || !attributes || attributes.kind[index] !== ValueKind.int) return 0;
+    return halvesToUs(attributes.intLow[index] ?? 0, Math.max(0, attributes.intHigh[index] ?? 0));
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * Collects what one request yields. Columns grow and are reused here; `finish` hands over fresh arrays
+ * of the right size, since the batch belongs to the graph from then on.
+ */
+import type {
+  Capability,
+  EdgeSamples,
+  EdgeSeries,
+  Heartbeat,
+  Observation,
+  ObservationBatch,
+  SourceRef,
+  Trust,
+} from "../model/observations.ts";
+import type { Us } from "../model/time.ts";
+
+/** How the value of a sample is to be read; the numbers are those of `EdgeSamples.temporality`. */
+export const SampleKind = { cumulative: 0, delta: 1, gaugeOfTotal: 2 } as const;
+export type SampleKind = (typeof SampleKind)[keyof typeof SampleKind];
+
+export class BatchBuilder {
+  #capacity = 1_024;
+  #count = 0;
+  #series = new Int32Array(this.#capacity);
+  #timeUs = new Float64Array(this.#capacity);
+  #startUs = new Float64Array(this.#capacity);
+  #value = new Float64Array(this.#capacity);
+  #valueCount = new Float64Array(this.#capacity);
+  #temporality = new Uint8Array(this.#capacity);
+  #stale = new Uint8Array(this.#capacity);
+  #observations: Observation[] = [];
+  readonly #alive = new Map<Capability, Map<SourceRef, Us>>();
+  #receivedUs: Us = 0;
+  #trust: Trust = "claimed";
+
+  /** Starts a batch; what an earlier, abandoned one held is forgotten. */
+  begin(receivedUs: Us, trust: Trust): void {
+    this.#receivedUs = receivedUs;
+    this.#trust = trust;
+    this.#count = 0;
+    this.#observations = [];
+    this.#alive.clear();
+  }
+
+  get sampleCount(): number {
+    return this.#count;
+  }
+
+  add(observation: Observation): void {
+    this.#observations.push(observation);
+  }
+
+  sample(
+    series: number,
+    timeUs: Us,
+    startUs: Us,
+    value: number,
+    valueCount: number,
+    temporality: SampleKind,
+  ): void {
+    const at = this.#next();
+    this.#series[at] = series;
+    this.#timeUs[at] = timeUs;
+    this.#startUs[at] = startUs;
+    this.#value[at] = value;
+    this.#valueCount[at] = valueCount;
+    this.#temporality[at] = temporality;
+    this.#stale[at] = 0;
+  }
+
+  staleSample(series: number, timeUs: Us, temporality: SampleKind): void {
+    this.sample(series, timeUs, 0, 0, 0, temporality);
+    this.#stale[this.#count - 1] = 1;
+  }
+
+  /** A sign of life; per source and capability the latest of the batch becomes its one heartbeat. */
+  alive(source: SourceRef, capability: Capability, timeUs: Us): void {
+    let sources = this.#alive.get(capability);
+    if (!sources) {
+      sources = new Map();
+      this.#alive.set(capability, sources);
+    }
+    const known = sources.get(source);
+    if (known === undefined || known < timeUs) sources.set(source, timeUs);
+  }
+
+  finish(series: readonly EdgeSeries[]): ObservationBatch {
+    for (const [capability, sources] of this.#alive) {
+      for (const [source, timeUs] of sources) this.#heartbeat(source, capability, timeUs);
+    }
+    const observations = this.#observations;
+    this.#observations = [];
+    return { receivedUs: this.#receivedUs, series, samples: this.#takeSamples(), observations };
+  }
+
+  #heartbeat(source: SourceRef, capability: Capability, timeUs: Us): void {
+    const heartbeat: Heartbeat = {
+      kind: "heartbeat",
+      capability,
+      timeUs,
+      nanos: 0,
+      source,
+      trust: this.#trust,
+    };
+    this.#observations.push(heartbeat);
+  }
+
+  #takeSamples(): EdgeSamples {
+    const count = this.#count;
+    return {
+      count,
+      series: this.#series.slice(0, count),
+      timeUs: this.#timeUs.slice(0, count),
+      startUs: this.#startUs.slice(0, count),
+      value: this.#value.slice(0, count),
+      valueCount: this.#valueCount.slice(0, count),
+      temporality: this.#temporality.slice(0, count),
+      stale: this.#stale.slice(0, count),
+    };
+  }
+
+  #next(): number {
+    if (this.#count === this.#capacity) this.#grow();
+    return this.#count++;
+  }
+
+  /** Bounded by the request: one sample per decoded point at most. */
+  #grow(): void {
+    this.#capacity *= 2;
+    this.#series = grown(this.#series, new Int32Array(this.#capacity));
+    this.#timeUs = grown(this.#timeUs, new Float64Array(this.#capacity));
+    this.#startUs = grown(this.#startUs, new Float64Array(this.#capacity));
+    this.#value = grown(this.#value, new Float64Array(this.#capacity));
+    this.#valueCount = grown(this.#valueCount, new Float64Array(this.#capacity));
+    this.#temporality = grown(this.#temporality, new Uint8Array(this.#capacity));
+    this.#stale = grown(this.#stale, new Uint8Array(this.#capacity));
+  }
+}
+
+function grown<Column extends { set(from: ArrayLike<number>): void } & ArrayLike<number>>(
+  from: Column,
+  into: Column,
+): Column {
+  into.set(from);
+  return into;
+}

@@ -1,0 +1,261 @@
+/**
+ * OTLP views to observations. It finds whose words a metric, span or log record speaks and lets that
+ * vocabulary read it; what nobody knows is counted by name. It judges nothing and never throws for what
+ * arrives. One instance per engine: series ids and caches are its own.
+ */
+import { randomInt } from "node:crypto";
+import { MetricKind, NumberKind } from "../decode/views.ts";
+import type { LogsView, MetricsView, Scopes, TracesView } from "../decode/views.ts";
+import { TextInterner } from "../lib/interner.ts";
+import type { ObservationBatch } from "../model/observations.ts";
+import type { Counted, CounterSample } from "../model/stages.ts";
+import { BatchBuilder, SampleKind } from "./batch.ts";
+import { ClusterNames } from "./names.ts";
+import { readPairs, ResourceCache } from "./resources.ts";
+import { noSeries, SeriesTable, type MetricContext } from "./series.ts";
+import { Sources } from "./sources.ts";
+import { Tally } from "./tally.ts";
+import { halvesToUs, isUsableTime, usableStart } from "./times.ts";
+import { defaultClusterAliases, makeVocabularies, type Vocabularies } from "./vocabularies.ts";
+import type { AlivePlan, MetricPlan, RequestContext } from "./vocabulary.ts";
+
+export interface NormalizeLimits {
+  readonly maxSeries: number;
+  /** Attribute blocks kept to recognise known series; 0 = none. */
+  readonly memoMaxBytes: number;
+  /** Names of unknown telemetry that are counted one by one. */
+  readonly maxNames: number;
+  readonly maxSources: number;
+}
+
+export const defaultNormalizeLimits: NormalizeLimits = {
+  maxSeries: 200_000,
+  memoMaxBytes: 256 << 20,
+  maxNames: 1_000,
+  maxSources: 50_000,
+};
+
+export interface NormalizeOptions {
+  /** The cluster whose telemetry arrives here, where a source names none. */
+  readonly cluster: string;
+  /** Other names of clusters, each with the one that counts: Istio's cluster id, `k8s.cluster.name`. */
+  readonly clusterAliases: Readonly<Record<string, string>>;
+  readonly limits?: Partial<NormalizeLimits>;
+  /** Of the byte hash; random unless a test wants the same table twice. */
+  readonly hashSeed?: number;
+}
+
+const maxNameBytes = 255;
+/** Attribute keys, names and the values that repeat from record to record. */
+const maxTexts = 100_000;
+const maxTextBytes = 16 << 20;
+/** Bit 0 of a point's flags: NoRecordedValue. */
+const noRecordedValue = 1;
+/** Bit 0 of a point's `has`: the sum was sent. */
+const hasSum = 1;
+
+export class Normalizer implements Counted {
+  readonly #interner = new TextInterner(maxTexts, maxTextBytes);
+  readonly #batch = new BatchBuilder();
+  readonly #resources = new ResourceCache();
+  readonly #tally: Tally;
+  readonly #series: SeriesTable;
+  readonly #vocabularies: Vocabularies;
+  readonly #plans = new Map<string, MetricPlan | null>();
+  readonly #maxPlans: number;
+
+  constructor(options: NormalizeOptions) {
+    const limits = { ...defaultNormalizeLimits, ...options.limits };
+    this.#maxPlans = limits.maxNames;
+    this.#tally = new Tally(limits.maxNames);
+    this.#series = new SeriesTable(limits, options.hashSeed ?? randomInt(2 ** 32 - 1));
+    const aliases = { ...defaultClusterAliases(options.cluster), ...options.clusterAliases };
+    const workshop = {
+      clusters: new ClusterNames(options.cluster, aliases),
+      sources: new Sources(limits.maxSources),
+      tally: this.#tally,
+      batch: this.#batch,
+    };
+    this.#vocabularies = makeVocabularies(workshop, this.#interner);
+  }
+
+  /** The view is read during the call only; the batch belongs to the caller. */
+  metrics(view: MetricsView, context: RequestContext): ObservationBatch {
+    this.#batch.begin(context.receivedUs, context.trust);
+    for (let metric = 0; metric < view.metrics.count; metric++) this.#metric(view, metric, context);
+    return this.#finish();
+  }
+
+  traces(view: TracesView, context: RequestContext): ObservationBatch {
+    this.#batch.begin(context.receivedUs, context.trust);
+    const { spans, bytes, scopes, resources, attributes } = view;
+    for (let index = 0; index < spans.count; index++) {
+      const at = spans.scope[index] ?? 0;
+      const resource = this.#resources.of(bytes, attributes, resources, scopes.resource[at] ?? 0);
+      const record = { view, index, scope: this.#scopeName(bytes, scopes, at), resource, context };
+      if (!this.#vocabularies.spans.some((vocabulary) => vocabulary.read(record))) {
+        this.#tally.unrecognizedRecord(record.scope);
+      }
+    }
+    return this.#finish();
+  }
+
+  logs(view: LogsView, context: RequestContext): ObservationBatch {
+    this.#batch.begin(context.receivedUs, context.trust);
+    const { records, bytes, scopes, resources, attributes } = view;
+    for (let index = 0; index < records.count; index++) {
+      const at = records.scope[index] ?? 0;
+      const resource = this.#resources.of(bytes, attributes, resources, scopes.resource[at] ?? 0);
+      const record = { view, index, scope: this.#scopeName(bytes, scopes, at), resource, context };
+      if (!this.#vocabularies.logs.some((vocabulary) => vocabulary.read(record))) {
+        this.#tally.unrecognizedRecord(record.scope);
+      }
+    }
+    return this.#finish();
+  }
+
+  counters(into: CounterSample[]): void {
+    this.#tally.counters(into);
+    into.push(
+      { name: "series", labels: {}, value: this.#series.count },
+      { name: "series_dropped_total", labels: {}, value: this.#series.dropped },
+      { name: "series_memo_resets_total", labels: {}, value: this.#series.memoResets },
+    );
+  }
+
+  #finish(): ObservationBatch {
+    const batch = this.#batch.finish(this.#series.takeFresh());
+    this.#tally.observed("edge_sample", batch.samples.count);
+    for (const observation of batch.observations) this.#tally.observed(observation.kind, 1);
+    return batch;
+  }
+
+  #scopeName(bytes: Buffer, scopes: Scopes, at: number): string {
+    const start = scopes.nameStart[at] ?? 0;
+    const end = Math.min(scopes.nameEnd[at] ?? 0, start + maxNameBytes);
+    return this.#interner.text(bytes, start, end);
+  }
+
+  #metric(view: MetricsView, metric: number, context: RequestContext): void {
+    const { bytes, metrics, scopes } = view;
+    const nameStart = metrics.nameStart[metric] ?? 0;
+    const nameEnd = Math.min(metrics.nameEnd[metric] ?? 0, nameStart + maxNameBytes);
+    const name = this.#interner.text(bytes, nameStart, nameEnd);
+    const plan = this.#planOf(name);
+    if (!plan) {
+      const points = (metrics.pointEnd[metric] ?? 0) - (metrics.pointStart[metric] ?? 0);
+      return this.#tally.unrecognizedMetric(name, points);
+    }
+    if (plan.kind === "ignored") return;
+    const at = metrics.scope[metric] ?? 0;
+    const resource = this.#resources.of(
+      bytes,
+      view.attributes,
+      view.resources,
+      scopes.resource[at] ?? 0,
+    );
+    if (plan.kind === "alive") return this.#signsOfLife(view, metric, plan, resource, context);
+    const scope = this.#scopeName(bytes, scopes, at);
+    this.#edgePoints({ view, plan, resource, scope, name, trust: context.trust }, metric, context);
+  }
+
+  #planOf(name: string): MetricPlan | null {
+    const known = this.#plans.get(name);
+    if (known !== undefined) return known;
+    let plan: MetricPlan | null = null;
+    for (const vocabulary of this.#vocabularies.metrics) plan ??= vocabulary.plan(name);
+    if (this.#plans.size < this.#maxPlans) this.#plans.set(name, plan);
+    return plan;
+  }
+
+  #signsOfLife(
+    view: MetricsView,
+    metric: number,
+    plan: AlivePlan,
+    resource: MetricContext["resource"],
+    context: RequestContext,
+  ): void {
+    const { points, metrics, bytes, attributes } = view;
+    const end = metrics.pointEnd[metric] ?? 0;
+    for (let point = metrics.pointStart[metric] ?? 0; point < end; point++) {
+      if (((points.flags[point] ?? 0) & noRecordedValue) !== 0) continue;
+      const attrEnd = points.attrEnd[point] ?? 0;
+      const labels = readPairs(bytes, attributes, points.attrStart[point] ?? 0, attrEnd);
+      const source = plan.sourceOf(labels, resource);
+      if (source) {
+        this.#batch.alive(source, "proxy_metrics", this.#timeOf(view, point, context));
+      }
+    }
+  }
+
+  #edgePoints(metric: MetricContext, index: number, context: RequestContext): void {
+    const { view, plan } = metric;
+    const { metrics, points } = view;
+    const isNumber =
+      metrics.kind[index] === MetricKind.gauge || metrics.kind[index] === MetricKind.sum;
+    const sampleKind = sampleKindOf(view, index);
+    const seriesContext = this.#series.contextOf(metric);
+    const end = metrics.pointEnd[index] ?? 0;
+    for (let point = metrics.pointStart[index] ?? 0; point < end; point++) {
+      const isStale = ((points.flags[point] ?? 0) & noRecordedValue) !== 0;
+      if (!isStale && !this.#isUsable(metric, isNumber, point)) continue;
+      const series = this.#series.idOf(metric, seriesContext, point);
+      if (series === noSeries) continue;
+      const timeUs = this.#timeOf(view, point, context);
+      if (isStale) {
+        this.#batch.staleSample(series, timeUs, sampleKind);
+        continue;
+      }
+      const value = (isNumber ? points.value[point] : points.sum[point]) ?? 0;
+      const valueCount = plan.measure === "latency_ms" ? countOf(view, point) : 0;
+      const startUs = plan.hasStart ? startOf(view, point, timeUs) : 0;
+      this.#batch.sample(series, timeUs, startUs, value, valueCount, sampleKind);
+      this.#lives(series, timeUs);
+    }
+  }
+
+  #lives(series: number, timeUs: number): void {
+    const source = this.#series.sourceOf(series);
+    if (source) this.#batch.alive(source, "proxy_metrics", timeUs);
+  }
+
+  /** A number to count with: present, not NaN or infinite, not below zero. */
+  #isUsable(metric: MetricContext, isNumber: boolean, point: number): boolean {
+    const { points } = metric.view;
+    const isPresent = isNumber
+      ? points.numberKind[point] !== NumberKind.none && metric.plan.measure !== "latency_ms"
+      : ((points.has[point] ?? 0) & hasSum) !== 0;
+    const value = (isNumber ? points.value[point] : points.sum[point]) ?? 0;
+    if (isPresent && Number.isFinite(value) && value >= 0) return true;
+    this.#tally.dropped(metric.plan.vocabulary, isPresent ? "not_a_number" : "no_value");
+    return false;
+  }
+
+  #timeOf(view: MetricsView, point: number, context: RequestContext): number {
+    const timeUs = halvesToUs(view.points.timeLow[point] ?? 0, view.points.timeHigh[point] ?? 0);
+    return isUsableTime(timeUs, context.receivedUs) ? timeUs : context.receivedUs;
+  }
+}
+
+function sampleKindOf(view: MetricsView, metric: number): SampleKind {
+  if (view.metrics.kind[metric] === MetricKind.gauge) return SampleKind.gaugeOfTotal;
+  if (view.metrics.kind[metric] === MetricKind.summary) return SampleKind.cumulative;
+  switch (view.metrics.temporality[metric]) {
+    case 1:
+      return SampleKind.delta;
+    case 2:
+      return SampleKind.cumulative;
+    default:
+      return SampleKind.gaugeOfTotal;
+  }
+}
+
+function countOf(view: MetricsView, point: number): number {
+  const { countLow, countHigh } = view.points;
+  return (countHigh[point] ?? 0) * 2 ** 32 + (countLow[point] ?? 0);
+}
+
+function startOf(view: MetricsView, point: number, timeUs: number): number {
+  const { startLow, startHigh } = view.points;
+  return usableStart(halvesToUs(startLow[point] ?? 0, startHigh[point] ?? 0), timeUs);
+}

@@ -1,0 +1,92 @@
+/** Facts of a resource, read once per distinct resource and kept by its bytes. */
+import { anyValueToJson } from "../decode/any-value.ts";
+import { readText } from "../decode/text.ts";
+import { ValueKind, type AnyValues, type Attributes, type Resources } from "../decode/views.ts";
+import { valueText } from "./attributes.ts";
+
+/** Non-empty attributes by name. */
+export type Pairs = ReadonlyMap<string, string>;
+
+export interface Resource {
+  /** Process-local, never reused: equal ids are an equal resource. */
+  readonly id: number;
+  readonly pairs: Pairs;
+  /** The pairs as one text, the same for every order of the attributes. */
+  readonly canonical: string;
+}
+
+const maxPairs = 512;
+/** Larger resources are read each time instead of being kept. */
+const maxKeptBytes = 16_384;
+/** All kept resources together; about 30,000 ordinary ones. Beyond, the cache starts anew. */
+const maxCacheBytes = 16 << 20;
+
+/** Non-empty attributes as text; nested values as JSON. The last of a repeated key counts. */
+export function readPairs(
+  bytes: Buffer,
+  attributes: Attributes,
+  start: number,
+  end: number,
+): Pairs {
+  const pairs = new Map<string, string>();
+  for (let index = start; index < end && pairs.size < maxPairs; index++) {
+    const key = readText(bytes, attributes.keyStart[index] ?? 0, attributes.keyEnd[index] ?? 0);
+    const value = pairText(bytes, attributes, index);
+    if (value === "") pairs.delete(key);
+    else pairs.set(key, value);
+  }
+  return pairs;
+}
+
+function pairText(bytes: Buffer, values: AnyValues, index: number): string {
+  switch (values.kind[index]) {
+    case ValueKind.array:
+    case ValueKind.kvlist:
+    case ValueKind.bytes:
+      return JSON.stringify(anyValueToJson(bytes, values, index)) ?? "";
+    default:
+      return valueText(bytes, values, index, Number.MAX_SAFE_INTEGER);
+  }
+}
+
+/** Sorted by key, each part with its length, so that no two different sets give one text. */
+export function canonicalPairs(pairs: Pairs): string {
+  let text = "";
+  for (const key of [...pairs.keys()].sort()) {
+    const value = pairs.get(key) ?? "";
+    text += `${key.length}:${key}${value.length}:${value}`;
+  }
+  return text;
+}
+
+export class ResourceCache {
+  readonly #byBytes = new Map<string, Resource>();
+  #cachedBytes = 0;
+  #nextId = 0;
+
+  of(bytes: Buffer, attributes: Attributes, resources: Resources, index: number): Resource {
+    const start = resources.start[index] ?? 0;
+    const end = resources.end[index] ?? 0;
+    const key = bytes.toString("latin1", start, end);
+    const known = this.#byBytes.get(key);
+    if (known) return known;
+    const pairs = readPairs(
+      bytes,
+      attributes,
+      resources.attrStart[index] ?? 0,
+      resources.attrEnd[index] ?? 0,
+    );
+    const resource = { id: this.#nextId++, pairs, canonical: canonicalPairs(pairs) };
+    if (key.length <= maxKeptBytes) this.#keep(key, resource);
+    return resource;
+  }
+
+  #keep(key: string, resource: Resource): void {
+    this.#cachedBytes += key.length + 64;
+    if (this.#cachedBytes > maxCacheBytes) {
+      this.#byBytes.clear();
+      this.#cachedBytes = key.length;
+    }
+    this.#byBytes.set(key, resource);
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Numbers metric series. A series is its resource, scope name, metric name, sorted non-empty attributes
+ * and the trust of its sender (so that a merely claimed sample never counts as an attested one); its
+ * hash is the same over byte orders, paths and restarts. New definitions wait until a batch takes them,
+ * also when the batch they were found in was given up.
+ */
+import { createHash } from "node:crypto";
+import type { MetricsView } from "../decode/views.ts";
+import type { EdgeSeries, SourceRef, Trust } from "../model/observations.ts";
+import { canonicalPairs, readPairs, type Resource } from "./resources.ts";
+import { SeriesMemo } from "./series-memo.ts";
+import type { EdgePlan } from "./vocabulary.ts";
+
+/** What the points of one metric in one request have in common. */
+export interface MetricContext {
+  readonly view: MetricsView;
+  readonly plan: EdgePlan;
+  readonly resource: Resource;
+  readonly scope: string;
+  readonly name: string;
+  readonly trust: Trust;
+}
+
+export interface SeriesLimits {
+  readonly maxSeries: number;
+  /** Stored attribute blocks of the memo; 0 = no memo. */
+  readonly memoMaxBytes: number;
+}
+
+const maxContexts = 100_000;
+export const noSeries = -1;
+
+export class SeriesTable {
+  readonly #maxSeries: number;
+  readonly #memo: SeriesMemo;
+  readonly #byHash = new Map<string, number>();
+  /** By series id. */
+  readonly #sources: SourceRef[] = [];
+  readonly #contexts = new Map<string, number>();
+  #nextContext = 1;
+  #fresh: EdgeSeries[] = [];
+  dropped = 0;
+
+  constructor(limits: SeriesLimits, hashSeed: number) {
+    this.#maxSeries = limits.maxSeries;
+    this.#memo = new SeriesMemo(hashSeed, limits.memoMaxBytes);
+  }
+
+  get count(): number {
+    return this.#sources.length;
+  }
+
+  get memoResets(): number {
+    return this.#memo.resets;
+  }
+
+  /** A number for what stands around the attributes; equal numbers are equal surroundings. */
+  contextOf(metric: MetricContext): number {
+    const { resource, scope, name, trust } = metric;
+    const key = `${resource.id} ${trust} ${name.length}:${name}${scope}`;
+    const known = this.#contexts.get(key);
+    if (known !== undefined) return known;
+    if (this.#contexts.size >= maxContexts) this.#contexts.clear(); // numbers are never used again
+    this.#contexts.set(key, this.#nextContext);
+    return this.#nextContext++;
+  }
+
+  /** The id of a point's series; `noSeries` when there is no room for another. */
+  idOf(metric: MetricContext, context: number, point: number): number {
+    const { bytes, points } = metric.view;
+    const start = points.attrBytesStart[point] ?? 0;
+    const end = points.attrBytesEnd[point] ?? 0;
+    if (end <= start) return this.#plainIdOf(metric, point);
+    const known = this.#memo.find(bytes, start, end, context);
+    if (known !== noSeries) return known;
+    const id = this.#plainIdOf(metric, point);
+    if (id !== noSeries) this.#memo.add(bytes, start, end, context, id);
+    return id;
+  }
+
+  sourceOf(id: number): SourceRef | undefined {
+    return this.#sources[id];
+  }
+
+  /** The definitions that no batch has taken yet. */
+  takeFresh(): readonly EdgeSeries[] {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    return fresh;
+  }
+
+  /** The way without memory of bytes: what the memo must always agree with. */
+  #plainIdOf(metric: MetricContext, point: number): number {
+    const { bytes, attributes, points } = metric.view;
+    const labels = readPairs(
+      bytes,
+      attributes,
+      points.attrStart[point] ?? 0,
+      points.attrEnd[point] ?? 0,
+    );
+    const hash = seriesHash(metric, canonicalPairs(labels));
+    const known = this.#byHash.get(hash);
+    if (known !== undefined) return known;
+    if (this.#sources.length >= this.#maxSeries) {
+      this.dropped++;
+      return noSeries;
+    }
+    const id = this.#sources.length;
+    const facts = metric.plan.describe(labels, metric.resource);
+    this.#fresh.push({ id, hash, ...facts, trust: metric.trust });
+    this.#byHash.set(hash, id);
+    this.#sources.push(facts.source);
+    return id;
+  }
+}
+
+function seriesHash(metric: MetricContext, labels: string): string {
+  const { resource, scope, name, trust } = metric;
+  const parts = [resource.canonical, scope, name, trust, labels];
+  const text = parts.map((part) => `${part.length}:${part}`).join("");
+  return createHash("sha256").update(text).digest("hex").slice(0, 32);
+}

@@ -1,0 +1,35 @@
+/** Senders of telemetry as shared objects: one `SourceRef` per sender, so that identity compares them. */
+import type { SourceKind, SourceRef } from "../model/observations.ts";
+
+export class Sources {
+  readonly #maxSources: number;
+  readonly #byKey = new Map<string, SourceRef>();
+
+  constructor(maxSources: number) {
+    this.#maxSources = maxSources;
+  }
+
+  /** A proxy by its pod; by its own address, or any other steady name, where no pod is named. */
+  proxy(cluster: string, namespace: string, pod: string): SourceRef {
+    return this.#of("proxy", `${cluster}/${namespace}/${pod}`, cluster, namespace);
+  }
+
+  nodeAgent(cluster: string, host: string): SourceRef {
+    return this.#of("node_agent", `${cluster}/${host}`, cluster, "");
+  }
+
+  objects(cluster: string): SourceRef {
+    return this.#of("objects", cluster, cluster, "");
+  }
+
+  #of(kind: SourceKind, key: string, cluster: string, namespace: string): SourceRef {
+    const full = `${kind} ${key}`;
+    const known = this.#byKey.get(full);
+    if (known) return known;
+    // Forgetting costs a duplicate heartbeat at most: nothing else relies on the object's identity.
+    if (this.#byKey.size >= this.#maxSources) this.#byKey.clear();
+    const source: SourceRef = { kind, key, cluster, namespace };
+    this.#byKey.set(full, source);
+    return source;
+  }
+}

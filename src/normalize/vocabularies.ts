@@ -1,0 +1,30 @@
+/** The table of all vocabularies. The first that claims a name or a record reads it. */
+import type { TextInterner } from "../lib/interner.ts";
+import type { LogVocabulary, MetricVocabulary, SpanVocabulary, Workshop } from "./vocabulary.ts";
+import { EnvoyAccessLog } from "./vocabulary/envoy-access-log.ts";
+import { EnvoySpans } from "./vocabulary/envoy-spans.ts";
+import { IstioMetrics } from "./vocabulary/istio-metrics.ts";
+import { K8sObjects } from "./vocabulary/k8sobjects.ts";
+import { Netflow } from "./vocabulary/netflow.ts";
+import { Tetragon } from "./vocabulary/tetragon.ts";
+
+export interface Vocabularies {
+  readonly metrics: readonly MetricVocabulary[];
+  readonly spans: readonly SpanVocabulary[];
+  readonly logs: readonly LogVocabulary[];
+}
+
+export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vocabularies {
+  return {
+    metrics: [new IstioMetrics(workshop)],
+    spans: [new EnvoySpans(workshop, interner)],
+    logs: [
+      new EnvoyAccessLog(workshop, interner),
+      new Netflow(workshop, interner),
+      new Tetragon(workshop, interner),
+      new K8sObjects(workshop, interner),
+    ],
+  };
+}
+
+export { defaultClusterAliases } from "./vocabulary/istio-metrics.ts";

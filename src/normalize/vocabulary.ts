@@ -1,0 +1,78 @@
+/**
+ * What a vocabulary is: the one file that knows a foreign source's names. It turns a metric's name into
+ * a plan, or a span or log record into observations, and never throws: what it cannot use it counts.
+ * A new source is a new file in `vocabulary/` and a line in `vocabularies.ts`.
+ */
+import type { LogsView, TracesView } from "../decode/views.ts";
+import type { EdgeSeries, Measure, SourceRef, Trust } from "../model/observations.ts";
+import type { Us } from "../model/time.ts";
+import type { BatchBuilder } from "./batch.ts";
+import type { ClusterNames } from "./names.ts";
+import type { Pairs, Resource } from "./resources.ts";
+import type { Sources } from "./sources.ts";
+import type { Tally } from "./tally.ts";
+
+/** What arrives with a request. */
+export interface RequestContext {
+  readonly receivedUs: Us;
+  readonly trust: Trust;
+}
+
+/** What every vocabulary works with; owned by the normalizer, valid for its life. */
+export interface Workshop {
+  readonly clusters: ClusterNames;
+  readonly sources: Sources;
+  readonly tally: Tally;
+  readonly batch: BatchBuilder;
+}
+
+/** A series as a vocabulary reads it; who numbers and hashes it adds the rest. */
+export type SeriesFacts = Omit<EdgeSeries, "id" | "hash" | "trust">;
+
+/** Samples of a counter (or of a histogram's sum and count) of one edge. */
+export interface EdgePlan {
+  readonly kind: "edge";
+  readonly vocabulary: string;
+  readonly measure: Measure;
+  /** The facts of one label set, read once per series. */
+  describe(labels: Pairs, resource: Resource): SeriesFacts;
+  /** Whether the sender's start times mean anything. */
+  readonly hasStart: boolean;
+}
+
+/** A metric that only tells that its sender lives. */
+export interface AlivePlan {
+  readonly kind: "alive";
+  /** The proxy that sent it, or null when it is no proxy's. */
+  sourceOf(labels: Pairs, resource: Resource): SourceRef | null;
+}
+
+/** A known metric that says nothing the engine uses. */
+export interface IgnoredPlan {
+  readonly kind: "ignored";
+}
+
+export type MetricPlan = EdgePlan | AlivePlan | IgnoredPlan;
+
+export interface MetricVocabulary {
+  /** What the metric's points mean; null = not a name of this vocabulary. */
+  plan(name: string): MetricPlan | null;
+}
+
+/** One span or log record in its view. */
+export interface RecordAt<View> {
+  readonly view: View;
+  readonly index: number;
+  readonly scope: string;
+  readonly resource: Resource;
+  readonly context: RequestContext;
+}
+
+/** The answer `false` = not of this vocabulary; `true` = read, or counted as unusable. */
+export interface SpanVocabulary {
+  read(record: RecordAt<TracesView>): boolean;
+}
+
+export interface LogVocabulary {
+  read(record: RecordAt<LogsView>): boolean;
+}

@@ -1,0 +1,283 @@
+/**
+ * Envoy's access log: lines of Istio's default text or of labels with Istio's JSON names, straight from
+ * Envoy or through a file. Each line is a connection through a proxy, and one request on it.
+ * The same line told twice (two loggers, a file beside OTLP) has the same `lineId`.
+ */
+import { createHash } from "node:crypto";
+import { anyValueToJson } from "../../decode/any-value.ts";
+import { ValueKind, type LogsView } from "../../decode/views.ts";
+import type { TextInterner } from "../../lib/interner.ts";
+import { canonicalIp, parseHostPort } from "../../lib/ip.ts";
+import type { PodName, ProxyLeg, SourceRef } from "../../model/observations.ts";
+import { AttributeSlots, valueText } from "../attributes.ts";
+import { isObject, parseJsonObject, textField, type Json } from "../json.ts";
+import { noPod } from "../names.ts";
+import { halvesToNanos, halvesToUs, isUsableTime, parseRfc3339, type ExactTime } from "../times.ts";
+import type { LogVocabulary, RecordAt, Workshop } from "../vocabulary.ts";
+import { isDenial, isFailure, knownFlags, noNodeId, parseNodeId } from "./envoy-names.ts";
+import {
+  parseUpstreamCluster,
+  withoutInternalAddress,
+  type UpstreamCluster,
+} from "./envoy-names.ts";
+import {
+  accessLogFieldNames,
+  accessLogFromFields,
+  accessLogFromObject,
+} from "./access-log-line.ts";
+import { looksLikeAccessLog, maxLineLength, parseAccessLogText } from "./access-log-line.ts";
+import type { AccessLogLine } from "./access-log-line.ts";
+
+const vocabulary = "envoy-access-log";
+
+/** Labels beside Istio's own fields that a mesh may add; the first spelling found counts. */
+const labelNames = [
+  "pod",
+  "namespace",
+  "cluster",
+  "workload",
+  "downstream_peer_uri_san",
+  "downstream_tls_version",
+];
+
+/** A variant with one of these shows whether the downstream spoke mTLS. */
+const tlsNames = ["requested_server_name", "downstream_peer_uri_san", "downstream_tls_version"];
+
+/** Envoy's built-in resource labels, and those of a collector that knows the pod. */
+const nodeName = "node_name";
+
+const maxNameLength = 253;
+const maxDurationMs = 31 * 86_400_000;
+/** Istio's own names in SNI: only a sidecar's mTLS carries them. */
+const maxServerName = 255;
+
+type Extra = (name: string) => string;
+
+interface ReadLine {
+  readonly line: AccessLogLine;
+  readonly extra: Extra;
+  /** Whether the shape can show TLS fields beyond the SNI. */
+  readonly showsTls: boolean;
+}
+
+export class EnvoyAccessLog implements LogVocabulary {
+  readonly #workshop: Workshop;
+  readonly #slots: AttributeSlots;
+
+  constructor(workshop: Workshop, interner: TextInterner) {
+    this.#workshop = workshop;
+    this.#slots = new AttributeSlots([...accessLogFieldNames, ...labelNames], interner);
+  }
+
+  read(record: RecordAt<LogsView>): boolean {
+    const { records, bytes, attributes } = record.view;
+    const attrEnd = records.attrEnd[record.index] ?? 0;
+    this.#slots.read(bytes, attributes, records.attrStart[record.index] ?? 0, attrEnd);
+    const found = this.#line(record);
+    if (found === null) return false;
+    if (found === "bad_line") {
+      this.#workshop.tally.dropped(vocabulary, "bad_line");
+      return true;
+    }
+    this.#leg(record, found);
+    return true;
+  }
+
+  /** The line in whatever shape the record holds it; null = no access log at all. */
+  #line(record: RecordAt<LogsView>): ReadLine | "bad_line" | null {
+    const slots = this.#slots;
+    const extra: Extra = (name) => (slots.text(name) === "-" ? "" : slots.text(name));
+    if (slots.has("upstream_cluster") && slots.has("downstream_remote_address")) {
+      const line = accessLogFromFields((name) => slots.text(name));
+      return line
+        ? { line, extra, showsTls: tlsNames.some((name) => slots.has(name)) }
+        : "bad_line";
+    }
+    const { bytes, bodies, records } = record.view;
+    const body = records.body[record.index] ?? -1;
+    if (body < 0) return null;
+    if (bodies.kind[body] === ValueKind.string) {
+      return readText(valueText(bytes, bodies, body, maxLineLength), extra);
+    }
+    if (bodies.kind[body] !== ValueKind.kvlist) return null;
+    return readFields(anyValueToJson(bytes, bodies, body));
+  }
+
+  #leg(record: RecordAt<LogsView>, { line, extra, showsTls }: ReadLine): void {
+    const downstreamRemote = parseHostPort(line.downstreamRemote);
+    const downstreamLocal = parseHostPort(line.downstreamLocal);
+    if (downstreamRemote.ip === "" && downstreamLocal.ip === "") {
+      return this.#workshop.tally.dropped(vocabulary, "missing_address");
+    }
+    const upstreamLocal = parseHostPort(line.upstreamLocal);
+    const upstreamHost = parseHostPort(withoutInternalAddress(line.upstreamHost));
+    const upstream = parseUpstreamCluster(line.upstreamCluster);
+    const side = sideOf(line, upstream);
+    const start = parseRfc3339(line.startTime);
+    const time = timeOf(record, start);
+    const ownAddress = side === "inbound" ? downstreamLocal.ip : upstreamLocal.ip;
+    const pod = this.#pod(record, extra, side === "unknown" ? "" : ownAddress);
+    const source = this.#source(pod);
+    const flags = knownFlags(line.responseFlags);
+    const code = countOf(line.responseCode);
+    const { view, index } = record;
+    const leg: ProxyLeg = {
+      kind: "proxy_leg",
+      timeUs: time.us,
+      nanos: time.nanos,
+      source,
+      trust: record.context.trust,
+      side,
+      cluster: pod.cluster,
+      pod,
+      lineId: lineIdOf(line, start.us || time.us),
+      endUs: time.us + Math.min(countOf(line.durationMs), maxDurationMs) * 1_000,
+      protocol: line.method === "" ? "tcp" : line.protocol === "" ? "http" : protocolOf(line),
+      isConnection: line.method === "",
+      downstreamRemoteIp: downstreamRemote.ip,
+      downstreamRemotePort: downstreamRemote.port,
+      downstreamLocalIp: downstreamLocal.ip,
+      downstreamLocalPort: downstreamLocal.port,
+      upstreamLocalIp: upstreamLocal.ip,
+      upstreamLocalPort: upstreamLocal.port,
+      upstreamHostIp: upstreamHost.ip,
+      upstreamHostPort: upstreamHost.port,
+      route: upstream.route,
+      service: upstream.service.service,
+      serviceNamespace: upstream.service.namespace,
+      servicePort: upstream.port,
+      serverName: line.serverName.slice(0, maxServerName),
+      peerPrincipal: extra("downstream_peer_uri_san").slice(0, 512),
+      tlsVersion: extra("downstream_tls_version").slice(0, 32),
+      showsTls,
+      responseCode: code,
+      responseFlags: flags,
+      isError: code >= 500 || (code === 0 && isFailure(flags)),
+      isDenied: isDenied(line, flags),
+      bytesSent: countOf(line.bytesSent),
+      bytesReceived: countOf(line.bytesReceived),
+      requestId: line.requestId.slice(0, 128),
+      traceId: hexText(
+        view.bytes,
+        view.records.traceIdStart[index],
+        view.records.traceIdEnd[index],
+      ),
+      spanId: hexText(view.bytes, view.records.spanIdStart[index], view.records.spanIdEnd[index]),
+    };
+    this.#workshop.batch.add(leg);
+    if (source.key !== this.#nobody().key)
+      this.#workshop.batch.alive(source, "proxy_logs", time.us);
+  }
+
+  /** Who wrote the line: its node id, else labels of line or resource, else the proxy's own address. */
+  #pod(record: RecordAt<LogsView>, extra: Extra, ownAddress: string): PodName {
+    const { clusters } = this.#workshop;
+    const { pairs } = record.resource;
+    const node = parseNodeIdOnce(pairs.get(nodeName));
+    const cluster = extra("cluster") || pairs.get("k8s.cluster.name") || "";
+    const pod = node.pod || extra("pod") || pairs.get("k8s.pod.name") || "";
+    const namespace = node.namespace || extra("namespace") || pairs.get("k8s.namespace.name") || "";
+    return {
+      ...noPod,
+      cluster: clusters.nameOf(cluster.slice(0, maxNameLength)),
+      namespace: namespace.slice(0, 63),
+      pod: pod.slice(0, maxNameLength),
+      podUid: (pairs.get("k8s.pod.uid") ?? "").slice(0, 64),
+      workload: extra("workload").slice(0, maxNameLength),
+      address: node.address || canonicalIp(pairs.get("k8s.pod.ip") ?? "") || ownAddress,
+    };
+  }
+
+  #source(pod: PodName): SourceRef {
+    const { sources } = this.#workshop;
+    if (pod.pod !== "") return sources.proxy(pod.cluster, pod.namespace, pod.pod);
+    return pod.address === "" ? this.#nobody() : sources.proxy(pod.cluster, "", pod.address);
+  }
+
+  /** Lines of which not even the proxy's address is known prove nobody's liveness. */
+  #nobody(): SourceRef {
+    const { clusters, sources } = this.#workshop;
+    return sources.proxy(clusters.local, "", "");
+  }
+}
+
+function readText(text: string, extra: Extra): ReadLine | "bad_line" | null {
+  if (text.startsWith("{") && text.includes('"downstream_remote_address"')) {
+    return readFields(parseJsonObject(text, maxLineLength)) ?? "bad_line";
+  }
+  if (!looksLikeAccessLog(text)) return null;
+  const line = parseAccessLogText(text);
+  return line ? { line, extra, showsTls: true } : "bad_line";
+}
+
+function readFields(value: Json): ReadLine | null {
+  if (!isObject(value) || !Object.hasOwn(value, "downstream_remote_address")) return null;
+  const line = accessLogFromObject(value);
+  const extra: Extra = (name) => {
+    const text = textField(value, name, 512);
+    return text === "-" ? "" : text;
+  };
+  const showsTls = tlsNames.some((name) => Object.hasOwn(value, name));
+  return line ? { line, extra, showsTls } : null;
+}
+
+/** The record's own time is finer than the text's; a line read from a file has only the text's. */
+function timeOf(record: RecordAt<LogsView>, start: ExactTime): ExactTime {
+  const { records } = record.view;
+  const low = records.timeLow[record.index] ?? 0;
+  const high = records.timeHigh[record.index] ?? 0;
+  const { receivedUs } = record.context;
+  const us = halvesToUs(low, high);
+  if (isUsableTime(us, receivedUs)) return { us, nanos: halvesToNanos(low, high) };
+  return isUsableTime(start.us, receivedUs) ? start : { us: receivedUs, nanos: 0 };
+}
+
+/**
+ * The upstream cluster tells the side. Where there is none (denied or unroutable before a cluster was
+ * chosen) an SNI of Istio's own making, or the inbound listener's loopback source, tells an inbound line.
+ */
+function sideOf(line: AccessLogLine, upstream: UpstreamCluster): ProxyLeg["side"] {
+  if (upstream.direction !== "unknown") return upstream.direction;
+  const isInbound =
+    line.serverName.startsWith("outbound_.") || line.upstreamLocal.startsWith("127.0.0.6:");
+  return isInbound ? "inbound" : "unknown";
+}
+
+/** `response_code_details` names the filter that said no; the application's own 403 is not a denial. */
+function isDenied(line: AccessLogLine, flags: string): boolean {
+  if (isDenial(flags)) return true;
+  return /^(rbac_access_denied|ext_authz_denied|jwt_authn_access_denied)/.test(
+    line.responseCodeDetails,
+  );
+}
+
+function protocolOf(line: AccessLogLine): string {
+  return line.protocol.startsWith("HTTP/") ? "http" : line.protocol.toLowerCase().slice(0, 16);
+}
+
+/** Every variant of a line carries its start (milliseconds in text), its addresses and the request id. */
+function lineIdOf(line: AccessLogLine, startUs: number): string {
+  const parts = [
+    Math.floor(startUs / 1_000),
+    line.downstreamRemote,
+    line.downstreamLocal,
+    line.upstreamLocal,
+    line.upstreamHost,
+    line.requestId,
+  ];
+  return createHash("sha256").update(parts.join(" ")).digest("hex").slice(0, 32);
+}
+
+/** A count in decimal digits; 0 for everything else. Doubles come from JSON through a file. */
+function countOf(text: string): number {
+  const value = /^\d{1,15}(\.0*)?$/.test(text) ? Number(text) : 0;
+  return Math.floor(value);
+}
+
+function parseNodeIdOnce(text: string | undefined): ReturnType<typeof parseNodeId> {
+  return text === undefined ? noNodeId : parseNodeId(text);
+}
+
+function hexText(bytes: Buffer, start = 0, end = 0): string {
+  return bytes.toString("hex", start, Math.min(end, start + 16));
+}

@@ -1,0 +1,213 @@
+/**
+ * Istio's standard metrics, of Envoy (sidecar, gateway, waypoint) and ztunnel, scraped by a Prometheus
+ * receiver or sent by Envoy's own stat sink (prefix `istiocustom.`). Metrics are known by name, whatever
+ * OTLP type a path gave them. Every label may be missing; `unknown` and "" mean the same.
+ *
+ * Not read: the request-message counters (no peer would be new), control-plane metrics, kube-state-metrics.
+ */
+import type { Measure, PeerName, Reporter, Route, Security } from "../../model/observations.ts";
+import type { SourceRef } from "../../model/observations.ts";
+import { hostToService, noPeer, withoutPort, type ServiceName } from "../names.ts";
+import type { Pairs, Resource } from "../resources.ts";
+import type { AlivePlan, EdgePlan, MetricPlan, MetricVocabulary } from "../vocabulary.ts";
+import type { SeriesFacts, Workshop } from "../vocabulary.ts";
+import { isDenial, isFailure, knownFlags, specialRoute } from "./envoy-names.ts";
+import { scrapedProxy } from "./scrape-target.ts";
+
+/**
+ * What each metric counts for the caller. Envoy's TCP bytes are seen from the proxy: `sent` went to the
+ * downstream, so it is what the caller received. Histograms count by their sum.
+ */
+const measures: Readonly<Record<string, Measure>> = {
+  istio_requests: "requests",
+  istio_request_duration: "latency_ms",
+  istio_request_duration_milliseconds: "latency_ms",
+  istio_request: "bytes_sent",
+  istio_request_bytes: "bytes_sent",
+  istio_request_bytes_sum: "bytes_sent",
+  istio_response: "bytes_received",
+  istio_response_bytes: "bytes_received",
+  istio_response_bytes_sum: "bytes_received",
+  istio_tcp_connections_opened: "connections_opened",
+  istio_tcp_connections_closed: "connections_closed",
+  istio_tcp_sent: "bytes_received",
+  istio_tcp_sent_bytes: "bytes_received",
+  istio_tcp_received: "bytes_sent",
+  istio_tcp_received_bytes: "bytes_sent",
+};
+
+/** Sent by every scrape whatever the target; a dead target sends them too, so they are no sign of life. */
+const scrapeMetrics: ReadonlySet<string> = new Set([
+  "up",
+  "scrape_duration_seconds",
+  "scrape_samples_scraped",
+  "scrape_samples_post_metric_relabeling",
+  "scrape_series_added",
+]);
+
+const sinkPrefix = "istiocustom.";
+const maxLabelLength = 253;
+const maxPrincipalLength = 512;
+
+/** gRPC codes that a server is to blame for: unknown, deadline, unimplemented, internal, unavailable, loss. */
+const grpcErrors: ReadonlySet<string> = new Set(["2", "4", "12", "13", "14", "15"]);
+const grpcPermissionDenied = "7";
+
+/** Istio calls a cluster so unless told otherwise, which says no more than "here". */
+export function defaultClusterAliases(cluster: string): Readonly<Record<string, string>> {
+  return { Kubernetes: cluster };
+}
+
+export class IstioMetrics implements MetricVocabulary {
+  readonly #workshop: Workshop;
+
+  constructor(workshop: Workshop) {
+    this.#workshop = workshop;
+  }
+
+  plan(name: string): MetricPlan | null {
+    if (scrapeMetrics.has(name)) return { kind: "ignored" };
+    const isSink = name.startsWith(sinkPrefix);
+    const bare = isSink ? name.slice(sinkPrefix.length) : name;
+    if (bare === "istio_build") return this.#buildPlan();
+    const measure = measures[bare.endsWith("_total") ? bare.slice(0, -"_total".length) : bare];
+    return measure && Object.hasOwn(measures, stripTotal(bare))
+      ? this.#edgePlan(measure, isSink)
+      : null;
+  }
+
+  #edgePlan(measure: Measure, isSink: boolean): EdgePlan {
+    return {
+      kind: "edge",
+      vocabulary: "istio-metrics",
+      measure,
+      // The sink moves its start at each flush, or gives it in microseconds: only falling values tell.
+      hasStart: !isSink,
+      describe: (labels, resource) => this.#describe(measure, isSink, labels, resource),
+    };
+  }
+
+  #buildPlan(): AlivePlan {
+    return {
+      kind: "alive",
+      sourceOf: (labels, resource) => {
+        const component = labels.get("component");
+        return component === "proxy" || component === "ztunnel"
+          ? this.#source(labels, resource)
+          : null;
+      },
+    };
+  }
+
+  #source(labels: Pairs, resource: Resource): SourceRef {
+    const { clusters, sources } = this.#workshop;
+    const target = scrapedProxy(labels, resource);
+    return sources.proxy(clusters.nameOf(target.cluster), target.namespace, target.pod);
+  }
+
+  #describe(measure: Measure, isSink: boolean, labels: Pairs, resource: Resource): SeriesFacts {
+    const reporter = reporterOf(labels, resource);
+    const special = specialRoute(labels.get("destination_service_name") ?? "");
+    const flags = knownFlags(label(labels, "response_flags"));
+    const protocol = label(labels, "request_protocol");
+    return {
+      measure,
+      reporter,
+      channel: isSink ? "sink" : "metrics",
+      src: this.#peer(labels, "source"),
+      dst: this.#destination(labels, special),
+      port: 0,
+      protocol,
+      transport: "tcp",
+      security: securityOf(labels, reporter),
+      route: special ?? routeOf(labels),
+      isError: isError(labels, flags),
+      isDenied: isDenied(labels, flags),
+      responseFlags: flags,
+      source: this.#source(labels, resource),
+    };
+  }
+
+  #peer(labels: Pairs, side: "source" | "destination"): PeerName {
+    return {
+      ...noPeer,
+      cluster: this.#workshop.clusters.nameOf(label(labels, `${side}_cluster`)),
+      namespace: label(labels, `${side}_workload_namespace`),
+      workload: label(labels, `${side}_workload`),
+      principal: label(labels, `${side}_principal`, maxPrincipalLength),
+    };
+  }
+
+  /** A destination beyond every route has no service: what stands there is a Host header's word. */
+  #destination(labels: Pairs, special: Route | null): PeerName {
+    const peer = this.#peer(labels, "destination");
+    if (special) return peer;
+    const { service, namespace } = serviceOf(labels);
+    return { ...peer, service, serviceNamespace: namespace };
+  }
+}
+
+function stripTotal(name: string): string {
+  return name.endsWith("_total") ? name.slice(0, -"_total".length) : name;
+}
+
+/** A label's text, "" where Istio writes that it does not know. */
+function label(labels: Pairs, name: string, maxLength = maxLabelLength): string {
+  const text = labels.get(name) ?? "";
+  return text === "unknown" ? "" : text.slice(0, maxLength);
+}
+
+/** The service's short name, else the fully qualified one in its parts, else the Host header's host. */
+function serviceOf(labels: Pairs): ServiceName {
+  const name = withoutPort(label(labels, "destination_service_name"));
+  const host = hostToService(withoutPort(label(labels, "destination_service")));
+  const namespace = label(labels, "destination_service_namespace");
+  if (name === "") return { service: host.service, namespace: namespace || host.namespace };
+  const { service, namespace: ownNamespace } = hostToService(name);
+  return { service, namespace: namespace || ownNamespace };
+}
+
+function routeOf(labels: Pairs): Route {
+  const isNamed = label(labels, "destination_service") || label(labels, "destination_service_name");
+  return isNamed ? "declared" : "unknown";
+}
+
+/**
+ * ztunnel writes `source` and `destination` too. Its scrape target tells it, else the values that Envoy
+ * never writes: a destination that does not know the security, or a source that does.
+ */
+function reporterOf(labels: Pairs, resource: Resource): Reporter {
+  const reporter = labels.get("reporter");
+  if (reporter === "waypoint") return "waypoint";
+  const policy = labels.get("connection_security_policy");
+  const isSource = reporter === "source";
+  const isZtunnelValue = isSource ? policy === "mutual_tls" : policy === "unknown";
+  if (isZtunnelValue || scrapedProxy(labels, resource).isZtunnel) return "ztunnel";
+  return isSource ? "source" : "destination";
+}
+
+/** Envoy's source rows say `unknown` always; ztunnel never says `none`: no source identity is plaintext. */
+function securityOf(labels: Pairs, reporter: Reporter): Security {
+  const policy = labels.get("connection_security_policy");
+  if (reporter === "source") return "unknown";
+  if (policy === "mutual_tls") return "mutual_tls";
+  if (reporter !== "ztunnel") return policy === "none" ? "none" : "unknown";
+  const isPlaintext =
+    policy === "unknown" &&
+    labels.get("reporter") === "destination" &&
+    label(labels, "source_principal") === "";
+  return isPlaintext ? "none" : "unknown";
+}
+
+function isError(labels: Pairs, flags: string): boolean {
+  const code = labels.get("response_code") ?? "0";
+  if (/^5\d\d$/.test(code)) return true;
+  if (grpcErrors.has(labels.get("grpc_response_status") ?? "")) return true;
+  return code === "0" && isFailure(flags);
+}
+
+/** A 403 here may also be the application's own: the labels cannot tell the two apart. */
+function isDenied(labels: Pairs, flags: string): boolean {
+  if (isDenial(flags) || labels.get("response_code") === "403") return true;
+  return labels.get("grpc_response_status") === grpcPermissionDenied;
+}

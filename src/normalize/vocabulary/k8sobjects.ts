@@ -1,0 +1,105 @@
+/**
+ * Kubernetes objects from the collector's k8sobjects receiver: pulled (the body is the object), watched
+ * (the body is `{type, object}`), or watched by a revision that puts the type into an attribute. Pods
+ * are read in full; other kinds are known by name only so far.
+ */
+import { anyValueToJson } from "../../decode/any-value.ts";
+import type { LogsView } from "../../decode/views.ts";
+import type { TextInterner } from "../../lib/interner.ts";
+import type { ObjectSeen, OtherObject } from "../../model/observations.ts";
+import { AttributeSlots } from "../attributes.ts";
+import { field, isObject, textField, type Json } from "../json.ts";
+import { halvesToNanos, halvesToUs, isUsableTime } from "../times.ts";
+import type { LogVocabulary, RecordAt, Workshop } from "../vocabulary.ts";
+import { readPodObject } from "./pod-object.ts";
+
+const vocabulary = "k8sobjects";
+const scopeEnding = "k8sobjectsreceiver";
+
+const events: ReadonlyMap<string, ObjectSeen["event"]> = new Map([
+  ["ADDED", "added"],
+  ["MODIFIED", "modified"],
+  ["DELETED", "deleted"],
+]);
+
+/** Marks of the feed itself: no object comes with them. */
+const feedMarks: ReadonlySet<string> = new Set(["PullEnd", "BOOKMARK", "ERROR"]);
+
+export class K8sObjects implements LogVocabulary {
+  readonly #workshop: Workshop;
+  readonly #slots: AttributeSlots;
+
+  constructor(workshop: Workshop, interner: TextInterner) {
+    this.#workshop = workshop;
+    this.#slots = new AttributeSlots(["k8s.resource.name", "event.type", "event.domain"], interner);
+  }
+
+  read(record: RecordAt<LogsView>): boolean {
+    const { records, bytes, attributes, bodies } = record.view;
+    const attrEnd = records.attrEnd[record.index] ?? 0;
+    const slots = this.#slots;
+    slots.read(bytes, attributes, records.attrStart[record.index] ?? 0, attrEnd);
+    if (!record.scope.endsWith(scopeEnding) && !slots.has("k8s.resource.name")) return false;
+    const { clusters, sources, batch, tally } = this.#workshop;
+    const cluster = clusters.nameOf(record.resource.pairs.get("k8s.cluster.name") ?? "");
+    const source = sources.objects(cluster);
+    const time = observedTime(record);
+    batch.alive(source, "objects", time.timeUs);
+    const index = records.body[record.index] ?? -1;
+    const body: Json = index < 0 ? null : anyValueToJson(bytes, bodies, index);
+    const type = slots.internedText("event.type") || typeOf(body);
+    if (feedMarks.has(type)) return true;
+    const object = objectOf(body);
+    const seen = readPodOrOther(object, slots.internedText("k8s.resource.name"));
+    if (seen) {
+      const event = type === "" ? "listed" : (events.get(type) ?? "modified");
+      const { trust } = record.context;
+      batch.add({ kind: "object_seen", ...time, source, trust, event, cluster, object: seen });
+    } else {
+      tally.dropped(vocabulary, "missing_field");
+    }
+    return true;
+  }
+}
+
+/** Watched bodies wrap the object; a kind that has a `type` of its own (Secret) has metadata beside it. */
+function typeOf(body: Json): string {
+  return isObject(field(body, "metadata")) ? "" : textField(body, "type");
+}
+
+function objectOf(body: Json): Json {
+  return isObject(field(body, "metadata")) ? body : field(body, "object");
+}
+
+function readPodOrOther(object: Json, resource: string): ObjectSeen["object"] | null {
+  const metadata = field(object, "metadata");
+  const name = textField(metadata, "name");
+  if (name === "") return null;
+  const kind = textField(object, "kind");
+  const isPod = resource === "pods" || (resource === "" && kind === "Pod");
+  return isPod ? readPodObject(object) : otherObject(metadata, resource || kind.toLowerCase());
+}
+
+function otherObject(metadata: Json, resource: string): OtherObject {
+  return {
+    type: "other",
+    resource,
+    uid: textField(metadata, "uid"),
+    namespace: textField(metadata, "namespace"),
+    name: textField(metadata, "name"),
+  };
+}
+
+/** The receiver gives only the time at which it saw the object. */
+function observedTime(record: RecordAt<LogsView>): { timeUs: number; nanos: number } {
+  const { records } = record.view;
+  const at = record.index;
+  const hasTime = (records.timeHigh[at] ?? 0) !== 0;
+  const low = (hasTime ? records.timeLow[at] : records.observedLow[at]) ?? 0;
+  const high = (hasTime ? records.timeHigh[at] : records.observedHigh[at]) ?? 0;
+  const timeUs = halvesToUs(low, high);
+  if (!isUsableTime(timeUs, record.context.receivedUs)) {
+    return { timeUs: record.context.receivedUs, nanos: 0 };
+  }
+  return { timeUs, nanos: halvesToNanos(low, high) };
+}

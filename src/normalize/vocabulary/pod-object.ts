@@ -1,0 +1,166 @@
+/**
+ * A Kubernetes pod object in the engine's own words. Containers inherit what the pod's security context
+ * sets and they do not. What the object leaves out is "", -1, 0 or Kubernetes' default.
+ */
+import { canonicalIp } from "../../lib/ip.ts";
+import type { ContainerSpec, PodObject } from "../../model/observations.ts";
+import type { Us } from "../../model/time.ts";
+import { boolField, field, intField, intOf, isObject, listField } from "../json.ts";
+import { textField, textList, textMap, type Json } from "../json.ts";
+import { parseRfc3339 } from "../times.ts";
+import { bareContainerId } from "./container-id.ts";
+
+const maxContainers = 64;
+const maxLabels = 128;
+const maxLabelLength = 512;
+/** Annotations hold lists of ports and ranges, and kubectl's copy of the whole object, which is left out. */
+const maxAnnotationLength = 4_096;
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration";
+
+const endedPhases: ReadonlySet<string> = new Set(["Succeeded", "Failed"]);
+
+export function readPodObject(object: Json): PodObject {
+  const metadata = field(object, "metadata");
+  const spec = field(object, "spec");
+  const status = field(object, "status");
+  const security = field(spec, "securityContext");
+  const phase = textField(status, "phase");
+  const owner = ownerOf(metadata);
+  return {
+    type: "pod",
+    uid: textField(metadata, "uid"),
+    namespace: textField(metadata, "namespace"),
+    name: textField(metadata, "name"),
+    ips: ipsOf(status),
+    hostNetwork: boolField(spec, "hostNetwork"),
+    hostPid: boolField(spec, "hostPID"),
+    hostIpc: boolField(spec, "hostIPC"),
+    hostUsers: isTrueUnlessFalse(field(spec, "hostUsers")),
+    shareProcessNamespace: boolField(spec, "shareProcessNamespace"),
+    node: textField(spec, "nodeName"),
+    serviceAccount: textField(spec, "serviceAccountName"),
+    automountToken: isTrueUnlessFalse(field(spec, "automountServiceAccountToken")),
+    ownerKind: textField(owner, "kind"),
+    ownerName: textField(owner, "name"),
+    labels: textMap(metadata, "labels", maxLabels, maxLabelLength),
+    annotations: annotationsOf(metadata),
+    runAsUser: intField(security, "runAsUser"),
+    runAsGroup: intField(security, "runAsGroup"),
+    fsGroup: intField(security, "fsGroup"),
+    supplementalGroups: listField(security, "supplementalGroups", 64)
+      .map(intOf)
+      .filter((group) => group >= 0),
+    containers: containersOf(spec, status, security),
+    startUs: timeField(status, "startTime"),
+    deletionUs: timeField(metadata, "deletionTimestamp"),
+    finishedUs: endedPhases.has(phase) ? lastFinish(status) : 0,
+    phase,
+  };
+}
+
+/** Absent means true for these: Kubernetes' default. */
+function isTrueUnlessFalse(value: Json): boolean {
+  return value !== false && value !== "false";
+}
+
+function ownerOf(metadata: Json): Json {
+  const owners = listField(metadata, "ownerReferences", 16);
+  return owners.find((owner) => boolField(owner, "controller")) ?? owners[0];
+}
+
+function annotationsOf(metadata: Json): Readonly<Record<string, string>> {
+  const all = textMap(metadata, "annotations", maxLabels, maxAnnotationLength);
+  if (!Object.hasOwn(all, lastApplied)) return all;
+  const { [lastApplied]: _left, ...kept } = all;
+  return kept;
+}
+
+function ipsOf(status: Json): readonly string[] {
+  const listed = listField(status, "podIPs", 16).map((item) => textField(item, "ip"));
+  const all = [textField(status, "podIP"), ...listed].map(canonicalIp).filter((ip) => ip !== "");
+  return [...new Set(all)];
+}
+
+function timeField(value: Json, name: string): Us {
+  return parseRfc3339(textField(value, name)).us;
+}
+
+/** When the last container of an ended pod finished: then its address is free. */
+function lastFinish(status: Json): Us {
+  const states = [
+    ...listField(status, "containerStatuses", maxContainers),
+    ...listField(status, "initContainerStatuses", maxContainers),
+  ];
+  return Math.max(
+    0,
+    ...states.map((item) => timeField(field(field(item, "state"), "terminated"), "finishedAt")),
+  );
+}
+
+type ContainerKind = "containers" | "initContainers" | "ephemeralContainers";
+
+const statusNames: Readonly<Record<ContainerKind, string>> = {
+  containers: "containerStatuses",
+  initContainers: "initContainerStatuses",
+  ephemeralContainers: "ephemeralContainerStatuses",
+};
+
+function containersOf(spec: Json, status: Json, podSecurity: Json): readonly ContainerSpec[] {
+  const kinds: readonly ContainerKind[] = ["initContainers", "containers", "ephemeralContainers"];
+  return kinds.flatMap((kind) => {
+    const ids = containerIds(status, statusNames[kind]);
+    return listField(spec, kind, maxContainers).map((container) =>
+      containerOf(container, kind, podSecurity, ids),
+    );
+  });
+}
+
+function containerIds(status: Json, name: string): ReadonlyMap<string, string> {
+  return new Map(
+    listField(status, name, maxContainers).map((item) => [
+      textField(item, "name"),
+      bareContainerId(textField(item, "containerID")),
+    ]),
+  );
+}
+
+function containerOf(
+  container: Json,
+  kind: ContainerKind,
+  podSecurity: Json,
+  ids: ReadonlyMap<string, string>,
+): ContainerSpec {
+  const own = field(container, "securityContext");
+  const capabilities = field(own, "capabilities");
+  const isPrivileged = boolField(own, "privileged");
+  const name = textField(container, "name");
+  return {
+    name,
+    image: textField(container, "image", 512),
+    containerId: ids.get(name) ?? "",
+    init: kind === "initContainers",
+    restartable: kind === "initContainers" && textField(container, "restartPolicy") === "Always",
+    ephemeral: kind === "ephemeralContainers",
+    runAsUser: inheritedInt(own, podSecurity, "runAsUser"),
+    runAsGroup: inheritedInt(own, podSecurity, "runAsGroup"),
+    runAsNonRoot: boolField(hasField(own, "runAsNonRoot") ? own : podSecurity, "runAsNonRoot"),
+    privileged: isPrivileged,
+    // Unset means allowed: the kernel's no_new_privs is off then.
+    allowPrivilegeEscalation:
+      isPrivileged || isTrueUnlessFalse(field(own, "allowPrivilegeEscalation")),
+    capabilitiesAdd: textList(capabilities, "add", 64),
+    capabilitiesDrop: textList(capabilities, "drop", 64),
+    ports: listField(container, "ports", 128)
+      .map((port) => intField(port, "containerPort"))
+      .filter((port) => port > 0 && port <= 65_535),
+  };
+}
+
+function inheritedInt(own: Json, podSecurity: Json, name: string): number {
+  const value = intField(own, name);
+  return value >= 0 ? value : intField(podSecurity, name);
+}
+
+function hasField(value: Json, name: string): boolean {
+  return isObject(value) && Object.hasOwn(value, name);
+}

@@ -1,0 +1,231 @@
+/**
+ * Tetragon's JSON events, one per log record: as text in the body, or parsed into the body or into
+ * attributes by the collector. Processes that start, end or act, and sockets that processes connect.
+ *
+ * Arguments are never kept, since they hold secrets: the command is the executable alone. An id that
+ * the event does not carry is -1, not 0, which is root.
+ */
+import { anyValueToJson } from "../../decode/any-value.ts";
+import { ValueKind, type LogsView } from "../../decode/views.ts";
+import type { TextInterner } from "../../lib/interner.ts";
+import { canonicalIp } from "../../lib/ip.ts";
+import type { Observed, ProcessSeen, SocketOpened, Transport } from "../../model/observations.ts";
+import { AttributeSlots, valueText } from "../attributes.ts";
+import { field, intField, isObject, listField, parseJsonObject, textField } from "../json.ts";
+import type { Json } from "../json.ts";
+import { isUsableTime, parseRfc3339 } from "../times.ts";
+import type { LogVocabulary, RecordAt, Workshop } from "../vocabulary.ts";
+import { readTetragonProcess } from "./tetragon-process.ts";
+
+const vocabulary = "tetragon";
+
+/** The events that are read; an event is an object under one of these keys. */
+const eventNames = [
+  "process_exec",
+  "process_exit",
+  "process_kprobe",
+  "process_connect",
+  "process_tracepoint",
+  "process_lsm",
+  "process_uprobe",
+  "process_loader",
+] as const;
+type EventName = (typeof eventNames)[number];
+
+const maxEventLength = 262_144;
+/** The event's key stands first in Tetragon's JSON, or after time and node name. */
+const headLength = 512;
+
+/** Kernel functions that connect a socket; others that carry a socket only use one. */
+const connects = /(^|_)connect$/;
+
+interface TetragonEvent {
+  readonly name: EventName;
+  readonly body: Json;
+  readonly whole: Json;
+}
+
+export class Tetragon implements LogVocabulary {
+  readonly #workshop: Workshop;
+  readonly #slots: AttributeSlots;
+
+  constructor(workshop: Workshop, interner: TextInterner) {
+    this.#workshop = workshop;
+    this.#slots = new AttributeSlots(
+      [...eventNames, "node_name", "time", "cluster_name"],
+      interner,
+    );
+  }
+
+  read(record: RecordAt<LogsView>): boolean {
+    const { records, bytes, attributes, bodies } = record.view;
+    const attrEnd = records.attrEnd[record.index] ?? 0;
+    this.#slots.read(bytes, attributes, records.attrStart[record.index] ?? 0, attrEnd);
+    if (eventNames.some((name) => this.#slots.has(name))) {
+      return this.#whole(record, this.#fromAttributes(record));
+    }
+    const body = records.body[record.index] ?? -1;
+    if (body < 0) return false;
+    if (bodies.kind[body] === ValueKind.kvlist) {
+      const whole = anyValueToJson(bytes, bodies, body);
+      return isTetragon(whole) && this.#whole(record, whole);
+    }
+    if (bodies.kind[body] !== ValueKind.string) return false;
+    const start = valueText(bytes, bodies, body, headLength);
+    if (!start.startsWith("{") || !eventNames.some((name) => start.includes(`"${name}"`))) {
+      return false;
+    }
+    return this.#text(record, valueText(bytes, bodies, body, maxEventLength + 1));
+  }
+
+  #text(record: RecordAt<LogsView>, text: string): boolean {
+    if (text.length > maxEventLength) return this.#dropped("too_long");
+    const whole = parseJsonObject(text, maxEventLength);
+    if (whole === null) return this.#dropped("bad_json");
+    return isTetragon(whole) && this.#whole(record, whole);
+  }
+
+  /** The event that the collector spread over attributes, put together again. */
+  #fromAttributes(record: RecordAt<LogsView>): Json {
+    const { bytes, attributes } = record.view;
+    const whole: Record<string, unknown> = {};
+    for (const name of [...eventNames, "node_name", "time", "cluster_name"]) {
+      const index = this.#slots.index(name);
+      if (index >= 0) whole[name] = anyValueToJson(bytes, attributes, index);
+    }
+    return whole;
+  }
+
+  #whole(record: RecordAt<LogsView>, whole: Json): true {
+    const name = eventNames.find((candidate) => isObject(field(whole, candidate)));
+    if (!name) return this.#dropped("missing_field");
+    const body = field(whole, name);
+    if (!isObject(field(body, "process"))) return this.#dropped("missing_field");
+    this.#event(record, { name, body, whole });
+    return true;
+  }
+
+  #dropped(reason: "bad_json" | "missing_field" | "too_long"): true {
+    this.#workshop.tally.dropped(vocabulary, reason);
+    return true;
+  }
+
+  #event(record: RecordAt<LogsView>, event: TetragonEvent): void {
+    const { batch, clusters, sources } = this.#workshop;
+    const named = textField(event.whole, "cluster_name");
+    const cluster = clusters.nameOf(named || (record.resource.pairs.get("k8s.cluster.name") ?? ""));
+    const host = hostOf(event.whole, record);
+    const { receivedUs, trust } = record.context;
+    const time = parseRfc3339(textField(event.whole, "time"));
+    const isTimed = isUsableTime(time.us, receivedUs);
+    const observed: Observed = {
+      timeUs: isTimed ? time.us : receivedUs,
+      nanos: isTimed ? time.nanos : 0,
+      source: sources.nodeAgent(cluster, host),
+      trust,
+    };
+    const process = readTetragonProcess(event.body, cluster);
+    const socket = socketOf(event);
+    if (socket) {
+      const opened: SocketOpened = {
+        ...observed,
+        kind: "socket_opened",
+        host,
+        agent: vocabulary,
+        process,
+        ...socket,
+      };
+      batch.add(opened);
+      batch.alive(observed.source, "sockets", observed.timeUs);
+    } else {
+      const seen: ProcessSeen = {
+        ...observed,
+        kind: "process_seen",
+        event: processEvent(event.name),
+        host,
+        agent: vocabulary,
+        process,
+      };
+      batch.add(seen);
+    }
+    batch.alive(observed.source, "processes", observed.timeUs);
+  }
+}
+
+function isTetragon(whole: Json): boolean {
+  return isObject(whole) && eventNames.some((name) => Object.hasOwn(whole, name));
+}
+
+function hostOf(whole: Json, record: RecordAt<LogsView>): string {
+  const { pairs } = record.resource;
+  const named = textField(whole, "node_name");
+  return named || (pairs.get("k8s.node.name") ?? pairs.get("host.name") ?? "").slice(0, 256);
+}
+
+function processEvent(name: EventName): ProcessSeen["event"] {
+  if (name === "process_exec") return "exec";
+  return name === "process_exit" ? "exit" : "seen";
+}
+
+type SocketEnds = Pick<
+  SocketOpened,
+  "srcIp" | "srcPort" | "dstIp" | "dstPort" | "transport" | "mark"
+>;
+
+/** The socket that the event says was connected, or null when the event is about something else. */
+function socketOf(event: TetragonEvent): SocketEnds | null {
+  if (event.name === "process_connect") return oldConnect(event.body);
+  if (event.name !== "process_kprobe") return null;
+  if (!connects.test(textField(event.body, "function_name"))) return null;
+  for (const argument of listField(event.body, "args", 16)) {
+    const ends = socketArgument(field(argument, "sock_arg")) ?? plainArgument(argument);
+    if (ends) return ends;
+  }
+  return null;
+}
+
+/** `sock_arg`: both ends; the mark is left out of the JSON when it is 0. */
+function socketArgument(socket: Json): SocketEnds | null {
+  const dstIp = canonicalIp(textField(socket, "daddr"));
+  if (dstIp === "") return null;
+  return {
+    srcIp: canonicalIp(textField(socket, "saddr")),
+    srcPort: portField(socket, "sport"),
+    dstIp,
+    dstPort: portField(socket, "dport"),
+    transport: transportOf(textField(socket, "protocol")),
+    mark: Math.max(0, intField(socket, "mark")),
+  };
+}
+
+/** `sockaddr_arg`: only where to, as `security_socket_connect` sees it before a port is bound. */
+function plainArgument(argument: Json): SocketEnds | null {
+  const address = field(argument, "sockaddr_arg");
+  const dstIp = canonicalIp(textField(address, "addr"));
+  if (dstIp === "") return null;
+  const dstPort = portField(address, "port");
+  return { srcIp: "", srcPort: 0, dstIp, dstPort, transport: "other", mark: -1 };
+}
+
+function oldConnect(body: Json): SocketEnds | null {
+  const dstIp = canonicalIp(textField(body, "destination_ip"));
+  if (dstIp === "") return null;
+  return {
+    srcIp: canonicalIp(textField(body, "source_ip")),
+    srcPort: portField(body, "source_port"),
+    dstIp,
+    dstPort: portField(body, "destination_port"),
+    transport: transportOf(textField(body, "protocol")),
+    mark: -1,
+  };
+}
+
+function transportOf(protocol: string): Transport {
+  const name = protocol.replace(/^IPPROTO_/, "").toLowerCase();
+  return name === "tcp" || name === "udp" || name === "icmp" ? name : "other";
+}
+
+function portField(value: Json, name: string): number {
+  const port = intField(value, name);
+  return port >= 0 && port <= 65_535 ? port : 0;
+}
