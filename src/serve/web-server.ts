@@ -83,6 +83,7 @@ function makeRoutes(options: WebOptions, parts: WebParts): Hono {
   const app = new Hono();
   app.use(secureHeaders, onlyReading, sameHost(options));
   app.onError((error, context) => {
+    if (isBadQuery(error)) return badParameters(context, error.message);
     parts.onError(context.req.path, error);
     return problemResponse(context, {
       status: 503,
@@ -151,6 +152,11 @@ function addApi(app: Hono, queries: ApiQueries): void {
     const workload = await queries.workload(cluster, namespace, name);
     return workload === null ? noSuch(context, "workload") : context.json(workload);
   });
+}
+
+/** The store's word for a question that can have no answer, such as a cursor it never gave. */
+function isBadQuery(error: Error): boolean {
+  return "code" in error && error.code === "bad_query";
 }
 
 function badParameters(context: Context, detail: string): Response {

@@ -1,0 +1,180 @@
+/** The command line: every command with its options, help and examples, and what becomes of errors. */
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { runDemo } from "./demo.ts";
+import { runGraph } from "./graph.ts";
+import { runHealth } from "./health.ts";
+import { runInsights } from "./insights.ts";
+import { UserError, type CliIo } from "./io.ts";
+import { runRecord } from "./record.ts";
+import { runReplay } from "./replay.ts";
+import { runRulesCheck } from "./rules-check.ts";
+import { runRulesTest } from "./rules-test.ts";
+import { runServe } from "./serve.ts";
+import { runValidate } from "./validate.ts";
+import { packageVersion, runVersion } from "./version.ts";
+
+const defaultUrl = "http://127.0.0.1:4316";
+
+/** Runs one command line; resolves with the exit code. */
+export async function runProgram(args: readonly string[], io: CliIo): Promise<number> {
+  const program = makeProgram(io);
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCodeOf(program);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof UserError) {
+      io.error(`error: ${error.message}\n`);
+      return error.exitCode;
+    }
+    io.error(`fatal: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    io.error("this is a fault of mesh-insights; please report it with the lines above\n");
+    return 1;
+  }
+}
+
+const exitCodes = new WeakMap<Command, number>();
+const exitCodeOf = (program: Command): number => exitCodes.get(program) ?? 0;
+
+function makeProgram(io: CliIo): Command {
+  const program = new Command("mesh-insights")
+    .description("Insights about a service mesh from its OpenTelemetry data")
+    .version(packageVersion(), "-V, --version")
+    .configureOutput({ writeOut: io.out, writeErr: io.error })
+    .exitOverride()
+    .showSuggestionAfterError()
+    .showHelpAfterError("(run with --help for the options)");
+  /** Keeps the exit code of whatever command ran. */
+  const done = async (code: number | Promise<number>): Promise<void> => {
+    exitCodes.set(program, await code);
+  };
+  addEngineCommands(program, io, done);
+  addRecordingCommands(program, io, done);
+  addQuestions(program, io, done);
+  addRules(program, io, done);
+  program
+    .command("version")
+    .description("the versions of mesh-insights, Node and SQLite")
+    .action(() => done(runVersion(io)));
+  return program;
+}
+
+type Done = (code: number | Promise<number>) => Promise<void>;
+
+function withConfig(command: Command): Command {
+  return command
+    .option("--config <file>", "configuration file; several are merged in order", collect, [])
+    .option(
+      "--set <key=value>",
+      "one setting over the files, as in store.path=/data/mesh.db",
+      collect,
+      [],
+    );
+}
+
+function addEngineCommands(program: Command, io: CliIo, done: Done): void {
+  withConfig(program.command("serve"))
+    .description("run the engine")
+    .option("--log-level <level>", "debug, info, warn or error")
+    .option("--log-format <format>", "text or json")
+    .addHelpText("after", "\nExample:\n  $ mesh-insights serve --config mesh-insights.yaml")
+    .action((options) => done(runServe(options, io)));
+  program
+    .command("demo")
+    .description("run the engine on a simulated mesh with an attack in it")
+    .option("--duration <time>", "stop after this long, as in 30s or 5m (default: until stopped)")
+    .option("--seed <n>", "another course of the same story", positiveInteger, 1)
+    .option("--port-base <port>", "page on this port, OTLP/gRPC on the next", positiveInteger, 4316)
+    .addHelpText("after", "\nExample:\n  $ mesh-insights demo --duration 30s")
+    .action((options) => done(runDemo(options, io)));
+  withConfig(program.command("validate"))
+    .description("check everything that serve would load")
+    .addHelpText("after", "\nExample:\n  $ mesh-insights validate --config mesh-insights.yaml")
+    .action((options) => done(runValidate(options, io)));
+}
+
+function addRecordingCommands(program: Command, io: CliIo, done: Done): void {
+  withConfig(program.command("record"))
+    .description("write what the receiver gets to a file, until stopped")
+    .requiredOption("--out <file>", "the recording; must not exist")
+    .addHelpText("after", "\nExample:\n  $ mesh-insights record --out monday.rec")
+    .action((options) => done(runRecord(options, io)));
+  withConfig(program.command("replay"))
+    .description("send a recording to an engine, or evaluate it without one")
+    .argument("<file>", "a recording made by record")
+    .option("--to <address>", "OTLP/gRPC address of the engine", "127.0.0.1:4317")
+    .option("--eval", "evaluate in this process on a virtual clock; insights as JSON lines")
+    .option("--speed <n>", "times as fast as recorded; 0 = as fast as it goes", nonNegative, 0)
+    .option("--original-time", "send the recorded times instead of shifting them to now")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ mesh-insights replay monday.rec --eval\n  $ mesh-insights replay monday.rec --to 127.0.0.1:4317 --speed 1",
+    )
+    .action((file: string, options) => done(runReplay(file, options, io)));
+}
+
+function addQuestions(program: Command, io: CliIo, done: Done): void {
+  program
+    .command("insights")
+    .description("list the insights of a running engine")
+    .option("--url <url>", "the engine's page", defaultUrl)
+    .option("--state <state>", "pending, firing, resolved or unknown")
+    .option("--severity <severity>", "info, low, medium, high or critical")
+    .option("--namespace <namespace>", "of the affected workload")
+    .option("--json", "as the API answers")
+    .option("--watch", "print again whenever the list changes")
+    .addHelpText("after", "\nExample:\n  $ mesh-insights insights --state firing --watch")
+    .action((options) => done(runInsights(options, io)));
+  program
+    .command("graph")
+    .description("print the service graph of a running engine")
+    .option("--url <url>", "the engine's page", defaultUrl)
+    .option("--namespace <namespace>", "only edges that touch it")
+    .option("--format <format>", "table, json or dot", "table")
+    .addHelpText("after", "\nExample:\n  $ mesh-insights graph --format dot | dot -Tsvg > mesh.svg")
+    .action((options) => done(runGraph(options, io)));
+  program
+    .command("health")
+    .description("exit 0 if a running engine is ready; for container probes")
+    .option("--url <url>", "the engine's page", defaultUrl)
+    .action((options) => done(runHealth(options, io)));
+}
+
+function addRules(program: Command, io: CliIo, done: Done): void {
+  const rules = program.command("rules").description("check and test rule files");
+  rules
+    .command("check")
+    .description("load and type-check rule files; every problem with its place")
+    .argument("[folder]", "rule files (default: the shipped ones)")
+    .option("--json", "one JSON document instead of text")
+    .addHelpText("after", "\nExample:\n  $ mesh-insights rules check ./my-rules")
+    .action((folder: string | undefined, options) =>
+      done(runRulesCheck({ folder, ...options }, io)),
+    );
+  rules
+    .command("test")
+    .description("run the tests inside rule files")
+    .argument("[folder]", "rule files (default: the shipped ones)")
+    .option("--json", "one JSON document instead of text")
+    .addHelpText("after", "\nExample:\n  $ mesh-insights rules test ./my-rules")
+    .action((folder: string | undefined, options) =>
+      done(runRulesTest({ folder, ...options }, io)),
+    );
+}
+
+function collect(value: string, before: readonly string[]): string[] {
+  return [...before, value];
+}
+
+function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError("give a whole number above 0");
+  return value;
+}
+
+function nonNegative(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0)) throw new InvalidArgumentError("give a number, 0 or more");
+  return value;
+}
