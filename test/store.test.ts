@@ -272,5 +272,5 @@ test("a migration that fails leaves the version before it, and its backup", () =
   expect(schemaVersion(backup)).toBe(shipped.length);
   backup.close();
   expect(statSync(`${path}.v${shipped.length}`).mode & 0o777).toBe(0o600);
-  expect(errorOf(() => open(path)).code).toBe("newer_version");
+  expect(errorOf(() => open(path)).code).toBe("wrong_version");
 });

@@ -19,7 +19,7 @@ export type StoreErrorCode =
   | "foreign_owner"
   | "empty"
   | "log_without_database"
-  | "newer_version"
+  | "wrong_version"
   | "damaged"
   /** A row that the schema refuses: our bug. */
   | "invalid_row"

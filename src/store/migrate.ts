@@ -50,7 +50,7 @@ export function migrate(
   const newest = migrations.length;
   if (version > newest) {
     throw new StoreError(
-      "newer_version",
+      "wrong_version",
       `cannot open the store "${path}": its schema has version ${version}, this program knows ` +
         `${newest}; start the newer program, or restore the backup made before its upgrade`,
     );

@@ -1,0 +1,101 @@
+/**
+ * Answers questions from committed data over a connection that cannot write. Each answer comes from one
+ * committed state, however long it takes. Synchronous: it runs on a reader thread, or in a command.
+ */
+import Database from "better-sqlite3";
+import type {
+  ApiGraph,
+  ApiInsight,
+  ApiInsightDetail,
+  ApiPage,
+  ApiQueries,
+  ApiWorkload,
+  GraphFilter,
+  InsightFilter,
+} from "../model/api.ts";
+import { StoreError, toStoreError } from "./errors.ts";
+import { loadMigrations, schemaVersion } from "./migrate.ts";
+import { findDatabase } from "./place.ts";
+import { Drawer } from "./queries/drawing.ts";
+import { GraphQueries } from "./queries/graph.ts";
+import { InsightQueries } from "./queries/insights.ts";
+import { WorkloadQueries } from "./queries/workload.ts";
+
+/** `ApiQueries` without the promises. */
+type SyncQueries = {
+  [Name in keyof ApiQueries]: (
+    ...args: Parameters<ApiQueries[Name]>
+  ) => Awaited<ReturnType<ApiQueries[Name]>>;
+};
+
+/** A writer's checkpoint may hold a reader up for a moment; readers can wait. */
+const busyTimeoutMs = 1_000;
+
+export class StoreReader implements SyncQueries {
+  readonly #database: Database.Database;
+  readonly #insights: InsightQueries;
+  readonly #graph: GraphQueries;
+  readonly #workload: WorkloadQueries;
+
+  /** The store must exist; the writer makes and migrates it. */
+  constructor(path: string) {
+    this.#database = openReadOnly(path);
+    const drawer = new Drawer(this.#database);
+    this.#insights = new InsightQueries(this.#database);
+    this.#graph = new GraphQueries(this.#database, drawer);
+    this.#workload = new WorkloadQueries(this.#database, drawer, this.#insights);
+  }
+
+  insights(filter: InsightFilter): ApiPage<ApiInsight> {
+    return this.#read("insights", () => this.#insights.list(filter));
+  }
+
+  insight(id: string): ApiInsightDetail | null {
+    return this.#read("insight", () => this.#insights.one(id));
+  }
+
+  graph(filter: GraphFilter): ApiGraph {
+    return this.#read("graph", () => this.#graph.graph(filter));
+  }
+
+  workload(cluster: string, namespace: string, name: string): ApiWorkload | null {
+    return this.#read("workload", () => this.#workload.workload(cluster, namespace, name));
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  /** One transaction, hence one committed state, for all statements of an answer. */
+  #read<Answer>(name: string, answer: () => Answer): Answer {
+    try {
+      return this.#database.transaction(answer).deferred();
+    } catch (error) {
+      throw toStoreError(error, `cannot answer "${name}" from the store`);
+    }
+  }
+}
+
+function openReadOnly(path: string): Database.Database {
+  if (!findDatabase(path)) {
+    throw new StoreError("not_a_file", `cannot read the store "${path}": start the engine first`);
+  }
+  let database: Database.Database | undefined;
+  try {
+    database = new Database(path, { readonly: true, fileMustExist: true, timeout: busyTimeoutMs });
+    database.pragma("query_only = ON"); // readonly guards the file, this guards attached ones as well
+    database.pragma("temp_store = MEMORY"); // sorts of telemetry stay out of /tmp
+    database.pragma("cell_size_check = ON"); // damage shows as an error, not as a wrong answer
+    database.pragma("trusted_schema = OFF"); // a schema somebody tampered with runs no functions
+    const version = schemaVersion(database);
+    const known = loadMigrations().length;
+    if (version !== known) {
+      const why = `its schema has version ${version}, this program knows ${known}`;
+      throw new StoreError("wrong_version", `cannot read the store "${path}": ${why}`);
+    }
+    return database;
+  } catch (error) {
+    database?.close();
+    throw toStoreError(error, `cannot read the store "${path}"`);
+  }
+}
