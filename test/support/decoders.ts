@@ -1,0 +1,33 @@
+/** The three decoders behind one function, with their results as plain objects. */
+import { LogsDecoder } from "../../src/decode/logs.ts";
+import { MetricsDecoder } from "../../src/decode/metrics.ts";
+import { TracesDecoder } from "../../src/decode/traces.ts";
+import type { DecodeError } from "../../src/decode/views.ts";
+import type { Plain, SignalName } from "./otlp-oracle.ts";
+import { logsToPlain, metricsToPlain, tracesToPlain } from "./view-to-plain.ts";
+
+export type DecodedPlain = { readonly ok: true; readonly plain: () => Plain } | DecodeError;
+
+/** Decoders are reused from request to request, as the engine does: leftovers would show. */
+const decoders = {
+  metrics: new MetricsDecoder(),
+  traces: new TracesDecoder(),
+  logs: new LogsDecoder(),
+};
+
+export function decodeToPlain(signal: SignalName, bytes: Buffer): DecodedPlain {
+  switch (signal) {
+    case "metrics": {
+      const decoded = decoders.metrics.decode(bytes);
+      return decoded.ok ? { ok: true, plain: () => metricsToPlain(decoded.view) } : decoded;
+    }
+    case "traces": {
+      const decoded = decoders.traces.decode(bytes);
+      return decoded.ok ? { ok: true, plain: () => tracesToPlain(decoded.view) } : decoded;
+    }
+    case "logs": {
+      const decoded = decoders.logs.decode(bytes);
+      return decoded.ok ? { ok: true, plain: () => logsToPlain(decoded.view) } : decoded;
+    }
+  }
+}
