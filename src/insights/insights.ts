@@ -1,0 +1,548 @@
+/**
+ * The last stage of detection: what rules found becomes insights with a life. It knows no rule, no
+ * telemetry and no clock; engine time arrives with `advance`, event times with the rule events.
+ *
+ * Promises. Any order of the same events of different entities gives the same set of (rule, key, final
+ * state, evidence), below every limit. What is told again changes nothing, so the graph may repeat
+ * itself after a restart. A restart raises and resolves nothing: `restore` emits no transition, and the
+ * time in which the engine did not run stretches every open window instead of ending it.
+ *
+ * Limits, each with a counter: active and closed insights per rule, occurrences per insight and in all,
+ * observers per insight, silent sources.
+ */
+import type { NodeRenamed, Observer, SourceChanged } from "../model/changes.ts";
+import type {
+  CloseReason,
+  EntityLost,
+  RuleEvent,
+  RuleMatch,
+  RuleMeta,
+  RuleMiss,
+  Transition,
+} from "../model/insights.ts";
+import type { Durable, InsightEventRow, InsightRow, Restored, WriteSet } from "../model/rows.ts";
+import type { Counted, CounterSample, Sink } from "../model/stages.ts";
+import type { Us } from "../model/time.ts";
+import { Episodes } from "./episodes.ts";
+import {
+  fingerprintOf,
+  insightId,
+  isActive,
+  makeInsight,
+  nodeToPlace,
+  renamePlace,
+  type Insight,
+  type LifeState,
+} from "./insight.ts";
+import {
+  conditionOf,
+  deadlineUs,
+  enter,
+  flappingEndUs,
+  noteFlapping,
+  stepAtDeadline,
+  stepNow,
+  timingDefaults,
+  type Step,
+  type Timings,
+} from "./lifecycle.ts";
+import { absorb, survivorOf } from "./merge.ts";
+import { Registry } from "./registry.ts";
+import { insightToRow, rowToInsight } from "./rows.ts";
+import { gaugesOf, Tally } from "./tally.ts";
+
+export interface InsightOptions {
+  readonly timings: Timings;
+  /** Active insights per rule; above it new ones are counted and left out, those that exist stay. */
+  readonly activeMax: number;
+  /** Closed insights per rule that can still be reopened. */
+  readonly closedMax: number;
+  /** Occurrences known by their id, of one insight and of all. */
+  readonly occurrencesMax: number;
+  readonly occurrencesTotalMax: number;
+  readonly observersMax: number;
+  readonly silentSourcesMax: number;
+  readonly episodesMax: number;
+}
+
+export const insightDefaults: InsightOptions = {
+  timings: timingDefaults,
+  activeMax: 1_000,
+  closedMax: 1_000,
+  occurrencesMax: 1_000,
+  occurrencesTotalMax: 250_000,
+  observersMax: 64,
+  silentSourcesMax: 50_000,
+  episodesMax: 50_000,
+};
+
+export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
+  readonly #options: InsightOptions;
+  readonly #next: Sink<readonly Transition[]>;
+  #rules: ReadonlyMap<string, RuleMeta> = new Map();
+  readonly #registry = new Registry();
+  readonly #episodes: Episodes;
+  /** Sources that are silent now, by observer key. */
+  readonly #silent = new Set<string>();
+  readonly #tally = new Tally();
+  readonly #dirty = new Set<Insight>();
+  #mergedRows: InsightRow[] = [];
+  #eventRows: InsightEventRow[] = [];
+  #transitions: Transition[] = [];
+  #nowUs: Us = 0;
+  /** No deadline is earlier, so that most calls of `advance` look at nothing. */
+  #nextDueUs: Us = Infinity;
+  /** Last commit of the previous process, until the first `advance` tells how long ago that was. */
+  #resumesFromUs: Us | null = null;
+
+  constructor(options: InsightOptions, next: Sink<readonly Transition[]>) {
+    this.#options = options;
+    this.#next = next;
+    this.#episodes = new Episodes(options.episodesMax);
+  }
+
+  /** The rules as they are now. Insights of a rule that is gone resolve as `rule_removed`. */
+  setRules(metas: readonly RuleMeta[]): void {
+    this.#rules = new Map(metas.map((meta) => [meta.id, meta]));
+    for (const meta of metas) this.#tally.addRule(meta);
+    for (const insight of this.#registry.all()) {
+      const meta = this.#rules.get(insight.rule.id);
+      if (meta === undefined || meta === insight.rule) continue;
+      insight.rule = meta;
+      this.#changed(insight);
+    }
+    if (this.#resumesFromUs === null) this.#closeRuleless();
+    this.#flush();
+  }
+
+  push(events: readonly RuleEvent[]): void {
+    for (const event of events) this.#take(event);
+    if (this.#resumesFromUs === null) this.#settle(this.#nowUs);
+    this.#flush();
+  }
+
+  /** Lets engine time pass. It may stand still and never falls. */
+  advance(nowUs: Us): void {
+    if (nowUs < this.#nowUs) return;
+    if (this.#resumesFromUs !== null) this.#resume(nowUs, this.#resumesFromUs);
+    this.#settle(nowUs);
+    this.#nowUs = nowUs;
+    this.#flush();
+  }
+
+  collect(into: WriteSet): void {
+    for (const insight of this.#dirty) into.insights.push(insightToRow(insight, this.#silent));
+    for (const row of this.#mergedRows) into.insights.push(row);
+    for (const row of this.#eventRows) into.insightEvents.push(row);
+    this.#dirty.clear();
+    this.#mergedRows = [];
+    this.#eventRows = [];
+  }
+
+  restore(rows: Restored): void {
+    this.#resumesFromUs = rows.lastCommitUs;
+    this.#nowUs = rows.lastCommitUs;
+    for (const row of rows.insights) this.#restoreRow(row);
+  }
+
+  counters(into: CounterSample[]): void {
+    gaugesOf(this.#rules.values(), this.#registry.all(), into);
+    this.#tally.counters(into);
+  }
+
+  /** Everything that is active or can still be reopened; read-only, for tests and `replay --eval`. */
+  current(): IterableIterator<Readonly<Insight>> {
+    return this.#registry.all();
+  }
+
+  #take(event: RuleEvent): void {
+    switch (event.kind) {
+      case "match":
+        return this.#match(event);
+      case "miss":
+        return this.#miss(event);
+      case "lost":
+        return this.#lose(event);
+      case "renamed":
+        return this.#rename(event);
+      case "source":
+        return this.#hear(event);
+    }
+  }
+
+  #match(match: RuleMatch): void {
+    const insight = this.#insightFor(match);
+    if (insight === null) return;
+    const known = insight.occurrences.get(match.entityId);
+    if (known === undefined && insight.occurrences.isSettled(match.atUs)) return;
+    const isNews = known === undefined || match.atUs > known.atUs;
+    if (!this.#hold(insight, match, isNews)) return;
+    if (isNews) {
+      insight.isFrozen = false;
+      if (match.rule.lifecycle === "event") insight.keepSinceUs = this.#nowUs;
+    }
+    this.#describe(insight, match);
+    this.#follow(insight, isNews, match.atUs);
+    this.#changed(insight);
+  }
+
+  /** The insight that this entity feeds; null when the rule has as many as it may. */
+  #insightFor(match: RuleMatch): Insight | null {
+    const ruleId = match.rule.id;
+    const fed = this.#registry.fedBy(ruleId, match.entityId);
+    if (fed !== undefined && isSameKey(fed.key, match.key)) return fed;
+    if (fed !== undefined) this.#leave(fed, match.entityId, match.atUs, "withdraw");
+    const known = this.#registry.find(ruleId, match.key);
+    if (known !== undefined && isActive(known.state)) return known;
+    if (this.#registry.activeCount(ruleId) >= this.#options.activeMax) {
+      this.#tally.overflowed(ruleId);
+      return null;
+    }
+    return known ?? this.#open(match);
+  }
+
+  #open(match: RuleMatch): Insight {
+    const fingerprint = fingerprintOf(match.rule.id, match.key);
+    let episode = this.#episodes.next(fingerprint, this.#nowUs);
+    while (this.#registry.hasId(insightId(fingerprint, episode))) episode++;
+    const insight = makeInsight(match, fingerprint, episode);
+    this.#rememberEpisode(fingerprint, episode);
+    this.#registry.add(insight);
+    return insight;
+  }
+
+  /** Notes the occurrence and its evidence; false when there is no room for it at all. */
+  #hold(insight: Insight, match: RuleMatch, isNews: boolean): boolean {
+    const { occurrences } = insight;
+    const { atUs, confidence } = match;
+    const nowUs = this.#nowUs;
+    let occurrence = occurrences.get(match.entityId);
+    if (occurrence === undefined) {
+      if (!this.#makeRoom(insight)) {
+        if (insight.transitions === 0) this.#registry.remove(insight);
+        return false;
+      }
+      occurrence = { atUs, seenUs: nowUs, confidence, judged: true, evidence: [] };
+      occurrences.add(match.entityId, occurrence);
+      this.#registry.feed(insight, match.entityId);
+    }
+    if (isNews) {
+      occurrence.atUs = atUs;
+      occurrence.seenUs = nowUs;
+    }
+    occurrence.confidence = confidence;
+    // What is told anew is evidence whoever is silent; what is only repeated while nobody can tell is not.
+    occurrence.judged = match.judged || isNews;
+    occurrences.addEvidence(occurrence, match.evidence);
+    return true;
+  }
+
+  #makeRoom(insight: Insight): boolean {
+    const { occurrences } = insight;
+    const { occurrencesMax, occurrencesTotalMax } = this.#options;
+    const isFull =
+      occurrences.size >= occurrencesMax || this.#registry.fedCount >= occurrencesTotalMax;
+    if (!isFull) return true;
+    this.#tally.dropped("occurrence");
+    if (insight.rule.lifecycle === "state" || occurrences.size === 0) return false;
+    this.#registry.unfeed(insight.rule.id, occurrences.settleOldest());
+    return true;
+  }
+
+  #describe(insight: Insight, match: RuleMatch): void {
+    if (match.atUs >= insight.lastSeenUs) {
+      insight.message = match.message;
+      insight.peerPort = match.peerPort;
+      insight.subject = nodeToPlace(match.subject);
+      insight.peer = nodeToPlace(match.peer);
+    }
+    insight.firstSeenUs = Math.min(insight.firstSeenUs, match.atUs);
+    insight.lastSeenUs = Math.max(insight.lastSeenUs, match.atUs);
+    insight.confidence = insight.occurrences.confidence() ?? match.confidence;
+    for (const observer of match.observers) {
+      const key = observerKey(observer);
+      if (insight.observers.has(key)) continue;
+      if (insight.observers.size >= this.#options.observersMax) this.#tally.dropped("observer");
+      else insight.observers.add(key);
+    }
+  }
+
+  #miss(miss: RuleMiss): void {
+    const insight = this.#registry.fedBy(miss.rule.id, miss.entityId);
+    if (insight === undefined) return;
+    const isEvent = miss.rule.lifecycle === "event";
+    // An event that has happened does not un-happen: only a withdrawal says that it never did.
+    if (isEvent && !miss.withdrawn) return;
+    if (isEvent || miss.judged) {
+      this.#leave(insight, miss.entityId, miss.atUs, isEvent ? "withdraw" : "end");
+      return;
+    }
+    const occurrence = insight.occurrences.get(miss.entityId);
+    if (occurrence === undefined || !occurrence.judged) return;
+    occurrence.judged = false;
+    this.#follow(insight, false, miss.atUs);
+    this.#changed(insight);
+  }
+
+  /**
+   * A state entity that is gone cannot become false, so its insight ends without a keep window. What
+   * a vanished pod did, it has done: an event's insight runs out as if the pod were still there.
+   */
+  #lose(lost: EntityLost): void {
+    for (const insight of this.#registry.allFedBy(lost.entityId)) {
+      if (insight.rule.on !== lost.type || insight.rule.lifecycle === "event") continue;
+      insight.occurrences.end(lost.entityId);
+      this.#registry.unfeed(insight.rule.id, lost.entityId);
+      if (insight.occurrences.size > 0) this.#follow(insight, false, lost.atUs);
+      else this.#close(insight, "entity_gone", lost.atUs);
+      this.#changed(insight);
+    }
+  }
+
+  #leave(insight: Insight, entityId: string, atUs: Us, how: "end" | "withdraw"): void {
+    if (insight.rule.lifecycle === "event" && how === "withdraw") {
+      insight.occurrences.withdraw(entityId);
+      insight.keepSinceUs = insight.occurrences.lastSeenUs();
+    } else {
+      insight.occurrences.end(entityId);
+    }
+    this.#registry.unfeed(insight.rule.id, entityId);
+    insight.confidence = insight.occurrences.confidence() ?? insight.confidence;
+    this.#follow(insight, false, atUs);
+    this.#changed(insight);
+  }
+
+  /** Brings state and windows in line with what now holds. */
+  #follow(insight: Insight, isNews: boolean, eventUs: Us): void {
+    const condition = conditionOf(insight);
+    const step = stepNow(insight, condition, isNews);
+    if (step !== null) this.#move(insight, step, this.#nowUs, eventUs);
+    if (insight.state === "pending") {
+      if (condition === "true" && insight.activeUs === 0) insight.activeUs = this.#nowUs;
+      if (condition === "unknown" && insight.activeUs > 0) insight.activeUs = 0;
+      insight.unknownSinceUs = condition === "unknown" ? insight.unknownSinceUs || this.#nowUs : 0;
+    }
+    if (insight.rule.lifecycle === "event" || !isActive(insight.state)) return;
+    if (condition !== "false") insight.keepSinceUs = 0;
+    else if (insight.keepSinceUs === 0) insight.keepSinceUs = this.#nowUs;
+  }
+
+  /** Ends whatever state it is in. */
+  #close(insight: Insight, reason: CloseReason, eventUs: Us): void {
+    const { state } = insight;
+    if (!isActive(state)) return;
+    const to = state === "pending" && insight.firedUs === 0 ? "inactive" : "resolved";
+    this.#move(insight, { to, reason }, this.#nowUs, eventUs);
+  }
+
+  /** The one place where a state changes. */
+  #move(insight: Insight, step: Step, atUs: Us, eventUs: Us): void {
+    const { state: from, rule } = insight;
+    enter(insight, step, atUs);
+    this.#file(insight);
+    insight.transitions++;
+    if (from !== "pending" ? step.to !== "pending" : step.to === "firing") {
+      noteFlapping(insight, atUs);
+    }
+    if (step.to === "firing" && from !== "unknown") this.#tally.raised(rule.id);
+    if (step.to === "resolved" && from !== "pending" && step.reason !== "") {
+      this.#tally.resolved(rule.id, step.reason);
+    }
+    this.#tell(insight, from, step, atUs, eventUs);
+    this.#changed(insight);
+  }
+
+  #tell(insight: Insight, from: LifeState, step: Step, atUs: Us, eventUs: Us): void {
+    const { id, fingerprint, message, rule, transitions: number } = insight;
+    const { to, reason } = step;
+    const about = { insightId: id, number, reason, eventUs, atUs };
+    this.#transitions.push({ ...about, fingerprint, rule, from, to });
+    this.#eventRows.push({ ...about, fromState: from, toState: to, message });
+  }
+
+  /** Files it among the active or the closed of its rule; too many closed ones, and the oldest goes. */
+  #file(insight: Insight): void {
+    const ruleId = insight.rule.id;
+    this.#registry.file(insight);
+    if (this.#registry.closedCount(ruleId) <= this.#options.closedMax) return;
+    const oldest = this.#registry.oldestClosed(ruleId);
+    if (oldest === undefined) return;
+    this.#tally.dropped("closed_insight");
+    this.#registry.remove(oldest);
+  }
+
+  #rename({ from, to }: NodeRenamed): void {
+    if (from === to) return;
+    const affected = [...this.#registry.all()].filter(({ key }) => key.includes(from));
+    for (const insight of affected) this.#rekey(insight, from, to);
+  }
+
+  #rekey(insight: Insight, from: string, to: string): void {
+    const ruleId = insight.rule.id;
+    this.#registry.remove(insight);
+    insight.key = insight.key.map((value) => (value === from ? to : value));
+    insight.fingerprint = fingerprintOf(ruleId, insight.key);
+    if (insight.subject.key === from) insight.subject = renamePlace(insight.subject, to);
+    if (insight.peer.key === from) insight.peer = renamePlace(insight.peer, to);
+    this.#rememberEpisode(insight.fingerprint, insight.episode);
+    const other = this.#registry.find(ruleId, insight.key);
+    const survivor = other === undefined ? insight : this.#merge(insight, other);
+    this.#registry.add(survivor);
+    this.#changed(survivor);
+  }
+
+  #merge(a: Insight, b: Insight): Insight {
+    const survivor = survivorOf(a, b);
+    const other = survivor === a ? b : a;
+    this.#registry.remove(b);
+    absorb(survivor, other, this.#options.observersMax);
+    while (survivor.occurrences.size > this.#options.occurrencesMax) {
+      this.#tally.dropped("occurrence");
+      survivor.occurrences.settleOldest();
+    }
+    this.#dirty.delete(other);
+    const row: Insight = { ...other, state: "inactive", reason: "" };
+    this.#mergedRows.push(insightToRow(row, this.#silent, survivor.id));
+    return survivor;
+  }
+
+  #hear({ observer, state }: SourceChanged): void {
+    const key = observerKey(observer);
+    const wasSilent = this.#silent.delete(key);
+    if (state === "silent") {
+      if (this.#silent.size < this.#options.silentSourcesMax) this.#silent.add(key);
+      else this.#tally.dropped("source");
+    }
+    if (state !== "silent" && !wasSilent && state !== "gone") return;
+    for (const insight of this.#registry.all()) {
+      if (insight.observers.has(key)) this.#observerChanged(insight, key, state, wasSilent);
+    }
+  }
+
+  /** A source that is gone has nothing more to say, and nobody misses it. */
+  #observerChanged(
+    insight: Insight,
+    key: string,
+    state: SourceChanged["state"],
+    wasSilent: boolean,
+  ): void {
+    if (state === "silent" || wasSilent) insight.blindUs = this.#nowUs;
+    if (state === "gone") insight.observers.delete(key);
+    insight.isFrozen = insight.observers.size > 0 && this.#areAllSilent(insight);
+    if (insight.rule.lifecycle === "state" && isActive(insight.state)) {
+      this.#follow(insight, false, insight.lastSeenUs);
+    }
+    this.#changed(insight);
+  }
+
+  #areAllSilent(insight: Insight): boolean {
+    for (const key of insight.observers) if (!this.#silent.has(key)) return false;
+    return true;
+  }
+
+  #hasSilent(insight: Insight): boolean {
+    if (this.#silent.size === 0) return false;
+    for (const key of insight.observers) if (this.#silent.has(key)) return true;
+    return false;
+  }
+
+  /** One deadline may lead to the next: fired, run out, forgotten. */
+  #settle(nowUs: Us): void {
+    while (this.#nextDueUs <= nowUs) this.#passDeadlines(nowUs);
+  }
+
+  /** Applies every deadline that has passed, in the order of the deadlines, and finds the next one. */
+  #passDeadlines(nowUs: Us): void {
+    const due: { insight: Insight; atUs: Us }[] = [];
+    for (const insight of this.#registry.all()) {
+      const atUs = this.#deadlineUs(insight);
+      if (atUs <= nowUs) due.push({ insight, atUs });
+    }
+    due.sort((a, b) => a.atUs - b.atUs || (a.insight.id < b.insight.id ? -1 : 1));
+    for (const { insight, atUs } of due) this.#passDeadline(insight, atUs);
+    this.#nextDueUs = Infinity;
+    for (const insight of this.#registry.all()) this.#scheduled(insight);
+  }
+
+  #passDeadline(insight: Insight, atUs: Us): void {
+    if (flappingEndUs(insight) <= atUs) {
+      insight.isFlapping = false;
+      this.#changed(insight);
+      return;
+    }
+    const step = stepAtDeadline(insight, this.#hasSilent(insight), atUs);
+    if (step === null) this.#registry.remove(insight);
+    else this.#move(insight, step, atUs, insight.lastSeenUs);
+  }
+
+  /** The first `advance` after a restart: an outage of ours is neither silence nor quietness. */
+  #resume(nowUs: Us, fromUs: Us): void {
+    this.#resumesFromUs = null;
+    const gapUs = fromUs === 0 ? 0 : nowUs - fromUs;
+    this.#nowUs = nowUs;
+    for (const insight of this.#registry.all()) {
+      if (gapUs > 0 && isActive(insight.state)) this.#stretch(insight, gapUs);
+    }
+    this.#closeRuleless();
+    this.#nextDueUs = 0;
+  }
+
+  #stretch(insight: Insight, gapUs: Us): void {
+    const { outageGraceUs } = this.#options.timings;
+    if (insight.activeUs > 0) insight.activeUs += Math.max(0, gapUs - outageGraceUs);
+    if (insight.keepSinceUs > 0) insight.keepSinceUs += gapUs;
+    if (insight.unknownSinceUs > 0) insight.unknownSinceUs += gapUs;
+    if (insight.blindUs > 0) insight.blindUs += gapUs;
+    insight.occurrences.shift(gapUs);
+    this.#changed(insight);
+  }
+
+  #closeRuleless(): void {
+    for (const insight of this.#registry.all()) {
+      if (this.#rules.has(insight.rule.id)) continue;
+      this.#close(insight, "rule_removed", insight.lastSeenUs);
+    }
+  }
+
+  #restoreRow(row: InsightRow): void {
+    const { insight, silent, mergedInto } = rowToInsight(row, this.#rules.get(row.rule));
+    this.#rememberEpisode(insight.bornAs, insight.episode);
+    this.#rememberEpisode(insight.fingerprint, insight.episode);
+    const isOver = !isActive(insight.state) && this.#deadlineUs(insight) <= this.#nowUs;
+    if (mergedInto !== "" || isOver) return;
+    for (const key of silent) this.#silent.add(key);
+    this.#registry.add(insight);
+  }
+
+  #rememberEpisode(fingerprint: string, episode: number): void {
+    if (this.#episodes.remember(fingerprint, episode)) this.#tally.dropped("episode");
+  }
+
+  #changed(insight: Insight): void {
+    this.#dirty.add(insight);
+    this.#scheduled(insight);
+  }
+
+  #scheduled(insight: Insight): void {
+    this.#nextDueUs = Math.min(this.#nextDueUs, this.#deadlineUs(insight));
+  }
+
+  #deadlineUs(insight: Insight): Us {
+    return deadlineUs(insight, this.#options.timings, this.#hasSilent(insight));
+  }
+
+  #flush(): void {
+    if (this.#transitions.length === 0) return;
+    const transitions = this.#transitions;
+    this.#transitions = [];
+    this.#next.push(transitions);
+  }
+}
+
+function observerKey({ kind, key }: Observer): string {
+  return `${kind} ${key}`;
+}
+
+function isSameKey(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((value, index) => value === b[index]);
+}

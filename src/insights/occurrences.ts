@@ -1,0 +1,235 @@
+/**
+ * What one insight stands on: the entities (of a state rule) or events (of an event rule) that match,
+ * by their stable ids, and the evidence they brought. Ids make a repeated statement harmless and let a
+ * withdrawal take back exactly its own occurrence and the evidence that nobody else brought.
+ *
+ * Bounded: above `max` the oldest event is settled, which means counted, no longer known by its id and
+ * no longer withdrawable; a state entity too many is refused. More evidence is kept than is shown, so
+ * that after withdrawals the first 20 of the rest are still the first 20 of all.
+ */
+import { evidenceMax, mergeEvidence, type Evidence } from "../model/changes.ts";
+import type { Confidence } from "../model/insights.ts";
+import type { Us } from "../model/time.ts";
+
+/** How much evidence is kept in all; the surplus over `evidenceMax` replaces what is withdrawn. */
+const poolMax = 2 * evidenceMax;
+
+export interface Occurrence {
+  /** Event time of the newest statement. */
+  atUs: Us;
+  /** Engine time at which it last was news. */
+  seenUs: Us;
+  confidence: Confidence;
+  /** False: it held when somebody could last tell, and now nobody can. */
+  judged: boolean;
+  /** Hashes of its evidence, as far as the pool holds it. */
+  evidence: readonly string[];
+}
+
+/** An occurrence as it is stored; evidence by its place in the pool. */
+export type StoredOccurrence = readonly [
+  id: string,
+  atUs: Us,
+  seenUs: Us,
+  confidence: Confidence,
+  judged: 0 | 1,
+  evidence: readonly number[],
+];
+
+export interface StoredOccurrences {
+  readonly live: readonly StoredOccurrence[];
+  readonly pool: readonly Evidence[];
+  /** Places in the pool of evidence that no withdrawal takes back. */
+  readonly pinned: readonly number[];
+  readonly total: number;
+  readonly settledAtUs: Us;
+  readonly settledSeenUs: Us;
+}
+
+export class Occurrences {
+  readonly #live = new Map<string, Occurrence>();
+  #pool: readonly Evidence[] = [];
+  readonly #pinned = new Set<string>();
+  /** Ever counted and not withdrawn. */
+  #total = 0;
+  #settledAtUs: Us = 0;
+  #settledSeenUs: Us = 0;
+
+  /** How many are known by their ids. */
+  get size(): number {
+    return this.#live.size;
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+
+  /** The first by (event time, hash), at most `evidenceMax`. */
+  get evidence(): readonly Evidence[] {
+    return this.#pool.slice(0, evidenceMax);
+  }
+
+  ids(): IterableIterator<string> {
+    return this.#live.keys();
+  }
+
+  get(id: string): Occurrence | undefined {
+    return this.#live.get(id);
+  }
+
+  /** True for an event so old that it may be one of those no longer known by their ids. */
+  isSettled(atUs: Us): boolean {
+    return this.hasSettled() && atUs <= this.#settledAtUs;
+  }
+
+  hasSettled(): boolean {
+    return this.#settledSeenUs > 0;
+  }
+
+  add(id: string, occurrence: Occurrence): void {
+    this.#live.set(id, occurrence);
+    this.#total++;
+  }
+
+  /** Merges evidence into the pool and notes that this occurrence brought it. */
+  addEvidence(occurrence: Occurrence, evidence: readonly Evidence[]): void {
+    if (evidence.length === 0) return;
+    this.#pool = mergeEvidence(this.#pool, evidence, poolMax);
+    const hashes = new Set([...occurrence.evidence, ...evidence.map((item) => item.hash)]);
+    occurrence.evidence = this.#pool.map((item) => item.hash).filter((hash) => hashes.has(hash));
+  }
+
+  /** The entity is no longer true; what it showed stays shown. */
+  end(id: string): void {
+    const occurrence = this.#live.get(id);
+    if (occurrence === undefined) return;
+    for (const hash of occurrence.evidence) this.#pinned.add(hash);
+    this.#live.delete(id);
+    if (this.#pinned.size > 2 * poolMax) this.#forgetPins();
+  }
+
+  /** The event is taken back, with the evidence that only it brought. */
+  withdraw(id: string): void {
+    const occurrence = this.#live.get(id);
+    if (occurrence === undefined) return;
+    this.#live.delete(id);
+    this.#total--;
+    const gone = new Set(occurrence.evidence.filter((hash) => !this.#pinned.has(hash)));
+    for (const other of this.#live.values()) {
+      if (gone.size === 0) return;
+      for (const hash of other.evidence) gone.delete(hash);
+    }
+    this.#pool = this.#pool.filter((item) => !gone.has(item.hash));
+  }
+
+  /** Makes room: the oldest event stays counted and can no longer be taken back. Returns its id. */
+  settleOldest(): string {
+    let oldestId = "";
+    let oldest: Occurrence | undefined;
+    for (const [id, occurrence] of this.#live) {
+      if (oldest === undefined || isOlder(occurrence, id, oldest, oldestId)) {
+        oldest = occurrence;
+        oldestId = id;
+      }
+    }
+    if (oldest === undefined) return "";
+    this.#settledAtUs = Math.max(this.#settledAtUs, oldest.atUs);
+    this.#settledSeenUs = Math.max(this.#settledSeenUs, oldest.seenUs);
+    this.end(oldestId);
+    return oldestId;
+  }
+
+  /** Engine time of the newest news that still stands; 0 = none stands. */
+  lastSeenUs(): Us {
+    let lastUs = this.#settledSeenUs;
+    for (const occurrence of this.#live.values()) lastUs = Math.max(lastUs, occurrence.seenUs);
+    return lastUs;
+  }
+
+  hasJudged(): boolean {
+    for (const occurrence of this.#live.values()) if (occurrence.judged) return true;
+    return false;
+  }
+
+  /** The strongest confidence of those that stand, or null when none does. */
+  confidence(): Confidence | null {
+    let strongest: Confidence | null = null;
+    for (const { confidence } of this.#live.values()) {
+      if (confidence === "high") return confidence;
+      if (strongest !== "medium") strongest = confidence;
+    }
+    return strongest;
+  }
+
+  /** Two insights have proved to be one: the union of both. */
+  absorb(other: Occurrences): void {
+    this.#pool = mergeEvidence(this.#pool, other.#pool, poolMax);
+    for (const hash of other.#pinned) this.#pinned.add(hash);
+    this.#total += other.#total;
+    for (const [id, occurrence] of other.#live) {
+      const mine = this.#live.get(id);
+      if (mine === undefined) {
+        this.#live.set(id, occurrence);
+        continue;
+      }
+      this.#total--;
+      if (occurrence.seenUs > mine.seenUs) this.#live.set(id, occurrence);
+    }
+    this.#settledAtUs = Math.max(this.#settledAtUs, other.#settledAtUs);
+    this.#settledSeenUs = Math.max(this.#settledSeenUs, other.#settledSeenUs);
+  }
+
+  /** Moves engine times on by a gap in which the engine did not run. */
+  shift(gapUs: Us): void {
+    for (const occurrence of this.#live.values()) occurrence.seenUs += gapUs;
+    if (this.#settledSeenUs > 0) this.#settledSeenUs += gapUs;
+  }
+
+  store(): StoredOccurrences {
+    const places = new Map(this.#pool.map((item, place) => [item.hash, place]));
+    const placesOf = (hashes: Iterable<string>): number[] =>
+      [...hashes].map((hash) => places.get(hash)).filter((place) => place !== undefined);
+    const live = [...this.#live].map(([id, o]): StoredOccurrence => [
+      id,
+      o.atUs,
+      o.seenUs,
+      o.confidence,
+      o.judged ? 1 : 0,
+      placesOf(o.evidence),
+    ]);
+    return {
+      live,
+      pool: this.#pool,
+      pinned: placesOf(this.#pinned),
+      total: this.#total,
+      settledAtUs: this.#settledAtUs,
+      settledSeenUs: this.#settledSeenUs,
+    };
+  }
+
+  static restore(stored: StoredOccurrences): Occurrences {
+    const restored = new Occurrences();
+    const hashesOf = (places: readonly number[]): string[] =>
+      places.map((place) => stored.pool[place]?.hash ?? "").filter((hash) => hash !== "");
+    restored.#pool = stored.pool;
+    restored.#total = stored.total;
+    restored.#settledAtUs = stored.settledAtUs;
+    restored.#settledSeenUs = stored.settledSeenUs;
+    for (const hash of hashesOf(stored.pinned)) restored.#pinned.add(hash);
+    for (const [id, atUs, seenUs, confidence, judged, places] of stored.live) {
+      const evidence = hashesOf(places);
+      restored.#live.set(id, { atUs, seenUs, confidence, judged: judged === 1, evidence });
+    }
+    return restored;
+  }
+
+  /** Evidence that fell out of the pool needs no pin. */
+  #forgetPins(): void {
+    const held = new Set(this.#pool.map((item) => item.hash));
+    for (const hash of this.#pinned) if (!held.has(hash)) this.#pinned.delete(hash);
+  }
+}
+
+function isOlder(a: Occurrence, aId: string, b: Occurrence, bId: string): boolean {
+  return a.atUs < b.atUs || (a.atUs === b.atUs && aId < bId);
+}
