@@ -31,6 +31,7 @@ export const evidenceMax = 20;
 export function mergeEvidence(
   have: readonly Evidence[],
   more: readonly Evidence[],
+  max: number = evidenceMax,
 ): readonly Evidence[] {
   if (more.length === 0) return have;
   const byHash = new Map<string, Evidence>();
@@ -39,7 +40,7 @@ export function mergeEvidence(
   if (byHash.size === have.length) return have;
   return [...byHash.values()]
     .sort((a, b) => a.atUs - b.atUs || a.nanos - b.nanos || (a.hash < b.hash ? -1 : 1))
-    .slice(0, evidenceMax);
+    .slice(0, max);
 }
 
 /** A reference to a source in entities, evidence and insights: `kind` and `SourceRef.key`. */
