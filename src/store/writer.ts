@@ -56,6 +56,12 @@ export class StoreWriter {
     return this.#store.warnings;
   }
 
+  /** What a commit waits for, as SQLite says it; `FULL` always, for the status page and tests. */
+  get synchronous(): string {
+    const level = this.#store.database.pragma("synchronous", { simple: true });
+    return level === 2 ? "FULL" : String(level);
+  }
+
   /** All or nothing; returns after the sync. Throws a StoreError, `retryable` or not. */
   commit(writeSet: WriteSet): CommitResult {
     const startMs = performance.now();
