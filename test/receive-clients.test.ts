@@ -1,6 +1,14 @@
 /** Real clients against the receiver: grpc-js and the exporters of the OpenTelemetry JS SDK. */
 import { createHash } from "node:crypto";
 import grpc from "@grpc/grpc-js";
+import { SeverityNumber } from "@opentelemetry/api-logs";
+import { OTLPLogExporter } from "@opentelemetry/exporter-logs-otlp-grpc";
+import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-grpc";
+import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-grpc";
+import { CompressionAlgorithm } from "@opentelemetry/otlp-exporter-base";
+import { BatchLogRecordProcessor, LoggerProvider } from "@opentelemetry/sdk-logs";
+import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
+import { BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import { expect, test } from "vitest";
 import { Signal } from "../src/model/stages.ts";
 import { exportPath, startReceiver } from "./support/grpc-receiver.ts";
@@ -64,4 +72,82 @@ test("many requests at once over one connection are all answered", async () => {
   expect(answers.filter(({ code }) => code !== 0)).toEqual([]);
   expect(server.handler.requests).toHaveLength(100);
   client.close();
+});
+
+test("a deadline of grpc-js is kept by the receiver too", async () => {
+  await using server = await startReceiver();
+  server.handler.answer = () => new Promise(() => {});
+  const client = makeClient(server.port);
+  const answer = await call(client, Buffer.from("x"), exportPath.traces, {
+    deadline: Date.now() + 100,
+  });
+  expect(answer.code).toBe(grpc.status.DEADLINE_EXCEEDED);
+  client.close();
+});
+
+test("grpc-js reads status, message and details as they were meant", async () => {
+  await using server = await startReceiver();
+  server.handler.answer = () => ({ kind: "invalid", code: "bad", message: "100 % ünlesbar\n" });
+  const client = makeClient(server.port);
+  expect(await call(client, Buffer.from("x"))).toMatchObject({
+    code: grpc.status.INVALID_ARGUMENT,
+    details: "100 % ünlesbar\n (bad)",
+  });
+  expect(await call(client, Buffer.from("x"), "/a.B/C")).toMatchObject({
+    code: grpc.status.UNIMPLEMENTED,
+  });
+  client.close();
+});
+
+test("a grpc-js client that is still sending a refused message gets the answer", async () => {
+  await using server = await startReceiver({ maxRequestBytes: 1_000_000 });
+  const client = makeClient(server.port);
+  const answer = await call(client, Buffer.alloc(30_000_000));
+  expect(answer.code).toBe(grpc.status.RESOURCE_EXHAUSTED);
+  expect((await call(client, Buffer.alloc(10))).code).toBe(0);
+  client.close();
+});
+
+for (const compression of [CompressionAlgorithm.NONE, CompressionAlgorithm.GZIP]) {
+  test(`the exporters of the JS SDK, ${compression}`, async () => {
+    await using server = await startReceiver();
+    const options = { url: `http://127.0.0.1:${server.port}`, compression };
+    const tracers = new TracerProvider({
+      spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter(options) })],
+    });
+    const meters = new MeterProvider({
+      readers: [new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter(options) })],
+    });
+    const loggers = new LoggerProvider({
+      processors: [new BatchLogRecordProcessor({ exporter: new OTLPLogExporter(options) })],
+    });
+    tracers.getTracer("test").startSpan("a-span-name").end();
+    meters.getMeter("test").createCounter("a-metric-name").add(1);
+    loggers.getLogger("test").emit({ severityNumber: SeverityNumber.INFO, body: "a-log-body" });
+    await tracers.shutdown();
+    await meters.shutdown();
+    await loggers.shutdown();
+    const texts = new Map(
+      server.handler.requests.map(({ signal, body }) => [signal, Buffer.from(body).toString()]),
+    );
+    expect(texts.get(Signal.traces)).toContain("a-span-name");
+    expect(texts.get(Signal.metrics)).toContain("a-metric-name");
+    expect(texts.get(Signal.logs)).toContain("a-log-body");
+    expect(await server.metric('receiver_accepted_spans_total{transport="grpc"}')).toBe(1);
+  });
+}
+
+test("an exporter of the JS SDK is told that its spans were not taken, and they are counted", async () => {
+  await using server = await startReceiver();
+  server.handler.answer = () => ({ kind: "unavailable", reason: "no disk", retryAfterMs: 50 });
+  const exporter = new OTLPTraceExporter({ url: `http://127.0.0.1:${server.port}` });
+  const tracers = new TracerProvider({ spanProcessors: [new BatchSpanProcessor({ exporter })] });
+  for (const name of ["a", "b", "c"]) tracers.getTracer("test").startSpan(name).end();
+  const outcome = await tracers.forceFlush().then(
+    () => "taken",
+    () => "not taken",
+  );
+  expect(outcome).toBe("not taken");
+  await tracers.shutdown();
+  expect(await server.metric('receiver_refused_spans_total{transport="grpc"}')).toBe(3);
 });

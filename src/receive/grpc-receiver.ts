@@ -12,6 +12,7 @@ import type { Trust } from "../model/observations.ts";
 import type { RequestHandler } from "../model/requests.ts";
 import type { Signal } from "../model/stages.ts";
 import type { ReceiverEvents } from "../self/events.ts";
+import { AddressCap } from "./address-cap.ts";
 import { Admission } from "./admission.ts";
 import { replies, type Reply } from "./answers.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";
@@ -82,7 +83,7 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
   /** Accepts sockets, so that caps hold before HTTP/2 or TLS costs anything. */
   readonly #listener: net.Server;
   readonly #connections = new Map<ServerHttp2Session, Connection>();
-  readonly #connectionsByAddress = new Map<string, number>();
+  readonly #addresses: AddressCap;
   readonly #calls = new Set<GrpcCall>();
   readonly #queue = new FairQueue<GrpcCall>();
   #turnIsDue = false;
@@ -102,6 +103,7 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
     );
     this.#options = options;
     this.#events = events;
+    this.#addresses = new AddressCap(options.maxConnectionsPerAddress);
     this.#scope = {
       handler,
       clock,
@@ -204,18 +206,12 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
   #accept(socket: net.Socket): void {
     socket.on("error", () => {}); // its session reports what matters
     const address = addressOf(socket);
-    const open = this.#connectionsByAddress.get(address) ?? 0;
-    if (open >= this.#options.maxConnectionsPerAddress && !isLoopback(address)) {
+    if (!this.#addresses.enter(address)) {
       this.#events.connectionEnded("too_many_from_address", address, "");
       socket.destroy();
       return;
     }
-    this.#connectionsByAddress.set(address, open + 1);
-    socket.once("close", () => {
-      const left = (this.#connectionsByAddress.get(address) ?? 1) - 1;
-      if (left > 0) this.#connectionsByAddress.set(address, left);
-      else this.#connectionsByAddress.delete(address);
-    });
+    socket.once("close", () => this.#addresses.leave(address));
     this.#http2.emit("connection", socket);
   }
 
@@ -307,8 +303,4 @@ function listenError(host: string, port: number, error: NodeJS.ErrnoException): 
 
 function addressOf(socket: { remoteAddress?: string | undefined } | undefined): string {
   return socket?.remoteAddress?.replace(/^::ffff:/, "") ?? "";
-}
-
-function isLoopback(address: string): boolean {
-  return address === "::1" || address.startsWith("127.");
 }
