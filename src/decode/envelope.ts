@@ -167,6 +167,8 @@ export class Envelope {
         attrEnd[row] = attributes.rows.count;
       } else if (tag === 0x10) {
         table.droppedAttributes[row] = reader.uint32(end);
+      } else if (tag === 0x1a) {
+        reader.skipMessage(reader.length(end)); // entity_refs: no use for them yet
       } else {
         reader.skip(tag, end);
       }

@@ -201,6 +201,12 @@ export class WireReader {
     }
   }
 
+  /** Jumps over the fields of a message that ends at `end`, whose content nobody asked for. */
+  skipMessage(end: number): void {
+    while (this.pos < end) this.skip(this.tag(end), end);
+    this.finish(end);
+  }
+
   #take(size: number, end: number): number {
     const pos = this.pos;
     if (!(size <= end - pos)) {

@@ -21,6 +21,9 @@ function loadRoot(): protobuf.Root {
 }
 
 const root = loadRoot();
+
+/** Invalid UTF-8 becomes U+FFFD, as in the views: a request is not refused for one bad text. */
+protobuf.BufferReader.prototype.stringVerify = protobuf.BufferReader.prototype.string;
 const collector = "opentelemetry.proto.collector";
 
 export type SignalName = "metrics" | "traces" | "logs";
