@@ -63,6 +63,8 @@ export interface Insight {
   blindUs: Us;
   /** Every observer of a state entity is silent, so that what holds is only what last held. */
   isFrozen: boolean;
+  /** One of its state entities has been judged false in this life, so that it ends `fixed`. */
+  wasJudgedFalse: boolean;
   /** Keys of the sources whose silence matters; bounded. */
   readonly observers: Set<string>;
   occurrences: Occurrences;
@@ -121,6 +123,7 @@ export function makeInsight(match: RuleMatch, fingerprint: string, episode: numb
     unknownSinceUs: 0,
     blindUs: 0,
     isFrozen: false,
+    wasJudgedFalse: false,
     observers: new Set(),
     occurrences: new Occurrences(),
     reopenCount: 0,

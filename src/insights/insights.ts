@@ -285,16 +285,18 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
   }
 
   /**
-   * A state entity that is gone cannot become false, so its insight ends without a keep window. What
-   * a vanished pod did, it has done: an event's insight runs out as if the pod were still there.
+   * A state entity that is gone cannot become false: an insight that loses all it stood on in this way
+   * ends without a keep window. What a vanished pod did, it has done: an event's insight runs on as if
+   * the pod were still there.
    */
   #lose(lost: EntityLost): void {
     for (const insight of this.#registry.allFedBy(lost.entityId)) {
       if (insight.rule.on !== lost.type || insight.rule.lifecycle === "event") continue;
       insight.occurrences.end(lost.entityId);
       this.#registry.unfeed(insight.rule.id, lost.entityId);
-      if (insight.occurrences.size > 0) this.#follow(insight, false, lost.atUs);
-      else this.#close(insight, "entity_gone", lost.atUs);
+      const isGone = insight.occurrences.size === 0 && !insight.wasJudgedFalse;
+      if (isGone) this.#close(insight, "entity_gone", lost.atUs);
+      else this.#follow(insight, false, lost.atUs);
       this.#changed(insight);
     }
   }
@@ -305,6 +307,7 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
       insight.keepSinceUs = insight.occurrences.lastSeenUs();
     } else {
       insight.occurrences.end(entityId);
+      insight.wasJudgedFalse = true;
     }
     this.#registry.unfeed(insight.rule.id, entityId);
     insight.confidence = insight.occurrences.confidence() ?? insight.confidence;

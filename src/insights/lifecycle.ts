@@ -142,6 +142,7 @@ export function enter(insight: Insight, step: Step, atUs: Us): void {
     insight.firedUs = atUs;
   }
   if (step.to === "firing") insight.closedUs = 0;
+  if (!isActive(from)) insight.wasJudgedFalse = false;
   if (!isActive(step.to)) {
     const stayedClosed = from === "pending" && insight.firedUs > 0;
     if (!stayedClosed) insight.closedUs = atUs;

@@ -37,6 +37,7 @@ export function absorb(survivor: Insight, other: Insight, observersMax: number):
     survivor.message = other.message;
     survivor.lastSeenUs = other.lastSeenUs;
   }
+  survivor.wasJudgedFalse ||= other.wasJudgedFalse;
   survivor.blindUs = Math.max(survivor.blindUs, other.blindUs);
   survivor.occurrences.absorb(other.occurrences);
   survivor.confidence = survivor.occurrences.confidence() ?? survivor.confidence;

@@ -25,6 +25,7 @@ interface Detail {
   readonly unknownSinceUs: Us;
   readonly blindUs: Us;
   readonly isFrozen: boolean;
+  readonly wasJudgedFalse: boolean;
   readonly recentUs: readonly Us[];
   readonly observers: readonly string[];
   /** Those of the observers that were silent when this was written. */
@@ -57,6 +58,7 @@ export function insightToRow(
     unknownSinceUs: insight.unknownSinceUs,
     blindUs: insight.blindUs,
     isFrozen: insight.isFrozen,
+    wasJudgedFalse: insight.wasJudgedFalse,
     recentUs: insight.recentUs,
     observers,
     silent: observers.filter((key) => silent.has(key)),
@@ -141,6 +143,7 @@ function parseRow(row: InsightRow, loaded: RuleMeta | undefined): RestoredInsigh
     unknownSinceUs: detail.unknownSinceUs,
     blindUs: detail.blindUs,
     isFrozen: detail.isFrozen,
+    wasJudgedFalse: detail.wasJudgedFalse,
     observers: new Set(detail.observers),
     occurrences: Occurrences.restore({ ...detail.occurrences, pool }),
     reopenCount: row.reopenCount,

@@ -1,0 +1,199 @@
+/**
+ * The lifecycle with a virtual clock and a store of plain rows: timelines are told in seconds, and the
+ * engine can be restarted at any point from what it has committed.
+ */
+import { insightDefaults, Insights, type InsightOptions } from "../../src/insights/insights.ts";
+import type { Evidence, Observer, SourceChanged } from "../../src/model/changes.ts";
+import { makeEntity } from "../../src/model/entities.ts";
+import type {
+  EntityLost,
+  RuleEvent,
+  RuleMatch,
+  RuleMeta,
+  RuleMiss,
+  Transition,
+} from "../../src/model/insights.ts";
+import { makeWriteSet, type InsightEventRow, type InsightRow } from "../../src/model/rows.ts";
+import type { CounterSample } from "../../src/model/stages.ts";
+import { usPerSecond } from "../../src/model/time.ts";
+
+/** Where the virtual clock starts: a plain afternoon, so that 0 stays "never". */
+export const startUs = Date.UTC(2026, 0, 5, 12) * 1_000;
+export const atSecond = (second: number): number => startUs + second * usPerSecond;
+
+export function ruleMeta(id: string, parts: Partial<RuleMeta> = {}): RuleMeta {
+  return {
+    id,
+    ruleset: "test",
+    title: `title of ${id}`,
+    severity: "high",
+    status: "stable",
+    version: "1",
+    on: "edge",
+    lifecycle: "state",
+    forUs: 0,
+    keepFiringForUs: 60 * usPerSecond,
+    description: "",
+    remediation: "",
+    falsePositives: [],
+    references: [],
+    tags: ["attack.t1040"],
+    needs: [],
+    ...parts,
+  };
+}
+
+/** A state rule and an event rule, both at once, kept for 60 s. */
+export const stateRule = ruleMeta("state-rule");
+export const slowRule = ruleMeta("slow-rule", { forUs: 30 * usPerSecond });
+export const eventRule = ruleMeta("event-rule", { on: "flow", lifecycle: "event" });
+export const slowEventRule = ruleMeta("slow-event-rule", {
+  on: "flow",
+  lifecycle: "event",
+  forUs: 30 * usPerSecond,
+});
+export const testRules = [stateRule, slowRule, eventRule, slowEventRule];
+
+export const agent: Observer = { kind: "node_agent", key: "c1/node-1" };
+
+export function evidenceOf(text: string, second: number): Evidence {
+  const atUs = atSecond(second);
+  const hash = `${text}@${second}`;
+  return { atUs, nanos: 0, vantage: "node", source: agent.key, text, fields: {}, hash };
+}
+
+/** `second` is the event time; the entity's evidence is named after it and the time. */
+export function match(
+  rule: RuleMeta,
+  entityId: string,
+  second: number,
+  parts: Partial<RuleMatch> = {},
+): RuleMatch {
+  return {
+    kind: "match",
+    rule,
+    entityId,
+    key: ["c1/shop/web", "443"],
+    atUs: atSecond(second),
+    message: `${entityId} at ${second}`,
+    confidence: "high",
+    subject: {
+      ...makeEntity("node"),
+      cluster: "c1",
+      namespace: "shop",
+      name: "web",
+      resolved: "object",
+    },
+    peer: null,
+    peerPort: 443,
+    judged: true,
+    evidence: [evidenceOf(entityId, second)],
+    observers: [agent],
+    ...parts,
+  };
+}
+
+export function miss(
+  rule: RuleMeta,
+  entityId: string,
+  second: number,
+  how: "judged" | "unjudged" | "withdrawn" = "judged",
+): RuleMiss {
+  const atUs = atSecond(second);
+  const withdrawn = how === "withdrawn";
+  return { kind: "miss", rule, entityId, atUs, judged: how !== "unjudged", withdrawn };
+}
+
+export function lost(rule: RuleMeta, entityId: string, second: number): EntityLost {
+  return { kind: "lost", type: rule.on, entityId, atUs: atSecond(second) };
+}
+
+export function source(
+  state: SourceChanged["state"],
+  second: number,
+  observer = agent,
+): SourceChanged {
+  return { kind: "source", observer, state, atUs: atSecond(second) };
+}
+
+export class InsightWorld {
+  readonly transitions: Transition[] = [];
+  readonly rows = new Map<string, InsightRow>();
+  readonly eventRows = new Map<string, InsightEventRow>();
+  readonly #options: InsightOptions;
+  insights: Insights;
+  #lastCommitUs = 0;
+  #seq = 0;
+
+  constructor(options: Partial<InsightOptions> = {}, rules: readonly RuleMeta[] = testRules) {
+    this.#options = { ...insightDefaults, ...options };
+    this.insights = this.#start(rules);
+    this.insights.advance(startUs);
+  }
+
+  at(second: number, ...events: RuleEvent[]): this {
+    this.insights.advance(atSecond(second));
+    this.insights.push(events);
+    return this;
+  }
+
+  commit(second: number): this {
+    const writeSet = makeWriteSet(++this.#seq, atSecond(second));
+    this.insights.collect(writeSet);
+    for (const row of writeSet.insights) this.rows.set(row.id, structuredClone(row));
+    for (const row of writeSet.insightEvents) {
+      const key = `${row.insightId}/${row.number}`;
+      if (this.eventRows.has(key)) throw new Error(`event ${key} is written twice`);
+      this.eventRows.set(key, row);
+    }
+    this.#lastCommitUs = atSecond(second);
+    return this;
+  }
+
+  /** Ends the process and starts another one from the committed rows. */
+  restart(rules: readonly RuleMeta[] = testRules): this {
+    this.insights = this.#start(rules);
+    const { seq: _seq, atUs: _atUs, ...empty } = makeWriteSet(0, 0);
+    const insights = [...this.rows.values()];
+    this.insights.restore({ ...empty, insights, lastCommitUs: this.#lastCommitUs });
+    return this;
+  }
+
+  /** `to(reason)` of every transition told so far. */
+  told(): string[] {
+    return this.transitions.map(({ to, reason }) => (reason === "" ? to : `${to}(${reason})`));
+  }
+
+  /** `state(reason)` of every insight that is known, sorted. */
+  states(): string[] {
+    return [...this.insights.current()]
+      .map(({ state, reason }) => (reason === "" ? state : `${state}(${reason})`))
+      .sort();
+  }
+
+  /** What must not depend on the order of arrival. */
+  outcome(): string[] {
+    return [...this.insights.current()]
+      .map(({ rule, key, state, occurrences }) =>
+        JSON.stringify([rule.id, key, state, occurrences.evidence]),
+      )
+      .sort();
+  }
+
+  samples(name: string): Record<string, number> {
+    const all: CounterSample[] = [];
+    this.insights.counters(all);
+    const named = all.filter((sample) => sample.name === name);
+    return Object.fromEntries(
+      named.map(({ labels, value }) => [Object.values(labels).join(" "), value]),
+    );
+  }
+
+  #start(rules: readonly RuleMeta[]): Insights {
+    const insights = new Insights(this.#options, {
+      push: (batch) => void this.transitions.push(...batch),
+    });
+    insights.setRules(rules);
+    return insights;
+  }
+}
