@@ -36,12 +36,13 @@ export function refuse(code: StoreErrorCode, path: string, why: string, whatToDo
  */
 export function prepareFolder(path: string): readonly string[] {
   const folder = dirname(path);
+  let mode: number;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    mode = statSync(folder).mode & 0o777;
   } catch (error) {
     throw toStoreError(error, `cannot create the store's folder "${folder}"`);
   }
-  const mode = statSync(folder).mode & 0o777;
   if ((mode & othersMode) === 0) return [];
   return [
     `the store's folder "${folder}" has mode ${mode.toString(8)}: others on this machine can list or ` +
