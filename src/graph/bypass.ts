@@ -1,0 +1,434 @@
+/**
+ * The bypass join: judges connections (rungs B2, B3) and processes (B1) from sockets, wire flows, proxy
+ * legs and process events. Everything known of one source address and port is kept together, and every
+ * arrival has its end judged again from all that is there: so the order of arrival decides nothing, and
+ * late evidence raises or withdraws under the same ids.
+ *
+ * A missing leg accuses nobody here, and nothing claimed withdraws. Records leave after `retentionUs`;
+ * what was said then stands.
+ */
+import type { GraphChange } from "../model/changes.ts";
+import type {
+  Flow,
+  Observation,
+  ProcessSeen,
+  ProxyLeg,
+  SocketOpened,
+} from "../model/observations.ts";
+import type { Restored, WriteSet } from "../model/rows.ts";
+import type { CounterSample } from "../model/stages.ts";
+import type { Us } from "../model/time.ts";
+import { bypassDefaults, type BypassOptions } from "./bypass-options.ts";
+import { judgeConnection, type Scene, type Verdict } from "./connection-verdict.ts";
+import { contentHash } from "./content-hash.ts";
+import type { AroundProxyMarks, ConnectionJudge, Identity, PodFacts } from "./contracts.ts";
+import { verdictToFlow } from "./flow-entity.ts";
+import { FlowSkew } from "./flow-skew.ts";
+import { flowId } from "./flows.ts";
+import { canLeavePod } from "./innocents.ts";
+import { JoinTable } from "./join-table.ts";
+import { decodeJournal, encodeJournal } from "./journal.ts";
+import { extendLeg, lineToLegs, type Leg } from "./legs.ts";
+import { FlowEnds, type Orientation } from "./orientation.ts";
+import { eventPod, observersOf, ProcessTable } from "./processes.ts";
+import { socketCluster, socketId } from "./sockets.ts";
+import {
+  SourceEnds,
+  type FlowRecord,
+  type LegRecord,
+  type Mark,
+  type Said,
+  type SocketRecord,
+  type SourceEnd,
+} from "./source-ends.ts";
+import { VirtualWatch } from "./virtual-watch.ts";
+import { Waiting } from "./waiting.ts";
+
+/** Farther apart than this, a socket and the nearest flow of its addresses are different connections. */
+const skewReachUs = 15_000_000;
+
+export class Bypass implements ConnectionJudge {
+  readonly #identity: Identity;
+  readonly #marks: AroundProxyMarks;
+  readonly #options: BypassOptions;
+  readonly #processes: ProcessTable;
+  readonly #ends = new SourceEnds();
+  readonly #sockets: JoinTable<SocketRecord>;
+  readonly #flows: JoinTable<FlowRecord>;
+  readonly #legs: JoinTable<LegRecord>;
+  readonly #flowEnds = new FlowEnds();
+  readonly #skew = new FlowSkew();
+  readonly #virtual = new VirtualWatch<SourceEnd>();
+  readonly #waiting = new Waiting<SourceEnd>();
+  /** Senders whose clock bound has moved: their flows are judged again at the next `advance`. */
+  readonly #reskewed = new Set<string>();
+  /** Ends whose destination has turned out to be virtual: likewise. */
+  readonly #remapped = new Set<SourceEnd>();
+  /** Observations that must outlive a restart, since the last commit. */
+  #fresh: Observation[] = [];
+  #nowUs: Us = 0;
+  #isRestoring = false;
+  readonly #judged = { found: 0, unknown: 0, cleared: 0 };
+  readonly #oriented = { observed: 0, inferred: 0, reply: 0, unknown: 0 };
+
+  constructor(
+    identity: Identity,
+    marks: AroundProxyMarks,
+    options: BypassOptions = bypassDefaults,
+  ) {
+    this.#identity = identity;
+    this.#marks = marks;
+    this.#options = options;
+    const share = options.workloadShare;
+    this.#processes = new ProcessTable(identity, options);
+    this.#sockets = new JoinTable(options.socketsMax, share, ({ value }) =>
+      this.#dropSocket(value),
+    );
+    this.#flows = new JoinTable(options.flowsMax, share, ({ value }) => this.#dropFlow(value));
+    this.#legs = new JoinTable(options.legsMax, share, ({ value }) => this.#dropLeg(value));
+  }
+
+  process(observation: ProcessSeen, out: GraphChange[]): void {
+    if (this.#processes.see(observation, this.#nowUs, out)) this.#keep(observation);
+  }
+
+  socket(observation: SocketOpened, out: GraphChange[]): void {
+    const isNew = this.#processes.see(observation, this.#nowUs, out);
+    const { transport } = observation;
+    const isWatched = transport === "tcp" || transport === "udp";
+    if (!isWatched || !canLeavePod(observation.dstIp)) {
+      if (isNew) this.#keep(observation);
+      return;
+    }
+    this.#joinSocket(observation, out);
+  }
+
+  flow(observation: Flow, out: GraphChange[]): void {
+    const flow = observation;
+    if (flow.transport !== "tcp" || !canLeavePod(flow.srcIp) || !canLeavePod(flow.dstIp)) return;
+    const id = flowId(flow);
+    if (this.#flows.get(id)) return;
+    this.#flowEnds.seen(flow);
+    const end = this.#ends.withRoom("flows", flow.cluster, flow.srcIp, flow.srcPort);
+    this.#countOrientation(flow, end);
+    if (!end) return;
+    const record = { id, flow, end };
+    end.flows.set(id, record);
+    const owner = this.#ownerOf(flow.cluster, flow.srcIp, flow.startUs);
+    this.#flows.add({ id, owner, value: record, atUs: flow.startUs, expiresUs: this.#expiry() });
+    this.#keep(flow);
+    this.#learnSkew(end);
+    this.#judgeEnd(end, out);
+  }
+
+  leg(observation: ProxyLeg, out: GraphChange[]): void {
+    let isNews = false;
+    for (const leg of lineToLegs(observation)) {
+      const end = this.#joinLeg(leg);
+      if (!end) continue;
+      isNews = true;
+      this.#judgeEnd(end, out);
+      this.#judgeRepliesTo(leg, out);
+    }
+    if (isNews) this.#keep(observation);
+    for (const end of this.#virtual.learn(observation)) this.#remapped.add(end);
+  }
+
+  podChanged(pod: PodFacts, out: GraphChange[]): void {
+    this.#processes.podChanged(pod, this.#nowUs, out);
+    for (const end of this.#ends.ofPod(pod)) this.#judgeEnd(end, out);
+  }
+
+  advance(nowUs: Us, out: GraphChange[]): void {
+    this.#nowUs = Math.max(this.#nowUs, nowUs);
+    this.#sockets.expire(this.#nowUs);
+    this.#flows.expire(this.#nowUs);
+    this.#legs.expire(this.#nowUs);
+    this.#processes.advance(this.#nowUs, out);
+    for (const end of this.#remapped) this.#judgeEnd(end, out);
+    this.#remapped.clear();
+    if (this.#reskewed.size > 0) this.#judgeReskewed(out);
+    for (const end of this.#waiting.take(this.#nowUs)) this.#judgeEnd(end, out);
+  }
+
+  /** Process rows, and one journal blob of what has come since the last call. */
+  collect(into: WriteSet): void {
+    this.#processes.collect(into);
+    if (this.#fresh.length === 0) return;
+    const untilUs = this.#nowUs + this.#options.retentionUs;
+    into.journal.push({ untilUs, blob: encodeJournal(this.#fresh) });
+    this.#fresh = [];
+  }
+
+  /**
+   * Takes back rows and journal through the same code; call it after the identity was restored. What it
+   * says in `out` was said before the restart, under the same ids.
+   */
+  restore(rows: Restored, out: GraphChange[]): void {
+    this.#isRestoring = true;
+    this.#nowUs = Math.max(this.#nowUs, rows.lastCommitUs);
+    this.#processes.restore(rows, this.#nowUs, out);
+    for (const { blob } of rows.journal) {
+      for (const observation of decodeJournal(blob)) this.#replay(observation, out);
+    }
+    this.#isRestoring = false;
+  }
+
+  counters(into: CounterSample[]): void {
+    for (const [outcome, value] of Object.entries(this.#judged)) {
+      into.push({ name: "flows_judged_total", labels: { outcome }, value });
+    }
+    for (const [orientation, value] of Object.entries(this.#oriented)) {
+      into.push({ name: "flows_oriented_total", labels: { orientation }, value });
+    }
+    const tables = { sockets: this.#sockets, flows: this.#flows, legs: this.#legs };
+    for (const [table, { size, evicted }] of Object.entries(tables)) {
+      into.push({ name: "join_entries", labels: { table }, value: size });
+      into.push({ name: "join_overflow_total", labels: { table }, value: evicted });
+    }
+    const labels = { table: "source_ends" };
+    into.push({ name: "join_overflow_total", labels, value: this.#ends.refused });
+    this.#processes.counters(into);
+  }
+
+  #replay(observation: Observation, out: GraphChange[]): void {
+    if (observation.kind === "process_seen") this.process(observation, out);
+    else if (observation.kind === "socket_opened") this.socket(observation, out);
+    else if (observation.kind === "flow") this.flow(observation, out);
+    else if (observation.kind === "proxy_leg") this.leg(observation, out);
+  }
+
+  #keep(observation: Observation): void {
+    if (!this.#isRestoring) this.#fresh.push(observation);
+  }
+
+  #expiry(): Us {
+    return this.#nowUs + this.#options.retentionUs;
+  }
+
+  #joinSocket(socket: SocketOpened, out: GraphChange[]): void {
+    const id = socketId(socket);
+    if (this.#sockets.get(id)) return;
+    const cluster = socketCluster(socket);
+    const end = this.#ends.forSocket(cluster, id, socket);
+    const dueUs = Math.min(socket.timeUs, this.#nowUs) + this.#options.latenessUs;
+    const record: SocketRecord = { id, cluster, socket, dueUs, end };
+    this.#ends.addSocket(record);
+    this.#virtual.watch(cluster, socket.dstIp, socket.dstPort, end);
+    const pod = this.#identity.podOf(eventPod(socket), socket.timeUs);
+    const owner = pod ? podOwner(pod) : addressOwner(cluster, socket.srcIp);
+    const { timeUs: atUs } = socket;
+    this.#sockets.add({ id, owner, value: record, atUs, expiresUs: this.#expiry() });
+    this.#keep(socket);
+    if (socket.trust !== "claimed") {
+      this.#flowEnds.listens(cluster, socket.dstIp, socket.dstPort);
+    }
+    this.#learnSkew(end);
+    this.#judgeEnd(end, out);
+    this.#judgeFrom(cluster, socket.dstIp, socket.dstPort, out);
+  }
+
+  /** The leg's end if the leg is new or says more than before. */
+  #joinLeg(leg: Leg): SourceEnd | null {
+    const known = this.#legs.get(leg.id)?.value;
+    if (known) return extendLeg(known.leg, leg) ? known.end : null;
+    const end = this.#ends.withRoom("legs", leg.cluster, leg.ip, leg.port);
+    if (!end) return null;
+    end.legs.set(leg.id, leg);
+    const owner = this.#ownerOf(leg.cluster, leg.ip, leg.fromUs);
+    const value = { leg, end };
+    this.#legs.add({ id: leg.id, owner, value, atUs: leg.fromUs, expiresUs: this.#expiry() });
+    return end;
+  }
+
+  /** What opens a connection to an end shows that the end's flows back are replies. */
+  #judgeRepliesTo(leg: Leg, out: GraphChange[]): void {
+    if (leg.role === "captured" || leg.toIp === "") return;
+    if (leg.first.trust !== "claimed") this.#flowEnds.listens(leg.cluster, leg.toIp, leg.toPort);
+    this.#judgeFrom(leg.cluster, leg.toIp, leg.toPort, out);
+  }
+
+  #judgeFrom(cluster: string, ip: string, port: number, out: GraphChange[]): void {
+    const end = this.#ends.find(cluster, ip, port);
+    if (end) this.#judgeEnd(end, out);
+  }
+
+  #dropSocket(record: SocketRecord): void {
+    const { cluster, socket, end } = record;
+    this.#freeze(end, socket.timeUs, socket.timeUs);
+    this.#ends.removeSocket(record);
+    if (!hasOpened(end, socket.dstIp, socket.dstPort)) {
+      this.#virtual.forget(cluster, socket.dstIp, socket.dstPort, end);
+    }
+    if (end.sockets.size === 0) this.#waiting.delete(end);
+  }
+
+  #dropFlow({ id, flow, end }: FlowRecord): void {
+    end.flows.delete(id);
+    this.#freeze(end, flow.startUs, flow.endUs);
+    this.#ends.leave(end);
+  }
+
+  #dropLeg({ leg, end }: LegRecord): void {
+    end.legs.delete(leg.id);
+    this.#freeze(end, leg.fromUs, leg.toUs);
+    this.#ends.leave(end);
+  }
+
+  /** Verdicts that may rest on a record that leaves are final. */
+  #freeze(end: SourceEnd, fromUs: Us, toUs: Us): void {
+    const reachUs = this.#options.latenessUs + this.#options.clampedReachUs;
+    for (const [id, said] of end.said) {
+      const atUs = end.sockets.get(id)?.socket.timeUs ?? 0;
+      if (atUs >= fromUs - reachUs && atUs <= toUs + reachUs) said.isFrozen = true;
+    }
+  }
+
+  #judgeEnd(end: SourceEnd, out: GraphChange[]): void {
+    if (end.sockets.size === 0) return;
+    const scene = this.#scene();
+    for (const record of end.sockets.values()) {
+      const said = end.said.get(record.id);
+      if (said?.isFrozen) continue;
+      const verdict = judgeConnection(record, scene);
+      if (verdict.kind === "wait") this.#waiting.add(end, record.dueUs);
+      else this.#say(record, verdict, said, out);
+    }
+  }
+
+  #say(record: SocketRecord, verdict: Verdict, said: Said | undefined, out: GraphChange[]): void {
+    if (verdict.kind === "none" && (!said || said.outcome === "cleared")) return;
+    // What was found while everything was there is no less true when the table is full.
+    if (verdict.reason === "capacity" && said?.outcome === "found") return;
+    const { pod } = verdict;
+    if (!pod) return;
+    const { socket, id, end } = record;
+    const judged = verdictToFlow(verdict, pod, record, this.#identity);
+    const { entity } = judged;
+    if (verdict.kind === "none" || (verdict.kind === "unknown" && isTakenBack(said))) {
+      entity.outcome = "cleared";
+    }
+    const saying = contentHash([
+      JSON.stringify({ ...entity, src: judged.srcId, dst: judged.dstId, mode: entity.src.mode }),
+      ...verdict.evidence.map((item) => item.hash),
+    ]);
+    if (said?.saying === saying) return;
+    const isHole = entity.excluded_by === "annotation" || entity.excluded_by === "config";
+    const mark =
+      entity.outcome === "found" && !isHole
+        ? { srcId: judged.srcId, dstId: judged.dstId, port: entity.dst_port }
+        : null;
+    this.#moveMark(record, said?.mark ?? null, mark);
+    const { outcome } = entity;
+    end.said.set(id, { outcome, saying, mark, isFrozen: false });
+    this.#judged[outcome]++;
+    const sources = [socket, ...verdict.wire];
+    out.push({
+      kind: "entity",
+      type: "flow",
+      id,
+      entity,
+      judged: true,
+      atUs: socket.timeUs,
+      evidence: verdict.evidence,
+      observers: observersOf(sources),
+    });
+  }
+
+  #moveMark({ id, socket }: SocketRecord, from: Mark | null, to: Mark | null): void {
+    const isSame =
+      from?.srcId === to?.srcId && from?.dstId === to?.dstId && from?.port === to?.port;
+    if (isSame) return;
+    const { transport, timeUs } = socket;
+    if (from) this.#marks.unmark(from.srcId, from.dstId, transport, from.port, id);
+    if (to) this.#marks.mark(to.srcId, to.dstId, transport, to.port, id, timeUs);
+  }
+
+  #scene(): Scene {
+    return {
+      identity: this.#identity,
+      options: this.#options,
+      nowUs: this.#nowUs,
+      skewUs: (source) => this.#skew.boundUs(source),
+      endOf: (cluster, ip, port) => this.#ends.find(cluster, ip, port),
+      isBlind: (pod, end, fromUs) => this.#isBlind(pod, end, fromUs),
+    };
+  }
+
+  #isBlind(pod: PodFacts, end: SourceEnd, fromUs: Us): boolean {
+    if (end.isBlind) return true;
+    const owners = [podOwner(pod), addressOwner(pod.cluster, end.ip)];
+    return owners.some(
+      (owner) => this.#sockets.horizonUs(owner) >= fromUs || this.#legs.horizonUs(owner) >= fromUs,
+    );
+  }
+
+  /** Whose quota a record counts against: the workload's where the address tells it. */
+  #ownerOf(cluster: string, ip: string, atUs: Us): string {
+    const owner = this.#identity.ownerAt(cluster, ip, atUs, 0);
+    return owner.kind === "pod" ? podOwner(owner.pod) : addressOwner(cluster, ip);
+  }
+
+  /** Flows and sockets with the same four addresses show how far their clocks are apart. */
+  #learnSkew(end: SourceEnd): void {
+    for (const { id, flow } of end.flows.values()) {
+      if (flow.clamped || flow.startUs === flow.endUs || flow.trust === "claimed") continue;
+      let nearestUs = Infinity;
+      for (const { socket } of end.sockets.values()) {
+        if (socket.dstIp !== flow.dstIp || socket.dstPort !== flow.dstPort) continue;
+        nearestUs = Math.min(nearestUs, Math.abs(socket.timeUs - flow.startUs));
+      }
+      if (nearestUs > skewReachUs) continue;
+      const source = flow.source.key;
+      if (this.#skew.learn(source, id, nearestUs, this.#nowUs)) this.#reskewed.add(source);
+    }
+  }
+
+  #judgeReskewed(out: GraphChange[]): void {
+    const ends = new Set<SourceEnd>();
+    for (const { value } of this.#flows.values()) {
+      if (this.#reskewed.has(value.flow.source.key)) ends.add(value.end);
+    }
+    this.#reskewed.clear();
+    for (const end of ends) this.#judgeEnd(end, out);
+  }
+
+  #countOrientation(flow: Flow, end: SourceEnd | null): void {
+    const far = this.#ends.find(flow.cluster, flow.dstIp, flow.dstPort);
+    const { srcIp, srcPort, dstIp, dstPort } = flow;
+    const opened = hasOpened(end, dstIp, dstPort) || hasOpenedLeg(end, dstIp, dstPort);
+    const answered = hasOpened(far, srcIp, srcPort) || hasOpenedLeg(far, srcIp, srcPort);
+    this.#oriented[countedAs(this.#flowEnds.orient(flow, opened, answered))]++;
+  }
+}
+
+function isTakenBack(said: Said | undefined): boolean {
+  return said !== undefined && said.outcome !== "unknown";
+}
+
+function hasOpened(end: SourceEnd | null | undefined, ip: string, port: number): boolean {
+  if (!end) return false;
+  for (const { socket } of end.sockets.values()) {
+    if (socket.dstIp === ip && socket.dstPort === port) return true;
+  }
+  return false;
+}
+
+function hasOpenedLeg(end: SourceEnd | null | undefined, ip: string, port: number): boolean {
+  for (const leg of end?.legs.values() ?? []) {
+    if (leg.role !== "captured" && leg.toIp === ip && leg.toPort === port) return true;
+  }
+  return false;
+}
+
+function countedAs({ side, how }: Orientation): "observed" | "inferred" | "reply" | "unknown" {
+  return side === "reply" ? "reply" : how;
+}
+
+function podOwner(pod: PodFacts): string {
+  return `workload ${pod.nodeId}`;
+}
+
+function addressOwner(cluster: string, ip: string): string {
+  return `${cluster}|${ip}`;
+}

@@ -1,0 +1,48 @@
+/**
+ * Destinations that are never a bypass, and declared holes in the capture. What innocent processes are
+ * (the proxy itself) is `proxy-container.ts`. Nothing here accuses.
+ */
+import type { FlowEntity } from "../model/entities.ts";
+import { ipScope, parseCidr } from "../lib/ip.ts";
+import type { Us } from "../model/time.ts";
+import type { BypassOptions } from "./bypass-options.ts";
+import type { Identity, PodFacts } from "./contracts.ts";
+
+const dnsPort = 53;
+
+/** False for addresses that never lie beyond a pod, or beyond its host: nothing needs to be kept. */
+export function canLeavePod(ip: string): boolean {
+  if (ip === "") return false;
+  const scope = ipScope(ip);
+  return scope === "private" || scope === "public";
+}
+
+/** A name server of the cluster, whoever asks it and however. */
+export function isClusterDns(
+  cluster: string,
+  ip: string,
+  port: number,
+  atUs: Us,
+  identity: Identity,
+  options: BypassOptions,
+): boolean {
+  if (port !== dnsPort) return false;
+  if (options.dnsAddresses.includes(ip)) return true;
+  const node = identity.node(identity.nodeOfAddress(cluster, ip, atUs));
+  // The kube-dns Service is a private address that often nothing resolves: no accusation from that.
+  if (node.resolved === "none") return !node.external && ipScope(ip) === "private";
+  const names = `${node.name} ${node.service}`;
+  return node.namespace === "kube-system" && /\b(coredns|kube-dns)\b/.test(names);
+}
+
+/** Whether the pod's annotations take this destination out of the capture. */
+export function excludedBy(pod: PodFacts, ip: string, port: number): FlowEntity["excluded_by"] {
+  const { excludedOutboundPorts: ports, excludedOutboundRanges: ranges } = pod;
+  if (ports?.some((text) => isSame(text, port))) return "annotation";
+  if (ranges?.some((text) => parseCidr(text.trim())?.contains(ip))) return "annotation";
+  return ports === null || ranges === null ? "unknown" : "none";
+}
+
+function isSame(text: string, port: number): boolean {
+  return text.trim() === "*" || Number(text) === port;
+}

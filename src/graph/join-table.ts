@@ -1,0 +1,102 @@
+/**
+ * A table of records that wait for their counterparts: bounded as a whole and per workload, each record
+ * leaving after its time. A flood evicts the flooding workload's own oldest records; the newest event
+ * time lost that way is kept as the workload's horizon, since absence before it proves nothing.
+ *
+ * It knows nothing of what it holds; whoever owns it is told of every record that leaves.
+ */
+import type { Us } from "../model/time.ts";
+
+export interface JoinEntry<T> {
+  readonly id: string;
+  readonly owner: string;
+  value: T;
+  /** Event time. */
+  readonly atUs: Us;
+  readonly expiresUs: Us;
+}
+
+interface OwnerShare<T> {
+  /** In order of arrival. */
+  readonly entries: Set<JoinEntry<T>>;
+  horizonUs: Us;
+}
+
+export class JoinTable<T> {
+  readonly #max: number;
+  readonly #ownerMax: number;
+  readonly #onGone: (entry: JoinEntry<T>) => void;
+  /** In order of arrival, so that the first expires first. */
+  readonly #entries = new Map<string, JoinEntry<T>>();
+  readonly #owners = new Map<string, OwnerShare<T>>();
+  #evicted = 0;
+
+  constructor(max: number, workloadShare: number, onGone: (entry: JoinEntry<T>) => void) {
+    this.#max = max;
+    this.#ownerMax = Math.max(1, Math.floor(max * workloadShare));
+    this.#onGone = onGone;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Records that left before their time. */
+  get evicted(): number {
+    return this.#evicted;
+  }
+
+  get(id: string): JoinEntry<T> | undefined {
+    return this.#entries.get(id);
+  }
+
+  values(): IterableIterator<JoinEntry<T>> {
+    return this.#entries.values();
+  }
+
+  /** The id must be new. */
+  add(entry: JoinEntry<T>): void {
+    let share = this.#owners.get(entry.owner);
+    if (!share) this.#owners.set(entry.owner, (share = { entries: new Set(), horizonUs: 0 }));
+    this.#entries.set(entry.id, entry);
+    share.entries.add(entry);
+    if (share.entries.size > this.#ownerMax) this.#evictFirst(share.entries);
+    else if (this.#entries.size > this.#max) this.#makeRoom(share);
+  }
+
+  expire(nowUs: Us): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.expiresUs > nowUs) return;
+      this.#remove(entry);
+    }
+  }
+
+  /** Up to which event time records of this owner may be missing; 0 = none is. */
+  horizonUs(owner: string): Us {
+    return this.#owners.get(owner)?.horizonUs ?? 0;
+  }
+
+  /** The table is full: an owner above the fair share pays, else the oldest record goes. */
+  #makeRoom(share: OwnerShare<T>): void {
+    const isGreedy = share.entries.size * this.#owners.size > this.#max;
+    this.#evictFirst(isGreedy ? share.entries : this.#entries.values());
+  }
+
+  #evictFirst(entries: Iterable<JoinEntry<T>>): void {
+    for (const entry of entries) {
+      const share = this.#owners.get(entry.owner);
+      if (share) share.horizonUs = Math.max(share.horizonUs, entry.atUs);
+      this.#evicted++;
+      this.#remove(entry);
+      return;
+    }
+  }
+
+  #remove(entry: JoinEntry<T>): void {
+    this.#entries.delete(entry.id);
+    const share = this.#owners.get(entry.owner);
+    share?.entries.delete(entry);
+    if (share?.entries.size === 0) this.#owners.delete(entry.owner);
+    this.#onGone(entry);
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Which end of a flow opened the conversation. Records come one per direction and their TCP flags are
+ * the OR over the flow, so they show no SYN side: the opener is known from a socket or a proxy's leg,
+ * else from which end is known to listen, and as a last resort guessed from the ports.
+ */
+import type { Flow } from "../model/observations.ts";
+import { hostPort } from "./sockets.ts";
+
+export interface Orientation {
+  /** `forward`: the flow's source opened it. */
+  readonly side: "forward" | "reply" | "unknown";
+  readonly how: "observed" | "inferred" | "unknown";
+}
+
+/** Ports from here on are handed out to clients (Linux: 32768 to 60999). */
+const firstClientPort = 32_768;
+/** So many different peers make an end a server's. */
+const sharedBy = 3;
+const endsMax = 50_000;
+
+interface End {
+  listens: boolean;
+  /** Distinct peers, at most `sharedBy` of them. */
+  readonly peers: Set<string>;
+}
+
+export class FlowEnds {
+  /** By cluster, address and port; the one that was new longest ago goes first. */
+  readonly #ends = new Map<string, End>();
+
+  get size(): number {
+    return this.#ends.size;
+  }
+
+  /** Somebody connected to this end, so it listens. */
+  listens(cluster: string, ip: string, port: number): void {
+    this.#end(endKey(cluster, ip, port)).listens = true;
+  }
+
+  seen(flow: Flow): void {
+    const src = endKey(flow.cluster, flow.srcIp, flow.srcPort);
+    const dst = endKey(flow.cluster, flow.dstIp, flow.dstPort);
+    addPeer(this.#end(src), dst);
+    addPeer(this.#end(dst), src);
+  }
+
+  /** `opened`, `answered`: a socket or leg shows the source, or the destination, as the opener. */
+  orient(flow: Flow, opened: boolean, answered: boolean): Orientation {
+    if (opened !== answered) return { side: opened ? "forward" : "reply", how: "observed" };
+    const src = this.#ends.get(endKey(flow.cluster, flow.srcIp, flow.srcPort));
+    const dst = this.#ends.get(endKey(flow.cluster, flow.dstIp, flow.dstPort));
+    const listening = either(dst?.listens === true, src?.listens === true);
+    if (listening !== "unknown") return { side: listening, how: "observed" };
+    const byPort = either(flow.dstPort < firstClientPort, flow.srcPort < firstClientPort);
+    if (byPort !== "unknown") return { side: byPort, how: "inferred" };
+    const shared = either(isShared(dst), isShared(src));
+    return { side: shared, how: shared === "unknown" ? "unknown" : "inferred" };
+  }
+
+  #end(key: string): End {
+    let end = this.#ends.get(key);
+    if (end) return end;
+    if (this.#ends.size >= endsMax) {
+      for (const oldest of this.#ends.keys()) {
+        this.#ends.delete(oldest);
+        break;
+      }
+    }
+    this.#ends.set(key, (end = { listens: false, peers: new Set() }));
+    return end;
+  }
+}
+
+/** The side that exactly one of two signs of a server points to. */
+function either(dstServes: boolean, srcServes: boolean): Orientation["side"] {
+  if (dstServes === srcServes) return "unknown";
+  return dstServes ? "forward" : "reply";
+}
+
+function isShared(end: End | undefined): boolean {
+  return (end?.peers.size ?? 0) >= sharedBy;
+}
+
+function addPeer(end: End, peer: string): void {
+  if (end.peers.size < sharedBy) end.peers.add(peer);
+}
+
+export function endKey(cluster: string, ip: string, port: number): string {
+  return `${cluster}|${hostPort(ip, port)}`;
+}

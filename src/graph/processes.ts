@@ -1,0 +1,355 @@
+/**
+ * Processes of meshed pods, one entry per pod, container, executable and ids: rung B1. An entry whose ids
+ * are the proxy's becomes an entity; whether that is a finding, the rules say from its fields. Connect
+ * events are evidence of a process as well as exec events. Entries live a day, so that an object that
+ * comes hours late still corrects what was said.
+ */
+import type { Evidence, GraphChange, Observer } from "../model/changes.ts";
+import { makeEntity, type NodeEntity, type ProcessEntity } from "../model/entities.ts";
+import type { PodName, ProcessSeen, SocketOpened } from "../model/observations.ts";
+import type { ProcessRow, Restored, WriteSet } from "../model/rows.ts";
+import type { CounterSample } from "../model/stages.ts";
+import { usPerDay, usPerMinute, type Us } from "../model/time.ts";
+import type { BypassOptions } from "./bypass-options.ts";
+import { contentHash } from "./content-hash.ts";
+import type { Identity, PodFacts } from "./contracts.ts";
+import { JoinTable } from "./join-table.ts";
+import { holdsProxyIds, placeOf } from "./proxy-container.ts";
+import { socketEvidence, socketId } from "./sockets.ts";
+import { Waiting } from "./waiting.ts";
+
+export type ProcessEvent = ProcessSeen | SocketOpened;
+
+/** The same process seen again is news at most this often: it keeps an insight firing. */
+const againUs = usPerMinute;
+const keepUs = usPerDay;
+const eventsMax = 20;
+
+interface Seen {
+  readonly event: ProcessEvent;
+  readonly evidence: Evidence;
+}
+
+interface Entry {
+  readonly id: string;
+  readonly pod: PodName;
+  /** The first events by (time, hash). Never empty; one is enough while the ids are ordinary. */
+  seen: readonly Seen[];
+  lastUs: Us;
+  readonly dueUs: Us;
+  occurrences: number;
+  /** What was last said of it; "" = nothing yet. */
+  said: string;
+  saidUs: Us;
+}
+
+export class ProcessTable {
+  readonly #identity: Identity;
+  readonly #options: BypassOptions;
+  readonly #entries: JoinTable<Entry>;
+  /** By namespace and name of the pod, or its UID or address where it has no name. */
+  readonly #byPod = new Map<string, Set<Entry>>();
+  readonly #waiting = new Waiting<Entry>();
+  readonly #changed = new Map<string, ProcessRow>();
+  #judged = 0;
+
+  constructor(identity: Identity, options: BypassOptions) {
+    this.#identity = identity;
+    this.#options = options;
+    this.#entries = new JoinTable(options.processesMax, options.workloadShare, (entry) =>
+      this.#forget(entry.value),
+    );
+  }
+
+  /** True if nothing like it was known, so it must outlive a restart. */
+  see(event: ProcessEvent, nowUs: Us, out: GraphChange[]): boolean {
+    const pod = eventPod(event);
+    const id = processId(event, pod);
+    const known = this.#entries.get(id)?.value;
+    const entry = known ?? this.#add(id, event, pod, nowUs);
+    entry.occurrences++;
+    entry.lastUs = Math.max(entry.lastUs, event.timeUs);
+    const facts = this.#identity.podOf(pod, entry.lastUs);
+    if (facts === null || holdsProxyIds(event.process, facts)) entry.seen = addSeen(entry, event);
+    this.#judge(entry, facts, nowUs, out);
+    return known === undefined;
+  }
+
+  podChanged(pod: PodFacts, nowUs: Us, out: GraphChange[]): void {
+    for (const key of podKeys(pod)) {
+      for (const entry of this.#byPod.get(key) ?? []) this.#judgeAgain(entry, nowUs, out);
+    }
+  }
+
+  advance(nowUs: Us, out: GraphChange[]): void {
+    this.#entries.expire(nowUs);
+    for (const entry of this.#waiting.take(nowUs)) this.#judgeAgain(entry, nowUs, out);
+  }
+
+  collect(into: WriteSet): void {
+    for (const row of this.#changed.values()) into.processes.push(row);
+    this.#changed.clear();
+  }
+
+  /** Says again what it said, under the same ids. Rows that cannot be read are left out. */
+  restore(rows: Restored, nowUs: Us, out: GraphChange[]): void {
+    for (const row of rows.processes) {
+      for (const event of readEvents(row.detail)) this.see(event, nowUs, out);
+      const entry = this.#entries.get(row.key)?.value;
+      if (!entry) continue;
+      entry.occurrences = row.occurrences;
+      entry.lastUs = Math.max(entry.lastUs, row.lastSeenUs);
+    }
+    this.#changed.clear();
+  }
+
+  counters(into: CounterSample[]): void {
+    const labels = { table: "processes" };
+    into.push({ name: "processes_judged_total", labels: {}, value: this.#judged });
+    into.push({ name: "join_entries", labels, value: this.#entries.size });
+    into.push({ name: "join_overflow_total", labels, value: this.#entries.evicted });
+  }
+
+  #add(id: string, event: ProcessEvent, pod: PodName, nowUs: Us): Entry {
+    const dueUs = Math.min(event.timeUs, nowUs) + this.#options.latenessUs;
+    const seen = [{ event, evidence: eventEvidence(event) }];
+    const entry: Entry = {
+      id,
+      pod,
+      seen,
+      lastUs: event.timeUs,
+      dueUs,
+      occurrences: 0,
+      said: "",
+      saidUs: 0,
+    };
+    const owner = `${pod.namespace}/${pod.workload || podKey(pod)}`;
+    const expiresUs = nowUs + keepUs;
+    this.#entries.add({ id, owner, value: entry, atUs: event.timeUs, expiresUs });
+    const key = podKey(pod);
+    const ofPod = this.#byPod.get(key);
+    if (ofPod) ofPod.add(entry);
+    else this.#byPod.set(key, new Set([entry]));
+    return entry;
+  }
+
+  #forget(entry: Entry): void {
+    const key = podKey(entry.pod);
+    const ofPod = this.#byPod.get(key);
+    ofPod?.delete(entry);
+    if (ofPod?.size === 0) this.#byPod.delete(key);
+    this.#waiting.delete(entry);
+  }
+
+  #judgeAgain(entry: Entry, nowUs: Us, out: GraphChange[]): void {
+    this.#judge(entry, this.#identity.podOf(entry.pod, entry.lastUs), nowUs, out);
+  }
+
+  /** What was said once is said again with the new facts: that is how a finding is taken back. */
+  #judge(entry: Entry, pod: PodFacts | null, nowUs: Us, out: GraphChange[]): void {
+    const first = entry.seen[0]?.event;
+    if (!first || !pod) return;
+    const place = placeOf(first.process, pod, this.#options);
+    const isMeshed = pod.mode === "sidecar" && !pod.hostNetwork;
+    const concerns = isMeshed && !place.beforeProxy && holdsProxyIds(first.process, pod);
+    if (entry.said === "" && !concerns) return;
+    if (place.beforeProxy) {
+      this.#retract(entry, out);
+      return;
+    }
+    if (entry.said === "" && place.container === "unknown" && nowUs < entry.dueUs) {
+      this.#waiting.add(entry, entry.dueUs);
+      return;
+    }
+    const node = this.#identity.node(pod.nodeId);
+    const entity = processEntity(first, pod, nodeAs(node, pod.mode));
+    entity.is_proxy = place.isProxy === "yes";
+    entity.in_proxy_container = place.container === "proxy";
+    entity.confidence = place.container === "unknown" ? "medium" : "high";
+    this.#say(entry, entity, pod, out);
+  }
+
+  #say(entry: Entry, entity: ProcessEntity, pod: PodFacts, out: GraphChange[]): void {
+    const evidence = entry.seen.map((seen) => seen.evidence);
+    const saying = contentHash([
+      JSON.stringify({ ...entity, pod: pod.nodeId, mode: entity.pod.mode, mesh: entity.pod.mesh }),
+      ...evidence.map((item) => item.hash),
+    ]);
+    if (entry.said === saying && entry.lastUs < entry.saidUs + againUs) return;
+    entry.said = saying;
+    entry.saidUs = entry.lastUs;
+    this.#judged++;
+    this.#changed.set(entry.id, entryToRow(entry, entity, pod));
+    out.push({
+      kind: "entity",
+      type: "process",
+      id: entry.id,
+      entity,
+      judged: true,
+      atUs: entry.lastUs,
+      evidence,
+      observers: observersOf(entry.seen.map((seen) => seen.event)),
+    });
+  }
+
+  #retract(entry: Entry, out: GraphChange[]): void {
+    entry.said = "";
+    out.push({ kind: "gone", type: "process", id: entry.id, atUs: entry.lastUs });
+  }
+}
+
+/** Who the event's pod is: as it says itself, else whoever held the socket's address. */
+export function eventPod(event: ProcessEvent): PodName {
+  const { pod } = event.process;
+  const isNamed = pod.pod !== "" || pod.podUid !== "" || pod.address !== "";
+  if (isNamed || event.kind !== "socket_opened") return pod;
+  return { ...pod, cluster: pod.cluster || event.source.cluster, address: event.srcIp };
+}
+
+/** The agents whose silence would make a conclusion unknown. */
+export function observersOf(events: readonly { readonly source: Observer }[]): readonly Observer[] {
+  const byKey = new Map<string, Observer>();
+  for (const { source } of events) {
+    byKey.set(`${source.kind} ${source.key}`, { kind: source.kind, key: source.key });
+  }
+  return [...byKey.keys()].sort().flatMap((key) => byKey.get(key) ?? []);
+}
+
+/** The workload's node with the mode of this very pod: a rollout may have both. */
+export function nodeAs(node: NodeEntity, mode: NodeEntity["mode"]): NodeEntity {
+  return node.mode === mode ? node : { ...node, mode };
+}
+
+function processId(event: ProcessEvent, pod: PodName): string {
+  const { process } = event;
+  return contentHash([
+    "process",
+    pod.cluster || event.source.cluster,
+    podKey(pod),
+    process.container || process.containerId,
+    process.exe || process.name,
+    process.uid,
+    process.gid,
+    process.euid,
+    process.egid,
+    event.trust,
+  ]);
+}
+
+function podKey(pod: PodName): string {
+  if (pod.pod !== "") return `${pod.namespace}/${pod.pod}`;
+  return pod.podUid !== "" ? pod.podUid : pod.address;
+}
+
+function podKeys(pod: PodFacts): readonly string[] {
+  return [`${pod.namespace}/${pod.name}`, pod.uid, ...pod.ips];
+}
+
+function addSeen(entry: Entry, event: ProcessEvent): readonly Seen[] {
+  const last = entry.seen.at(-1);
+  if (entry.seen.length >= eventsMax && last && event.timeUs > last.event.timeUs) return entry.seen;
+  const evidence = eventEvidence(event);
+  if (entry.seen.some((seen) => seen.evidence.hash === evidence.hash)) return entry.seen;
+  return [...entry.seen, { event, evidence }]
+    .sort(
+      (a, b) =>
+        a.evidence.atUs - b.evidence.atUs ||
+        a.evidence.nanos - b.evidence.nanos ||
+        (a.evidence.hash < b.evidence.hash ? -1 : 1),
+    )
+    .slice(0, eventsMax);
+}
+
+function eventEvidence(event: ProcessEvent): Evidence {
+  if (event.kind === "socket_opened") return socketEvidence(event, socketId(event));
+  const { process } = event;
+  const who = process.exe || process.name || `process ${process.pid}`;
+  const verb = event.event === "exec" ? "was started" : event.event === "exit" ? "ended" : "ran";
+  const where = `container ${process.container || process.containerId || "(not named)"}`;
+  return {
+    atUs: event.timeUs,
+    nanos: event.nanos,
+    vantage: "node",
+    source: event.source.key,
+    text: `${who} (uid ${process.uid}, gid ${process.gid}) ${verb} in ${where}`,
+    fields: {
+      exe: process.exe,
+      pid: process.pid,
+      uid: process.uid,
+      gid: process.gid,
+      euid: process.euid,
+      egid: process.egid,
+      parent: process.parentExe,
+      pod: process.pod.pod,
+      container: process.container,
+      agent: event.agent,
+      trust: event.trust,
+    },
+    hash: contentHash([
+      "exec",
+      event.source.key,
+      event.event,
+      event.timeUs,
+      event.nanos,
+      process.execId,
+      process.pid,
+      process.exe,
+      event.trust,
+    ]),
+  };
+}
+
+function processEntity(event: ProcessEvent, pod: PodFacts, node: NodeEntity): ProcessEntity {
+  const { process } = event;
+  const entity = makeEntity("process");
+  entity.pod = node;
+  entity.pod_name = pod.name;
+  entity.container = process.container;
+  entity.exe = process.exe;
+  entity.name = process.name;
+  entity.command = process.command;
+  entity.pid = process.pid;
+  entity.uid = process.uid;
+  entity.gid = process.gid;
+  entity.euid = process.euid;
+  entity.egid = process.egid;
+  entity.user = process.user;
+  entity.parent_exe = process.parentExe;
+  entity.agent = event.agent;
+  entity.proxy_uid = pod.proxy.uid;
+  entity.proxy_gid = pod.proxy.gid;
+  entity.trust = event.trust;
+  return entity;
+}
+
+function entryToRow(entry: Entry, entity: ProcessEntity, pod: PodFacts): ProcessRow {
+  return {
+    key: entry.id,
+    nodeId: pod.nodeId,
+    container: entity.container,
+    exe: entity.exe,
+    uid: entity.uid,
+    gid: entity.gid,
+    inProxyContainer: entity.in_proxy_container,
+    firstSeenUs: entry.seen[0]?.event.timeUs ?? entry.lastUs,
+    lastSeenUs: entry.lastUs,
+    occurrences: entry.occurrences,
+    detail: JSON.stringify({ events: entry.seen.map((seen) => seen.event) }),
+  };
+}
+
+/** Our own JSON, but a damaged row must not keep the engine from starting. */
+function readEvents(detail: string): readonly ProcessEvent[] {
+  try {
+    const { events } = JSON.parse(detail) as { events?: unknown }; // checked below
+    return Array.isArray(events) ? events.filter(isProcessEvent) : [];
+  } catch {
+    return [];
+  }
+}
+
+function isProcessEvent(event: unknown): event is ProcessEvent {
+  const maybe = event as Partial<ProcessEvent> | null; // only looked at, field by field
+  const isKnown = maybe?.kind === "process_seen" || maybe?.kind === "socket_opened";
+  return isKnown && typeof maybe.timeUs === "number" && typeof maybe.process?.pod === "object";
+}

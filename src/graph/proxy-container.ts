@@ -1,0 +1,75 @@
+/**
+ * Whether a process is a pod's proxy: it runs in the pod's own proxy container and has a listed
+ * executable. A path alone is no exemption, since anybody can copy a file there; being elsewhere is
+ * proof enough that it is not the proxy.
+ */
+import type { ProcessRef } from "../model/observations.ts";
+import type { BypassOptions } from "./bypass-options.ts";
+import type { PodFacts } from "./contracts.ts";
+
+export interface ProcessPlace {
+  readonly container: "proxy" | "other" | "unknown";
+  readonly isProxy: "yes" | "no" | "unknown";
+  /** It runs in an init container that ends before the proxy starts: a matter of its own. */
+  readonly beforeProxy: boolean;
+}
+
+/** Runtimes' short ids have 12 digits; some agents cut the full one. */
+const idDigitsMin = 12;
+
+export function placeOf(process: ProcessRef, pod: PodFacts, options: BypassOptions): ProcessPlace {
+  const container = containerOf(process, pod, options);
+  const beforeProxy = pod.initContainersBeforeProxy?.includes(process.container) ?? false;
+  return { container, isProxy: isProxy(container, process.exe, options), beforeProxy };
+}
+
+function isProxy(
+  container: ProcessPlace["container"],
+  exe: string,
+  options: BypassOptions,
+): ProcessPlace["isProxy"] {
+  if (container === "other") return "no";
+  if (exe === "") return "unknown";
+  if (!isListed(exe, options.proxyExecutables)) return "no";
+  return container === "proxy" ? "yes" : "unknown";
+}
+
+function containerOf(
+  process: ProcessRef,
+  pod: PodFacts,
+  options: BypassOptions,
+): ProcessPlace["container"] {
+  const { proxy } = pod;
+  const image = proxy.known === "object" ? proxy.image : process.containerImage || proxy.image;
+  const isAllowed = image === "" || isAllowedImage(image, options.proxyImages);
+  if (proxy.known === "object" && isSameId(process.containerId, proxy.containerId)) {
+    return isAllowed ? "proxy" : "other";
+  }
+  if (process.container === "") return "unknown";
+  const names = proxy.container === "" ? options.proxyContainers : [proxy.container];
+  return names.includes(process.container) && isAllowed ? "proxy" : "other";
+}
+
+function isSameId(one: string, other: string): boolean {
+  if (one.length < idDigitsMin || other.length < idDigitsMin) return false;
+  return one.startsWith(other) || other.startsWith(one);
+}
+
+function isListed(exe: string, listed: readonly string[]): boolean {
+  return listed.some((path) => (path.includes("/") ? exe === path : exe.endsWith(`/${path}`)));
+}
+
+function isAllowedImage(image: string, allowed: readonly string[]): boolean {
+  const path = image.split("@")[0] ?? "";
+  const name = path.slice(path.lastIndexOf("/") + 1).split(":")[0] ?? "";
+  return allowed.some((text) => name.includes(text));
+}
+
+/** The ids by which the redirect rules let the proxy's own packets out. 0 would exempt every root. */
+export function holdsProxyIds(process: ProcessRef, pod: PodFacts): boolean {
+  const { uid, gid } = pod.proxy;
+  return (
+    (uid > 0 && (process.uid === uid || process.euid === uid)) ||
+    (gid > 0 && (process.gid === gid || process.egid === gid))
+  );
+}

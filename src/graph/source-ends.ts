@@ -1,0 +1,155 @@
+/**
+ * Everything known of one source address and port: the sockets opened from it, the flows that left it,
+ * the proxies' legs that held it. It is what a verdict on a connection is a function of, whatever the
+ * order of arrival. Ends are found by address, and by the pod that a socket names.
+ */
+import type { Flow, SocketOpened } from "../model/observations.ts";
+import type { Us } from "../model/time.ts";
+import type { PodFacts } from "./contracts.ts";
+import type { Leg } from "./legs.ts";
+import { endKey } from "./orientation.ts";
+
+export interface SocketRecord {
+  readonly id: string;
+  readonly cluster: string;
+  readonly socket: SocketOpened;
+  /** Until when a verdict waits for somebody to name the container. */
+  readonly dueUs: Us;
+  readonly end: SourceEnd;
+}
+
+export interface FlowRecord {
+  readonly id: string;
+  readonly flow: Flow;
+  readonly end: SourceEnd;
+}
+
+export interface LegRecord {
+  readonly leg: Leg;
+  readonly end: SourceEnd;
+}
+
+/** What was last said of a connection; the key is its socket's id. */
+export interface Said {
+  readonly outcome: "found" | "unknown" | "cleared";
+  readonly saying: string;
+  readonly mark: Mark | null;
+  /** A record behind it has left: what was said stands. */
+  isFrozen: boolean;
+}
+
+export interface Mark {
+  readonly srcId: number;
+  readonly dstId: number;
+  readonly port: number;
+}
+
+export interface SourceEnd {
+  readonly key: string;
+  readonly ip: string;
+  readonly sockets: Map<string, SocketRecord>;
+  readonly flows: Map<string, FlowRecord>;
+  readonly legs: Map<string, Leg>;
+  readonly said: Map<string, Said>;
+  /** A record was refused because the end was full: absence here proves nothing. */
+  isBlind: boolean;
+}
+
+/** One end holds no more of a kind: judging it looks at every pair. */
+const perEndMax = 64;
+
+export class SourceEnds {
+  readonly #byIp = new Map<string, Map<string, SourceEnd>>();
+  readonly #byPod = new Map<string, Set<SourceEnd>>();
+  #refused = 0;
+
+  get refused(): number {
+    return this.#refused;
+  }
+
+  find(cluster: string, ip: string, port: number): SourceEnd | undefined {
+    return this.#byIp.get(ip)?.get(endKey(cluster, ip, port));
+  }
+
+  /** The end that a socket belongs to; one of its own when the port is not known or the end is full. */
+  forSocket(cluster: string, id: string, socket: SocketOpened): SourceEnd {
+    const end = this.#at(endKey(cluster, socket.srcIp, socket.srcPort), socket.srcIp);
+    if (socket.srcPort > 0 && end.sockets.size < perEndMax) return end;
+    if (socket.srcPort > 0) this.#refuse(end);
+    this.leave(end);
+    return this.#at(id, socket.srcIp);
+  }
+
+  addSocket(record: SocketRecord): void {
+    record.end.sockets.set(record.id, record);
+    const key = podKeyOf(record.socket);
+    const ends = this.#byPod.get(key);
+    if (ends) ends.add(record.end);
+    else this.#byPod.set(key, new Set([record.end]));
+  }
+
+  removeSocket(record: SocketRecord): void {
+    record.end.sockets.delete(record.id);
+    record.end.said.delete(record.id);
+    const key = podKeyOf(record.socket);
+    const ends = this.#byPod.get(key);
+    if (ends && record.end.sockets.size === 0) ends.delete(record.end);
+    if (ends?.size === 0) this.#byPod.delete(key);
+    this.leave(record.end);
+  }
+
+  /** The end for another flow or leg, or null if it is full. */
+  withRoom(kind: "flows" | "legs", cluster: string, ip: string, port: number): SourceEnd | null {
+    const end = this.#at(endKey(cluster, ip, port), ip);
+    if (end[kind].size < perEndMax) return end;
+    this.#refuse(end);
+    return null;
+  }
+
+  /** Drops the end if nothing is left in it. */
+  leave(end: SourceEnd): void {
+    if (end.sockets.size + end.flows.size + end.legs.size > 0) return;
+    const ofIp = this.#byIp.get(end.ip);
+    ofIp?.delete(end.key);
+    if (ofIp?.size === 0) this.#byIp.delete(end.ip);
+  }
+
+  /** The ends whose verdicts rest on this pod, by its addresses and by name. */
+  ofPod(pod: PodFacts): readonly SourceEnd[] {
+    const ends = new Set(this.#byPod.get(`${pod.namespace}/${pod.name}`));
+    for (const end of this.#byPod.get(pod.uid) ?? []) ends.add(end);
+    for (const ip of pod.ips) {
+      for (const end of this.#byIp.get(ip)?.values() ?? []) if (end.sockets.size > 0) ends.add(end);
+    }
+    return [...ends];
+  }
+
+  #at(key: string, ip: string): SourceEnd {
+    let ofIp = this.#byIp.get(ip);
+    if (!ofIp) this.#byIp.set(ip, (ofIp = new Map()));
+    let end = ofIp.get(key);
+    if (!end) {
+      end = {
+        key,
+        ip,
+        sockets: new Map(),
+        flows: new Map(),
+        legs: new Map(),
+        said: new Map(),
+        isBlind: false,
+      };
+      ofIp.set(key, end);
+    }
+    return end;
+  }
+
+  #refuse(end: SourceEnd): void {
+    end.isBlind = true;
+    this.#refused++;
+  }
+}
+
+function podKeyOf(socket: SocketOpened): string {
+  const { pod } = socket.process;
+  return pod.pod === "" ? pod.podUid : `${pod.namespace}/${pod.pod}`;
+}
