@@ -33,6 +33,8 @@ export class Rows<T extends Table> {
   count = 0;
   readonly #rowsMax: number;
   readonly #isCleared: boolean;
+  readonly #names: readonly string[];
+  #columns: Column[] = [];
   #capacity: number;
   #idleRequests = 0;
 
@@ -42,6 +44,8 @@ export class Rows<T extends Table> {
     this.#rowsMax = rowsMax;
     this.#isCleared = isCleared;
     this.#capacity = Math.min(startRows, rowsMax);
+    this.#names = Object.keys(table).filter((name) => name !== "count");
+    this.#columns = this.#names.map((name) => this.#byName()[name] as Column); // all but `count`
   }
 
   add(): number {
@@ -53,8 +57,8 @@ export class Rows<T extends Table> {
 
   /** Forgets the rows from `count` on. */
   truncate(count: number): void {
-    if (this.#isCleared) {
-      for (const [, column] of this.#columns()) column.fill(0, count, this.count);
+    if (this.#isCleared && count < this.count) {
+      for (const column of this.#columns) column.fill(0, count, this.count);
     }
     this.count = count;
   }
@@ -83,17 +87,16 @@ export class Rows<T extends Table> {
   }
 
   #resize(capacity: number): void {
-    for (const [name, column] of this.#columns()) {
+    this.#columns = this.#columns.map((column) => {
       const resized = new (column.constructor as ColumnConstructor)(capacity);
       resized.set(column.subarray(0, this.count));
-      (this.table as unknown as Record<string, Column>)[name] = resized;
-    }
+      return resized;
+    });
+    for (const [at, name] of this.#names.entries()) this.#byName()[name] = this.#columns[at];
     this.#capacity = capacity;
   }
 
-  #columns(): [string, Column][] {
-    return Object.entries(this.table).filter((entry): entry is [string, Column] =>
-      ArrayBuffer.isView(entry[1]),
-    );
+  #byName(): Record<string, unknown> {
+    return this.table as unknown as Record<string, unknown>; // a table has columns and `count` only
   }
 }
