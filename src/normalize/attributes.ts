@@ -19,7 +19,7 @@ export function valueText(
   index: number,
   maxLength: number,
 ): string {
-  switch (values.kind[index]) {
+  switch (values.kind[index] ?? ValueKind.empty) {
     case ValueKind.string: {
       const start = values.start[index] ?? 0;
       return readText(bytes, start, Math.min(values.end[index] ?? 0, start + maxLength));

@@ -81,13 +81,13 @@ export class Normalizer implements Counted {
 
   /** The view is read during the call only; the batch belongs to the caller. */
   metrics(view: MetricsView, context: RequestContext): ObservationBatch {
-    this.#batch.begin(context.receivedUs, context.trust);
+    this.#begin(context);
     for (let metric = 0; metric < view.metrics.count; metric++) this.#metric(view, metric, context);
     return this.#finish();
   }
 
   traces(view: TracesView, context: RequestContext): ObservationBatch {
-    this.#batch.begin(context.receivedUs, context.trust);
+    this.#begin(context);
     const { spans, bytes, scopes, resources, attributes } = view;
     for (let index = 0; index < spans.count; index++) {
       const at = spans.scope[index] ?? 0;
@@ -101,7 +101,7 @@ export class Normalizer implements Counted {
   }
 
   logs(view: LogsView, context: RequestContext): ObservationBatch {
-    this.#batch.begin(context.receivedUs, context.trust);
+    this.#begin(context);
     const { records, bytes, scopes, resources, attributes } = view;
     for (let index = 0; index < records.count; index++) {
       const at = records.scope[index] ?? 0;
@@ -121,6 +121,11 @@ export class Normalizer implements Counted {
       { name: "series_dropped_total", labels: {}, value: this.#series.dropped },
       { name: "series_memo_resets_total", labels: {}, value: this.#series.memoResets },
     );
+  }
+
+  #begin(context: RequestContext): void {
+    this.#batch.begin(context.receivedUs, context.trust);
+    this.#resources.begin();
   }
 
   #finish(): ObservationBatch {
@@ -240,7 +245,7 @@ export class Normalizer implements Counted {
 function sampleKindOf(view: MetricsView, metric: number): SampleKind {
   if (view.metrics.kind[metric] === MetricKind.gauge) return SampleKind.gaugeOfTotal;
   if (view.metrics.kind[metric] === MetricKind.summary) return SampleKind.cumulative;
-  switch (view.metrics.temporality[metric]) {
+  switch (view.metrics.temporality[metric] ?? 0) {
     case 1:
       return SampleKind.delta;
     case 2:

@@ -39,7 +39,7 @@ export function readPairs(
 }
 
 function pairText(bytes: Buffer, values: AnyValues, index: number): string {
-  switch (values.kind[index]) {
+  switch (values.kind[index] ?? ValueKind.empty) {
     case ValueKind.array:
     case ValueKind.kvlist:
     case ValueKind.bytes:
@@ -63,8 +63,24 @@ export class ResourceCache {
   readonly #byBytes = new Map<string, Resource>();
   #cachedBytes = 0;
   #nextId = 0;
+  /** The resource looked at last in this request: what follows it mostly has the same. */
+  #lastIndex = -1;
+  #last: Resource | null = null;
+
+  /** To be called before each request: its bytes are new even if its buffer is not. */
+  begin(): void {
+    this.#lastIndex = -1;
+    this.#last = null;
+  }
 
   of(bytes: Buffer, attributes: Attributes, resources: Resources, index: number): Resource {
+    if (index === this.#lastIndex && this.#last) return this.#last;
+    this.#lastIndex = index;
+    this.#last = this.#find(bytes, attributes, resources, index);
+    return this.#last;
+  }
+
+  #find(bytes: Buffer, attributes: Attributes, resources: Resources, index: number): Resource {
     const start = resources.start[index] ?? 0;
     const end = resources.end[index] ?? 0;
     const key = bytes.toString("latin1", start, end);

@@ -15,6 +15,7 @@ export interface AccessLogLine {
   readonly responseCode: string;
   readonly responseFlags: string;
   readonly responseCodeDetails: string;
+  readonly terminationDetails: string;
   readonly bytesReceived: string;
   readonly bytesSent: string;
   readonly durationMs: string;
@@ -35,6 +36,7 @@ const fieldNames: Readonly<Record<keyof AccessLogLine, string>> = {
   responseCode: "response_code",
   responseFlags: "response_flags",
   responseCodeDetails: "response_code_details",
+  terminationDetails: "connection_termination_details",
   bytesReceived: "bytes_received",
   bytesSent: "bytes_sent",
   durationMs: "duration",
@@ -80,6 +82,7 @@ export function parseAccessLogText(text: string): AccessLogLine | null {
     responseCode: start[5] ?? "",
     responseFlags: known(start[6]),
     responseCodeDetails: known(start[7]),
+    terminationDetails: known(start[8]),
     bytesReceived: known(start[10]),
     bytesSent: known(start[11]),
     durationMs: known(start[12]),

@@ -48,7 +48,6 @@ const nodeName = "node_name";
 
 const maxNameLength = 253;
 const maxDurationMs = 31 * 86_400_000;
-/** Istio's own names in SNI: only a sidecar's mTLS carries them. */
 const maxServerName = 255;
 
 type Extra = (name: string) => string;
@@ -243,12 +242,13 @@ function sideOf(line: AccessLogLine, upstream: UpstreamCluster): ProxyLeg["side"
   return isInbound ? "inbound" : "unknown";
 }
 
-/** `response_code_details` names the filter that said no; the application's own 403 is not a denial. */
+/** What names the filter that said no; the application's own 403 is not a denial. */
+const denials = /^(rbac_access_denied|ext_authz_denied|ext_authz_error|jwt_authn_access_denied)/;
+
+/** HTTP filters write into the code's details, TCP filters into the connection's. */
 function isDenied(line: AccessLogLine, flags: string): boolean {
-  if (isDenial(flags)) return true;
-  return /^(rbac_access_denied|ext_authz_denied|jwt_authn_access_denied)/.test(
-    line.responseCodeDetails,
-  );
+  const { responseCodeDetails, terminationDetails } = line;
+  return isDenial(flags) || denials.test(responseCodeDetails) || denials.test(terminationDetails);
 }
 
 function protocolOf(line: AccessLogLine): string {

@@ -5,8 +5,8 @@
  *
  * Not read: the request-message counters (no peer would be new), control-plane metrics, kube-state-metrics.
  */
-import type { Measure, PeerName, Reporter, Route, Security } from "../../model/observations.ts";
-import type { SourceRef } from "../../model/observations.ts";
+import type { Measure, PeerName, Reporter, Route } from "../../model/observations.ts";
+import type { Security, SourceRef } from "../../model/observations.ts";
 import { hostToService, noPeer, withoutPort, type ServiceName } from "../names.ts";
 import type { Pairs, Resource } from "../resources.ts";
 import type { AlivePlan, EdgePlan, MetricPlan, MetricVocabulary } from "../vocabulary.ts";
@@ -18,23 +18,23 @@ import { scrapedProxy } from "./scrape-target.ts";
  * What each metric counts for the caller. Envoy's TCP bytes are seen from the proxy: `sent` went to the
  * downstream, so it is what the caller received. Histograms count by their sum.
  */
-const measures: Readonly<Record<string, Measure>> = {
-  istio_requests: "requests",
-  istio_request_duration: "latency_ms",
-  istio_request_duration_milliseconds: "latency_ms",
-  istio_request: "bytes_sent",
-  istio_request_bytes: "bytes_sent",
-  istio_request_bytes_sum: "bytes_sent",
-  istio_response: "bytes_received",
-  istio_response_bytes: "bytes_received",
-  istio_response_bytes_sum: "bytes_received",
-  istio_tcp_connections_opened: "connections_opened",
-  istio_tcp_connections_closed: "connections_closed",
-  istio_tcp_sent: "bytes_received",
-  istio_tcp_sent_bytes: "bytes_received",
-  istio_tcp_received: "bytes_sent",
-  istio_tcp_received_bytes: "bytes_sent",
-};
+const measures: ReadonlyMap<string, Measure> = new Map([
+  ["istio_requests", "requests"],
+  ["istio_request_duration", "latency_ms"],
+  ["istio_request_duration_milliseconds", "latency_ms"],
+  ["istio_request", "bytes_sent"],
+  ["istio_request_bytes", "bytes_sent"],
+  ["istio_request_bytes_sum", "bytes_sent"],
+  ["istio_response", "bytes_received"],
+  ["istio_response_bytes", "bytes_received"],
+  ["istio_response_bytes_sum", "bytes_received"],
+  ["istio_tcp_connections_opened", "connections_opened"],
+  ["istio_tcp_connections_closed", "connections_closed"],
+  ["istio_tcp_sent", "bytes_received"],
+  ["istio_tcp_sent_bytes", "bytes_received"],
+  ["istio_tcp_received", "bytes_sent"],
+  ["istio_tcp_received_bytes", "bytes_sent"],
+]);
 
 /** Sent by every scrape whatever the target; a dead target sends them too, so they are no sign of life. */
 const scrapeMetrics: ReadonlySet<string> = new Set([
@@ -70,10 +70,8 @@ export class IstioMetrics implements MetricVocabulary {
     const isSink = name.startsWith(sinkPrefix);
     const bare = isSink ? name.slice(sinkPrefix.length) : name;
     if (bare === "istio_build") return this.#buildPlan();
-    const measure = measures[bare.endsWith("_total") ? bare.slice(0, -"_total".length) : bare];
-    return measure && Object.hasOwn(measures, stripTotal(bare))
-      ? this.#edgePlan(measure, isSink)
-      : null;
+    const measure = measures.get(withoutTotal(bare));
+    return measure ? this.#edgePlan(measure, isSink) : null;
   }
 
   #edgePlan(measure: Measure, isSink: boolean): EdgePlan {
@@ -128,12 +126,15 @@ export class IstioMetrics implements MetricVocabulary {
     };
   }
 
+  /** The cluster is the local one where only the workload is named; of an unknown peer it is unknown. */
   #peer(labels: Pairs, side: "source" | "destination"): PeerName {
+    const workload = label(labels, `${side}_workload`);
+    const cluster = label(labels, `${side}_cluster`);
     return {
       ...noPeer,
-      cluster: this.#workshop.clusters.nameOf(label(labels, `${side}_cluster`)),
+      cluster: cluster === "" && workload === "" ? "" : this.#workshop.clusters.nameOf(cluster),
       namespace: label(labels, `${side}_workload_namespace`),
-      workload: label(labels, `${side}_workload`),
+      workload,
       principal: label(labels, `${side}_principal`, maxPrincipalLength),
     };
   }
@@ -147,7 +148,7 @@ export class IstioMetrics implements MetricVocabulary {
   }
 }
 
-function stripTotal(name: string): string {
+function withoutTotal(name: string): string {
   return name.endsWith("_total") ? name.slice(0, -"_total".length) : name;
 }
 
@@ -177,7 +178,7 @@ function routeOf(labels: Pairs): Route {
  * never writes: a destination that does not know the security, or a source that does.
  */
 function reporterOf(labels: Pairs, resource: Resource): Reporter {
-  const reporter = labels.get("reporter");
+  const reporter = labels.get("reporter") ?? "source"; // a row that does not say may accuse nobody
   if (reporter === "waypoint") return "waypoint";
   const policy = labels.get("connection_security_policy");
   const isSource = reporter === "source";

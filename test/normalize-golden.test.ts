@@ -1,0 +1,119 @@
+/**
+ * From bytes to observations, one golden file per vocabulary: one line each, without what says nothing.
+ * After a wanted change: run with `-u` and read the difference.
+ */
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { expect, test } from "vitest";
+import type { ObservationBatch } from "../src/model/observations.ts";
+import { NormalizeRun, toLines } from "./support/normalize-run.ts";
+import { logsRequest, type LogRecord } from "./support/otlp-build.ts";
+import { readRecording } from "./support/recordings.ts";
+
+const folder = path.join(import.meta.dirname, "fixtures/vocabulary");
+const observedNs = 1_795_246_290_123_456_789n;
+
+function fixtureLines(name: string): string[] {
+  return readFileSync(path.join(folder, name), "utf8").trim().split("\n");
+}
+
+/** Series and observations, and of the samples the first of each series. */
+function told(batches: readonly ObservationBatch[]): unknown[] {
+  return batches.flatMap((batch) => [
+    ...batch.series,
+    ...firstSamples(batch),
+    ...batch.observations,
+  ]);
+}
+
+function firstSamples({ series, samples }: ObservationBatch): unknown[] {
+  return series.map(({ id }) => {
+    const at = samples.series.indexOf(id);
+    const { timeUs, value, valueCount, temporality, stale } = samples;
+    return {
+      series: id,
+      timeUs: timeUs[at],
+      value: value[at],
+      valueCount: valueCount[at],
+      temporality: temporality[at],
+      stale: stale[at],
+    };
+  });
+}
+
+function recorded(recording: string, requests: number): ObservationBatch[] {
+  const run = new NormalizeRun();
+  return readRecording(recording)
+    .slice(0, requests)
+    .map(({ signal, body }) => run.push(signal, body));
+}
+
+function built(scope: string, records: readonly LogRecord[]): ObservationBatch[] {
+  return [new NormalizeRun().push("logs", logsRequest({ scope }, records))];
+}
+
+async function check(name: string, batches: readonly ObservationBatch[]): Promise<void> {
+  const golden = path.join(import.meta.dirname, `golden/normalize/${name}.jsonl`);
+  await expect(toLines(told(batches))).toMatchFileSnapshot(golden);
+}
+
+test("istio-metrics", () => check("istio-metrics", recorded("collector/prometheus-istio.bin", 6)));
+test("envoy-spans", () => check("envoy-spans", recorded("envoy/traces.u32le", 4)));
+test("envoy-access-log: Istio's default text", () =>
+  check("access-log-default", recorded("envoy/logs-istio-default.u32le", 2)));
+test("envoy-access-log: labels", () =>
+  check("access-log-labelled", recorded("envoy/logs-labelled.u32le", 2)));
+test("envoy-access-log: lines and JSON of files", () =>
+  check("access-log-file", recorded("collector/filelog-istio.bin", 4)));
+test("netflow", () => check("netflow", recorded("collector/netflow.bin", 4)));
+
+const tetragonLines = fixtureLines("tetragon.jsonl");
+
+test("tetragon", () =>
+  check(
+    "tetragon",
+    built(
+      "",
+      tetragonLines.map((body) => ({ body, observedNs })),
+    ),
+  ));
+
+test("tetragon: the same from text, from a parsed body and from attributes", () => {
+  const parsed = tetragonLines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  const asText = built(
+    "",
+    tetragonLines.map((body) => ({ body })),
+  );
+  const asBody = built(
+    "",
+    parsed.map((body) => ({ body })),
+  );
+  const asAttributes = built(
+    "",
+    parsed.map((attributes) => ({ attributes })),
+  );
+  expect(asBody[0]?.observations).toEqual(asText[0]?.observations);
+  expect(asAttributes[0]?.observations).toEqual(asText[0]?.observations);
+});
+
+const scope =
+  "github.com/open-telemetry/opentelemetry-collector-contrib/receiver/k8sobjectsreceiver";
+const pod = JSON.parse(fixtureLines("k8s-pod.json").join("\n")) as Record<string, unknown>;
+const pods = { "k8s.resource.name": "pods" };
+const watched = { ...pods, "event.domain": "k8s", "event.name": "productpage-v1-75b8c6d9f4-w2n6k" };
+const service = {
+  kind: "Service",
+  metadata: { name: "reviews", namespace: "bookinfo", uid: "u-1" },
+};
+
+test("k8sobjects", () =>
+  check(
+    "k8sobjects",
+    built(scope, [
+      { body: pod, attributes: pods, observedNs },
+      { body: { type: "DELETED", object: pod }, attributes: watched, observedNs },
+      { body: pod, attributes: { ...watched, "event.type": "ADDED" }, observedNs },
+      { attributes: { ...pods, "event.type": "PullEnd" }, observedNs },
+      { body: service, attributes: { "k8s.resource.name": "services" }, observedNs },
+    ]),
+  ));

@@ -1,0 +1,214 @@
+/** What the READMEs of the recordings say was made must come out: counts, pairs, flags and times. */
+import { expect, test } from "vitest";
+import type { EdgeSeries, Flow, ObservationBatch } from "../src/model/observations.ts";
+import type { Observation, ProxyLeg, SpanHalf } from "../src/model/observations.ts";
+import { NormalizeRun } from "./support/normalize-run.ts";
+import { readRecording } from "./support/recordings.ts";
+
+function batchesOf(recording: string, run = new NormalizeRun()): ObservationBatch[] {
+  return readRecording(recording).map(({ signal, body }) => run.push(signal, body));
+}
+
+function ofKind<Kind extends Observation["kind"]>(
+  batches: readonly ObservationBatch[],
+  kind: Kind,
+): Extract<Observation, { kind: Kind }>[] {
+  return batches
+    .flatMap((batch) => batch.observations)
+    .filter((item): item is Extract<Observation, { kind: Kind }> => item.kind === kind);
+}
+
+function tally<Item>(
+  items: readonly Item[],
+  keyOf: (item: Item) => string,
+): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const item of items) counts[keyOf(item)] = (counts[keyOf(item)] ?? 0) + 1;
+  return counts;
+}
+
+test("Envoy's spans are the halves of the calls that were made", () => {
+  const halves = ofKind(batchesOf("envoy/traces.u32le"), "span_half");
+  const pairOf = (half: SpanHalf) =>
+    `${half.side} ${half.self.pod.slice(0, 7)} ${half.route} ${half.peer.service || half.peer.address}:${half.port}`;
+  expect(tally(halves, pairOf)).toEqual({
+    "server product declared 10.1.0.1:9080": 110,
+    "server reviews declared 10.1.0.51:9080": 108,
+    "client product declared reviews:9080": 108,
+    "client product passthrough :0": 2,
+  });
+  expect(halves.filter((half) => half.isError)).toHaveLength(14);
+  expect(tally(halves, (half) => half.proxyRole)).toEqual({ sidecar: 328 });
+  expect(tally(halves, (half) => half.source.key)).toEqual({
+    "lab/bookinfo/productpage-v1-75b8c6d9f4-w2n6k": 220,
+    "lab/bookinfo/reviews-v1-6d8f5c9b7c-l4q8z": 108,
+  });
+  expect(new Set(halves.map((half) => half.spanId)).size).toBe(328);
+  expect(halves.every((half) => half.durationUs > 0 && half.requestId.length === 36)).toBe(true);
+});
+
+function legsOf(recording: string): ProxyLeg[] {
+  return ofKind(batchesOf(recording), "proxy_leg");
+}
+
+test("both variants of Envoy's access log are the same 335 legs", () => {
+  const plain = legsOf("envoy/logs-istio-default.u32le");
+  const labelled = legsOf("envoy/logs-labelled.u32le");
+  const ids = (legs: readonly ProxyLeg[]) => legs.map((leg) => leg.lineId).sort();
+  expect(plain).toHaveLength(335);
+  expect(new Set(ids(plain)).size).toBe(335);
+  expect(ids(labelled)).toEqual(ids(plain));
+  const facts = ({
+    pod: _pod,
+    source: _source,
+    peerPrincipal: _p,
+    tlsVersion: _t,
+    ...leg
+  }: ProxyLeg) => leg;
+  const byId = new Map(plain.map((leg) => [leg.lineId, facts(leg)]));
+  for (const leg of labelled) expect(facts(leg)).toEqual(byId.get(leg.lineId));
+});
+
+test("the legs tell sides, services, TLS and outcomes", () => {
+  const legs = legsOf("envoy/logs-labelled.u32le");
+  const labelOf = (leg: ProxyLeg) =>
+    `${leg.side} ${leg.pod.workload} ${leg.route} ${leg.service}:${leg.servicePort} ${leg.isConnection ? "tcp" : "http"}${leg.peerPrincipal === "" ? "" : " mtls"}`;
+  expect(tally(legs, labelOf)).toEqual({
+    "inbound productpage-v1 declared :9080 http": 110,
+    "inbound reviews-v1 declared :9080 http mtls": 108,
+    "outbound productpage-v1 declared reviews:9080 http": 108,
+    "outbound productpage-v1 passthrough :0 http": 2,
+    "outbound productpage-v1 passthrough :0 tcp": 5,
+    "inbound reviews-v1 inbound_passthrough :0 tcp": 2,
+  });
+  const inbound = legs.filter((leg) => leg.peerPrincipal !== "");
+  expect(inbound.every((leg) => leg.serverName.startsWith("outbound_.9080_._."))).toBe(true);
+  expect(inbound.every((leg) => leg.tlsVersion === "TLSv1.3")).toBe(true);
+  expect(tally(legs, (leg) => leg.responseFlags)).toMatchObject({ UR: 2, "UF,URX": 2 });
+  expect(legs.filter((leg) => leg.responseCode === 404)).toHaveLength(18);
+  expect(legs.every((leg) => leg.endUs >= leg.timeUs)).toBe(true);
+});
+
+test("without labels a leg's proxy is known by its own address", () => {
+  const legs = legsOf("envoy/logs-istio-default.u32le");
+  expect(tally(legs, (leg) => `${leg.side} ${leg.pod.pod}${leg.pod.address}`)).toEqual({
+    "inbound 10.1.0.51": 110,
+    "inbound 10.1.0.52": 110,
+    "outbound 10.1.0.51": 115,
+  });
+});
+
+test("the two ends of a connection between sidecars join by address and port", () => {
+  const legs = legsOf("envoy/logs-istio-default.u32le");
+  const upstream = new Set(
+    legs
+      .filter((leg) => leg.side === "outbound")
+      .map((leg) => `${leg.upstreamLocalIp}:${leg.upstreamLocalPort}`),
+  );
+  const inbound = legs.filter(
+    (leg) => leg.side === "inbound" && leg.downstreamRemoteIp === "10.1.0.51",
+  );
+  expect(inbound).toHaveLength(110);
+  for (const leg of inbound) {
+    expect(upstream).toContain(`${leg.downstreamRemoteIp}:${leg.downstreamRemotePort}`);
+  }
+});
+
+test("lines read from files have the time in their text", () => {
+  const run = new NormalizeRun();
+  const legs = ofKind(batchesOf("collector/filelog-istio.bin", run), "proxy_leg");
+  expect(legs).toHaveLength(13);
+  expect(new Set(legs.map((leg) => leg.lineId)).size).toBe(10); // three JSON lines came in two shapes
+  expect(new Date((legs[0]?.timeUs ?? 0) / 1_000).toISOString()).toBe("2026-11-20T10:15:01.204Z");
+  expect(tally(legs, (leg) => leg.route)).toEqual({
+    declared: 8,
+    passthrough: 4,
+    blackhole: 1,
+  });
+  expect(legs.filter((leg) => leg.isDenied).map((leg) => leg.responseCode)).toEqual([
+    403, 403, 403,
+  ]);
+  expect(run.counts()).toMatchObject({ "unrecognized_records_total _unnamed": 3 }); // ztunnel's lines
+});
+
+test("NetFlow records are one direction each, with times that can be", () => {
+  const flows = ofKind(batchesOf("collector/netflow.bin"), "flow");
+  expect(flows).toHaveLength(41);
+  const closed = flows.filter((flow) => flow.closed);
+  expect(closed.every((flow) => flow.transport === "tcp" && flow.tcpFlags === 27)).toBe(true);
+  expect(tally(flows, (flow) => flow.host)).toEqual({ "127.0.0.1": 41 });
+  expect(tally(flows, (flow) => (flow.clamped ? "clamped" : "as told"))).toEqual(clampedCounts);
+  expect(flows.every((flow: Flow) => flow.endUs > 1_795_245_200_000_000)).toBe(true);
+  expect(tally(flows, (flow) => flow.transport)).toEqual(transportCounts);
+});
+
+/** v5 and v9 have worthless clocks; the two IPFIX packets say the second of the export. */
+const clampedCounts = { clamped: 22, "as told": 19 };
+const transportCounts = { tcp: 26, udp: 7, icmp: 8 };
+
+function seriesOf(batches: readonly ObservationBatch[]): EdgeSeries[] {
+  return batches.flatMap((batch) => [...batch.series]);
+}
+
+test("scraped Istio metrics become series once and samples always", () => {
+  const run = new NormalizeRun();
+  const batches = batchesOf("collector/prometheus-istio.bin", run);
+  const series = seriesOf(batches);
+  expect(series.map((item) => item.id)).toEqual(series.map((_, index) => index));
+  expect(new Set(series.map((item) => item.hash)).size).toBe(series.length);
+  const samples = batches.reduce((sum, batch) => sum + batch.samples.count, 0);
+  const stale = batches.flatMap(({ samples: { stale: flags } }) => [...flags]).filter(Boolean);
+  expect([series.length, samples, stale.length > 0]).toEqual([50, 248, true]);
+  expect(tally(series, (item) => item.reporter)).toEqual(reporters);
+  for (const item of series) {
+    expect(item.source.key.includes("ztunnel")).toBe(item.reporter === "ztunnel");
+  }
+  for (const batch of batches) {
+    expect([...batch.samples.value].every(Number.isFinite)).toBe(true);
+    expect([...batch.samples.startUs].every((startUs) => startUs === 0)).toBe(true);
+  }
+});
+
+const reporters = { source: 26, destination: 8, ztunnel: 16 };
+
+test("only rows that can know say whether traffic was plain", () => {
+  const series = seriesOf(batchesOf("collector/prometheus-istio.bin"));
+  expect(
+    series.filter((item) => item.reporter === "source").map((item) => item.security),
+  ).toSatisfy((all: string[]) => all.every((security) => security === "unknown"));
+  const plain = series.filter((item) => item.security === "none");
+  expect(plain.length).toBeGreaterThan(0);
+  expect(plain.every((item) => item.src.workload === "" && item.src.principal === "")).toBe(true);
+});
+
+test("a scrape of known series pushes no definition again", () => {
+  const run = new NormalizeRun();
+  batchesOf("collector/prometheus-istio.bin", run);
+  expect(seriesOf(batchesOf("collector/prometheus-istio.bin", run))).toEqual([]);
+});
+
+test("Envoy's own statistics are unknown by name, not an error", () => {
+  const run = new NormalizeRun();
+  const batches = batchesOf("envoy/metrics-stat-sink.u32le", run);
+  expect(batches.every((batch) => batch.samples.count === 0)).toBe(true);
+  expect(run.counts()).toMatchObject({ "unrecognized_metrics_total http.downstream_cx_total": 30 });
+});
+
+test("what passed through a collector's queue is read like the rest", () => {
+  const run = new NormalizeRun();
+  const batches = batchesOf("collector/gateway.bin", run);
+  expect(ofKind(batches, "span_half")).toHaveLength(384);
+  expect(ofKind(batches, "proxy_leg")).toHaveLength(13);
+  expect(batches.reduce((sum, batch) => sum + batch.samples.count, 0)).toBe(480);
+});
+
+test("each source is alive at most once per capability and batch", () => {
+  for (const recording of ["envoy/traces.u32le", "collector/prometheus-istio.bin"]) {
+    for (const batch of batchesOf(recording)) {
+      const keys = ofKind([batch], "heartbeat").map(
+        (beat) => `${beat.capability} ${beat.source.key}`,
+      );
+      expect(new Set(keys).size).toBe(keys.length);
+    }
+  }
+});
