@@ -224,7 +224,10 @@ export interface EdgeEventRow {
   readonly value: string;
 }
 
-/** Traffic of one facet in one bucket. `widthUs` is 5 minutes or one hour. */
+/**
+ * Traffic of one facet in one bucket, `widthUs` being 5 minutes or one hour: what came since the last
+ * write-set. The store adds up the rows of a bucket, so that nobody reads one back after a restart.
+ */
 export interface RollupRow {
   readonly bucketUs: Us;
   readonly widthUs: Us;
