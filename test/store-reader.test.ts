@@ -75,7 +75,7 @@ function makeMesh(): WriteSet {
     makeFacetRow(2, { port: 5432, protocol: "", plaintextShare: 1, security: "none" }),
     makeFacetRow(3, { port: 443 }),
     makeFacetRow(4, { port: 443, aroundProxy: 2 }),
-    makeFacetRow(5, { requests: 7 }),
+    makeFacetRow(5, { requests: 7, lastSeenUs: baseUs + 3 }), // the remnant, seen last
     makeFacetRow(6, { shadowed: true }),
   );
   set.facetColumns.push(
