@@ -1,0 +1,204 @@
+/** What senders get wrong, by accident or on purpose: counted with a reason, never thrown, never believed. */
+import { expect, test } from "vitest";
+import type { Observation } from "../src/model/observations.ts";
+import { NormalizeRun, receivedUs } from "./support/normalize-run.ts";
+import { keyValues, logsRequest, tracesRequest, type LogRecord } from "./support/otlp-build.ts";
+
+const k8s = { "k8s.resource.name": "pods" };
+const deep = "[".repeat(100_000) + "]".repeat(100_000);
+const line =
+  '[2026-11-21T07:31:02.943Z] "GET / HTTP/1.1" 200 - via_upstream - "-" 1 2 3 4 "-" "ua" "r" "a" "-" - - A B - -';
+
+interface Case {
+  readonly what: string;
+  readonly record: LogRecord;
+  /** `vocabulary:reason`, or "" when nobody's business. */
+  readonly counted: string;
+}
+
+const cases: readonly Case[] = [
+  { what: "no body at all", record: {}, counted: "" },
+  { what: "a body of bytes", record: { body: Buffer.from("x") }, counted: "" },
+  { what: "a body that is a list", record: { body: [1, "x"] }, counted: "" },
+  { what: "another JSON", record: { body: '{"a":1}' }, counted: "" },
+  { what: "deep nesting", record: { body: deep }, counted: "" },
+  {
+    what: "cut JSON",
+    record: { body: '{"process_exec":{"process":{' },
+    counted: "tetragon:bad_json",
+  },
+  {
+    what: "a huge event",
+    record: { body: `{"process_exec":{"x":"${"y".repeat(300_000)}"}}` },
+    counted: "tetragon:too_long",
+  },
+  {
+    what: "no process",
+    record: { body: '{"process_exec":{}}' },
+    counted: "tetragon:missing_field",
+  },
+  {
+    what: "a null event",
+    record: { body: '{"process_exec":null}' },
+    counted: "tetragon:missing_field",
+  },
+  {
+    what: "an event of text",
+    record: { attributes: { process_exec: "x" } },
+    counted: "tetragon:missing_field",
+  },
+  { what: "a cut line", record: { body: line.slice(0, 60) }, counted: "envoy-access-log:bad_line" },
+  { what: "no addresses", record: { body: line }, counted: "envoy-access-log:missing_address" },
+  {
+    what: "labels without ends",
+    record: { attributes: { upstream_cluster: "-", downstream_remote_address: "-" } },
+    counted: "envoy-access-log:bad_line",
+  },
+  {
+    what: "JSON of a log, cut",
+    record: { body: '{"downstream_remote_address":"1' },
+    counted: "envoy-access-log:bad_line",
+  },
+  {
+    what: "a flow to nowhere",
+    record: { attributes: { "flow.type": 1 } },
+    counted: "netflow:missing_address",
+  },
+  {
+    what: "a flow between names",
+    record: {
+      attributes: { "flow.type": "ipfix", "source.address": "a", "destination.address": "::1" },
+    },
+    counted: "netflow:missing_address",
+  },
+  {
+    what: "an object of text",
+    record: { body: "x", attributes: k8s },
+    counted: "k8sobjects:missing_field",
+  },
+  { what: "no object", record: { attributes: k8s }, counted: "k8sobjects:missing_field" },
+  {
+    what: "an object without name",
+    record: { body: { kind: "Pod", metadata: {} }, attributes: k8s },
+    counted: "k8sobjects:missing_field",
+  },
+];
+
+test.each(cases)("$what", ({ record, counted }) => {
+  const run = new NormalizeRun();
+  const batch = run.push("logs", logsRequest({}, [record]));
+  expect(batch.observations.filter((item) => item.kind !== "heartbeat")).toEqual([]);
+  const counter =
+    counted === ""
+      ? "unrecognized_records_total _unnamed"
+      : `normalize_dropped_items_total ${counted}`;
+  expect(run.counts()).toMatchObject({ [counter]: 1 });
+});
+
+function observe(record: LogRecord): Observation | undefined {
+  return new NormalizeRun().push("logs", logsRequest({}, [record])).observations[0];
+}
+
+test("ids and ports out of range are unknown, not wrapped", () => {
+  const process = {
+    pid: 1e300,
+    uid: -5,
+    binary: "/x",
+    process_credentials: { gid: 4_294_967_295, euid: "7" },
+  };
+  const args = [{ sock_arg: { daddr: "10.0.0.1", dport: 70_000, sport: "x", mark: -1 } }];
+  const body = JSON.stringify({ process_kprobe: { process, function_name: "tcp_connect", args } });
+  expect(observe({ body })).toMatchObject({
+    kind: "socket_opened",
+    dstPort: 0,
+    srcPort: 0,
+    mark: 0,
+    transport: "other",
+    timeUs: receivedUs,
+    process: { pid: -1, uid: -1, gid: -1, euid: 7, egid: -1 },
+  });
+});
+
+test("root is 0 and nobody's id is -1", () => {
+  const uidOf = (process: object) => {
+    const seen = observe({ body: JSON.stringify({ process_exec: { process }, time: "x" }) });
+    return seen?.kind === "process_seen" ? seen.process.uid : "no process";
+  };
+  expect([{ uid: 0 }, {}, { uid: null }, { uid: "0" }, { uid: 1.5 }].map(uidOf)).toEqual([
+    0, -1, -1, 0, -1,
+  ]);
+});
+
+test("prototypes cannot be reached through names", () => {
+  const text =
+    '{"__proto__":{"polluted":1},"process_exec":{"__proto__":{"process":{}},"process":{"constructor":1,"binary":"/x"}}}';
+  expect(observe({ body: text })).toMatchObject({ kind: "process_seen", process: { exe: "/x" } });
+  const labels = JSON.parse('{"__proto__":"a","constructor":"b"}') as Record<string, string>;
+  const body = { metadata: { name: "p", labels } };
+  const seen = observe({ body, attributes: k8s });
+  const pod = seen?.kind === "object_seen" && seen.object.type === "pod" ? seen.object : undefined;
+  expect(Object.keys(pod?.labels ?? {})).toEqual(["__proto__", "constructor"]);
+  expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
+});
+
+test("text and lists are cut, not kept whole", () => {
+  const many = Object.fromEntries(Array.from({ length: 999 }, (_, index) => [`l${index}`, "v"]));
+  const containers = Array.from({ length: 999 }, () => ({ name: "n".repeat(9_999) }));
+  const body = { metadata: { name: "p".repeat(9_999), labels: many }, spec: { containers } };
+  const seen = observe({ body, attributes: k8s });
+  expect(JSON.stringify(seen).length).toBeLessThan(64_000);
+});
+
+test("arguments of a command are not kept", () => {
+  const process = { binary: "/usr/bin/curl", arguments: "-H secret-1" };
+  const parent = { binary: "/bin/sh", arguments: "-c secret-2" };
+  const seen = observe({ body: JSON.stringify({ process_exec: { process, parent } }) });
+  expect(JSON.stringify(seen)).not.toContain("secret");
+});
+
+test("a flow's clock is believed only when it can be right", () => {
+  const now = BigInt(receivedUs) * 1_000n;
+  const second = 1_000_000_000n;
+  const flowOf = (start: bigint, end: bigint, received = now) =>
+    observe({
+      attributes: {
+        "flow.type": "ipfix",
+        "source.address": "10.0.0.1",
+        "destination.address": "::ffff:10.0.0.2",
+        "flow.start": start,
+        "flow.end": end,
+        "flow.time_received": received,
+      },
+    });
+  const asTold = { clamped: false, dstIp: "10.0.0.2", tcpFlags: -1, closed: false };
+  const clamped = { clamped: true, startUs: receivedUs, endUs: receivedUs };
+  expect(flowOf(now - 7_200n * second, now - second)).toMatchObject(asTold);
+  expect(flowOf(now, now + 4n * second)).toMatchObject(asTold);
+  expect(flowOf(now, now + 6n * second)).toMatchObject(clamped);
+  expect(flowOf(now - 3_601n * second, now - 3_601n * second)).toMatchObject(clamped);
+  expect(flowOf(now, now - second)).toMatchObject(clamped);
+  expect(flowOf(0n, 0n)).toMatchObject(clamped);
+  const queued = now - 36_000n * second; // the collector was cut off for ten hours
+  expect(flowOf(queued, queued, queued)).toMatchObject(asTold);
+});
+
+test("spans of others are known but not used; broken ones are counted", () => {
+  const span = (attributes: object, more: object = {}) => ({
+    kind: 2,
+    name: "x",
+    attributes: keyValues(attributes as Record<string, unknown>), // a literal below
+    ...more,
+  });
+  const node_id = "sidecar~10.1.0.51~a.ns~ns.svc.cluster.local";
+  const spans: [string, object, string][] = [
+    ["falco-event", span({ node_id }), "envoy-spans:not_ours_yet"],
+    ["my-app", span({ "http.url": "/" }), "envoy-spans:not_ours_yet"],
+    ["envoy", span({ node_id: "x" }), "envoy-spans:missing_field"],
+    ["envoy", span({ node_id }, { kind: 1 }), "envoy-spans:missing_field"],
+  ];
+  for (const [scope, item, counted] of spans) {
+    const run = new NormalizeRun();
+    expect(run.push("traces", tracesRequest({ scope }, [item])).observations).toEqual([]);
+    expect(run.counts()).toMatchObject({ [`normalize_dropped_items_total ${counted}`]: 1 });
+  }
+});
