@@ -2,7 +2,7 @@
  * Random OTLP requests of every shape, made from the definitions in `proto/`: each field is sometimes
  * absent, lists are of any length from none, numbers and texts lean to the extremes.
  */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import protobuf from "protobufjs";
 import { requestTypes } from "./otlp-oracle.ts";
 import type { SignalName } from "./otlp-oracle.ts";

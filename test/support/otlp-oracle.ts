@@ -23,7 +23,9 @@ function loadRoot(): protobuf.Root {
 const root = loadRoot();
 
 /** Invalid UTF-8 becomes U+FFFD, as in the views: a request is not refused for one bad text. */
-protobuf.BufferReader.prototype.stringVerify = protobuf.BufferReader.prototype.string;
+protobuf.BufferReader.prototype.stringVerify = function lenient(this: protobuf.Reader) {
+  return this.string();
+};
 const collector = "opentelemetry.proto.collector";
 
 export type SignalName = "metrics" | "traces" | "logs";
@@ -50,13 +52,13 @@ const wideEnums = new Set(["severity_number"]);
 /** What protobufjs reads; throws where protobufjs does. */
 export function bytesToPlain(signal: SignalName, bytes: Buffer): Plain {
   const type = requestTypes[signal];
-  return messageToPlain(type, type.decode(bytes) as unknown as Fields);
+  return messageToPlain(type, type.decode(bytes));
 }
 
 /** The content of a nested array or map, whose byte range a view holds. */
 export function nestedToPlain(kind: "array" | "kvlist", bytes: Buffer): Plain {
   const type = nestedTypes[kind];
-  return messageToPlain(type, type.decode(bytes) as unknown as Fields);
+  return messageToPlain(type, type.decode(bytes));
 }
 
 type Fields = Record<string, unknown>;

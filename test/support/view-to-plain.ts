@@ -37,7 +37,7 @@ function range<T>(start: number, end: number, item: (row: number) => T): T[] {
 }
 
 function rowsOf<T>(table: { count: number }, owner: Column, row: number, item: (row: number) => T) {
-  return range(0, table.count, (at) => at)
+  return range(0, table.count, (candidate) => candidate)
     .filter((candidate) => owner[candidate] === row)
     .map(item);
 }

@@ -155,9 +155,9 @@ function unknownField(type: protobuf.Type, random: () => number): WireField {
   return { number, wireType, payload: Buffer.alloc(size, 7) };
 }
 
-function shuffle<T>(items: T[], random: () => number): void {
+function shuffle(items: WireField[], random: () => number): void {
   for (let at = items.length - 1; at > 0; at--) {
     const other = Math.floor(random() * (at + 1));
-    [items[at], items[other]] = [items[other] as T, items[at] as T]; // both indices are in range
+    [items[at], items[other]] = [items[other]!, items[at]!]; // both indices are in range
   }
 }
