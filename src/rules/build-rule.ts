@@ -1,0 +1,363 @@
+/**
+ * One rule of a file, from its YAML map to what the evaluator runs. Reports every problem of the rule
+ * and returns null when there is one; the other rules are none the wiser.
+ */
+import { createHash } from "node:crypto";
+import { isMap, isScalar, isSeq, type Scalar, type YAMLMap } from "yaml";
+import { entityTraits, type EntityType, type NodeEntity } from "../model/entities.ts";
+import type { Confidence, RuleMeta, RuleStatus, Severity } from "../model/insights.ts";
+import { nodeKey } from "../model/keys.ts";
+import type { Us } from "../model/time.ts";
+import { isRecordType } from "./check.ts";
+import type { Expression } from "./compile.ts";
+import { parseDuration } from "./durations.ts";
+import { confidences, entityTypes, paramTypes, ruleKeys, type ParamType } from "./keys.ts";
+import { resolvePath, type Path } from "./paths.ts";
+import type { CompiledRule, RuleTest } from "./rule.ts";
+import { Scope, type Param, type Ready, type Shared } from "./scope.ts";
+import { textOf } from "./source.ts";
+import { cleanText, makeTemplate, splitTemplate, type Template } from "./template.ts";
+import { validateKeys, type Report } from "./validate.ts";
+
+export interface BuiltRule {
+  readonly rule: CompiledRule;
+  readonly isEnabled: boolean;
+}
+
+/** A rule's keys once the format's table has accepted them. */
+interface RuleValues {
+  readonly id: string;
+  readonly title: string;
+  readonly description?: string;
+  readonly remediation?: string;
+  readonly references?: readonly string[];
+  readonly false_positives?: readonly string[];
+  readonly status?: RuleStatus;
+  readonly severity: Severity;
+  readonly needs?: readonly (readonly string[])[];
+  readonly for?: string;
+  readonly keep_firing_for?: string;
+  readonly tags?: readonly string[];
+  readonly tests?: readonly RuleTest[];
+  readonly enabled?: boolean;
+}
+
+const keepFiringForDefault = "15m";
+
+export function buildRule(
+  map: YAMLMap,
+  ruleset: string,
+  shared: Shared,
+  report: Report,
+): BuiltRule | null {
+  const errorsBefore = report.errorCount;
+  const where = `rule ${textOf(map.get("id", true)) ?? "without id"}`;
+  validateKeys(map, ruleKeys, where, report);
+  const on = entityTypes.find((type) => type === textOf(map.get("on", true)));
+  if (on === undefined) return null;
+  const builder = new RuleBuilder(map, on, shared, report);
+  const parts = builder.build();
+  for (const name of builder.names) shared.used.add(name);
+  const values = map.toJS(report.source.document) as RuleValues; // used only if it was accepted
+  if (report.errorCount > errorsBefore || !parts) return null;
+  warnAboutTests(map, values, where, report);
+  const meta = makeMeta(values, on, ruleset, versionOf(map, builder.names, shared, report));
+  const { line } = report.source.startOf(map);
+  return {
+    rule: { meta, file: report.source.path, line, tests: values.tests ?? [], ...parts },
+    isEnabled: values.enabled !== false,
+  };
+}
+
+type Parts = Omit<CompiledRule, "meta" | "file" | "line" | "tests">;
+
+class RuleBuilder {
+  readonly #map: YAMLMap;
+  readonly #on: EntityType;
+  readonly #shared: Shared;
+  readonly #report: Report;
+  readonly #scope: Scope;
+
+  constructor(map: YAMLMap, on: EntityType, shared: Shared, report: Report) {
+    this.#map = map;
+    this.#on = on;
+    this.#report = report;
+    this.#shared = { ...shared, used: new Set() };
+    this.#scope = new Scope(on, this.#params(), this.#shared);
+  }
+
+  /** Builds every part, also after an error, so that all errors are found at once. */
+  build(): Parts | null {
+    const traits = entityTraits[this.#on];
+    const when = this.#when();
+    const message = this.#message();
+    const confidence = this.#confidence();
+    const [subject, peer] = [
+      this.#node("subject", traits.subject),
+      this.#node("peer", traits.peer),
+    ];
+    const key = this.#key(traits.key);
+    if (!when || !message || !confidence || !subject || !peer || !key) return null;
+    return {
+      when: when.run,
+      reads: [...new Set([...when.reads, ...message.reads])],
+      message: message.render,
+      confidence,
+      subject: subject.get,
+      peer: peer.get,
+      peerPort: peerPortOf(this.#on, peer.text),
+      key,
+    };
+  }
+
+  /** Lists and macros that the rule uses, known once it is built. */
+  get names(): readonly string[] {
+    return [...this.#shared.used];
+  }
+
+  #scalar(name: string): Scalar | null {
+    const node = this.#map.get(name, true);
+    return isScalar(node) && typeof node.value === "string" ? node : null;
+  }
+
+  #params(): ReadonlyMap<string, Param> {
+    const params = new Map<string, Param>();
+    const map = this.#map.get("params", true);
+    if (!isMap(map)) return params;
+    for (const { key, value } of map.items) {
+      const name = textOf(key);
+      if (name === undefined || !isMap(value)) continue;
+      const type = paramTypes.find((one) => one === value.get("type"));
+      const node = value.get("default", true);
+      if (type === undefined || !isScalar(node)) continue;
+      const converted = paramValue(type, node.value);
+      if (converted !== null) params.set(name, { type, value: converted });
+      else this.#report.error("RULE_KEY", this.#at(node), `the default of '${name}' is no ${type}`);
+    }
+    return params;
+  }
+
+  #when(): Ready | null {
+    const scalar = this.#scalar("when");
+    if (!scalar) return null;
+    warnIfFolded(scalar, "when", this.#report);
+    const text = String(scalar.value);
+    const ready = this.#scope.compile({ text, scalar, offset: 0, report: this.#report });
+    if (!ready) return null;
+    if (ready.hasRegex) {
+      const message = "matches() is slow; startsWith, endsWith, contains or 'in' may do";
+      this.#report.warning("REGEX_IN_HOT_PATH", this.#at(scalar), message);
+    }
+    if (ready.type === "bool") return ready;
+    this.#report.error("RULE_CEL_TYPE", this.#at(scalar), `'when' must be bool, is ${ready.type}`);
+    return null;
+  }
+
+  #message(): { readonly render: Template; readonly reads: readonly string[] } | null {
+    const scalar = this.#scalar("message");
+    if (!scalar) return null;
+    const split = splitTemplate(String(scalar.value));
+    if ("unclosedAt" in split) {
+      const at = this.#report.source.within(scalar, split.unclosedAt);
+      this.#report.error("RULE_TEMPLATE", at, "'{{' has no '}}'");
+      return null;
+    }
+    const parts: (string | Expression)[] = [];
+    const reads: string[] = [];
+    let isUsable = true;
+    for (const part of split) {
+      if (part.kind === "text") {
+        parts.push(part.text);
+        continue;
+      }
+      const ready = this.#templatePart(part.text, scalar, part.range.start);
+      if (!ready) isUsable = false;
+      else {
+        parts.push(ready.run);
+        reads.push(...ready.reads);
+      }
+    }
+    return isUsable ? { render: makeTemplate(parts), reads } : null;
+  }
+
+  #templatePart(text: string, scalar: Scalar, offset: number): Ready | null {
+    const ready = this.#scope.compile({ text, scalar, offset, report: this.#report });
+    if (!ready || ready.type === "string") return ready;
+    const at = this.#report.source.within(scalar, offset);
+    const message = `a template part is ${ready.type}, wrap it in string()`;
+    this.#report.error("RULE_TEMPLATE", at, message);
+    return null;
+  }
+
+  #confidence(): ((entity: unknown) => Confidence) | null {
+    const scalar = this.#scalar("confidence");
+    if (!scalar) return null;
+    const text = String(scalar.value);
+    const word = confidences.find((one) => one === text);
+    if (word) return () => word;
+    const path = this.#path(text, scalar);
+    if (!path) return null;
+    const { type } = path;
+    if (typeof type !== "object" || !confidences.every((one) => type.values.includes(one))) {
+      this.#report.error("RULE_REF", this.#at(scalar), `'${text}' holds no confidence`);
+      return null;
+    }
+    // Zero means that nothing said it, and an unsaid confidence is a low one.
+    return (entity) => confidences.find((one) => one === path.get(entity)) ?? "low";
+  }
+
+  #node(name: "subject" | "peer", byDefault: string): NodePath | null {
+    const scalar = this.#scalar(name);
+    const text = scalar ? String(scalar.value) : byDefault;
+    if (text === "") return { text, get: () => null };
+    const path = this.#path(text, scalar);
+    if (!path) return null;
+    if (path.type === "node") {
+      return { text, get: (entity) => path.get(entity) as NodeEntity }; // by the path's type
+    }
+    if (scalar) this.#report.error("RULE_REF", this.#at(scalar), `'${text}' is no node`);
+    return null;
+  }
+
+  #key(byDefault: readonly string[]): ((entity: unknown) => readonly string[]) | null {
+    const node = this.#map.get("key", true);
+    const scalars = isSeq(node) ? node.items.filter((item) => isScalar(item)) : null;
+    const paths = scalars
+      ? scalars.map((scalar) => this.#keyPath(String(scalar.value), scalar))
+      : byDefault.map((text) => this.#keyPath(text, null));
+    if (paths.includes(null)) return null;
+    const getters = paths.flatMap((path) => (path ? [path.get] : []));
+    return (entity) => getters.map((get) => keyValue(get(entity)));
+  }
+
+  #keyPath(text: string, scalar: Scalar | null): Path | null {
+    const path = this.#path(text, scalar);
+    if (!path || isKeyType(path.type)) return path;
+    if (scalar) {
+      this.#report.error("RULE_REF", this.#at(scalar), `'${text}' cannot be part of a key`);
+    }
+    return null;
+  }
+
+  /** `scalar` null: a path of ours, which is right. */
+  #path(text: string, scalar: Scalar | null): Path | null {
+    const path = resolvePath(this.#on, text);
+    if (!("message" in path)) return path;
+    if (scalar) {
+      const at = this.#report.source.within(scalar, path.offset);
+      this.#report.error("RULE_REF", at, path.message, path.suggestion);
+    }
+    return null;
+  }
+
+  #at(scalar: Scalar) {
+    return this.#report.source.startOf(scalar);
+  }
+}
+
+interface NodePath {
+  readonly text: string;
+  readonly get: (entity: unknown) => NodeEntity | null;
+}
+
+export function warnIfFolded(scalar: Scalar, name: string, report: Report): void {
+  if (!report.source.isFolded(scalar)) return;
+  const message = `'${name}' is folded, so positions in it are lost; use '|'`;
+  report.warning("FOLDED_SCALAR", report.source.startOf(scalar), message);
+}
+
+function paramValue(type: ParamType, value: unknown): string | number | boolean | null {
+  switch (type) {
+    case "int":
+      return Number.isSafeInteger(value) ? Number(value) : null;
+    case "double":
+      return typeof value === "number" && Number.isFinite(value) ? value : null;
+    case "string":
+      return typeof value === "string" ? value : null;
+    case "bool":
+      return typeof value === "boolean" ? value : null;
+    case "duration":
+      return typeof value === "string" ? parseDuration(value) : null;
+  }
+}
+
+/** Only the called end has a port that says something. */
+function peerPortOf(on: EntityType, peer: string): (entity: unknown) => number {
+  const portField = { "edge.dst": "edge.port", "flow.dst": "flow.dst_port" }[peer];
+  const path = portField === undefined ? null : resolvePath(on, portField);
+  if (!path || "message" in path) return () => 0;
+  return (entity) => Number(path.get(entity));
+}
+
+/** Lists and maps have no one value, ages and doubles never the same twice. */
+function isKeyType(type: Path["type"]): boolean {
+  if (typeof type === "object") return true;
+  if (isRecordType(type)) return type === "node";
+  return ["string", "int", "id", "proxy_id", "bool"].includes(type);
+}
+
+/** UTF-16 units of one key value: it is hashed, stored and shown, and a sender chose its length. */
+const keyValueMax = 512;
+
+function keyValue(value: unknown): string {
+  if (typeof value === "object") return cleanText(nodeKey(value as NodeEntity), keyValueMax); // by its type
+  return cleanText(`${value as string | number | boolean}`, keyValueMax); // likewise
+}
+
+function makeMeta(values: RuleValues, on: EntityType, ruleset: string, version: string): RuleMeta {
+  return {
+    id: values.id,
+    ruleset,
+    title: values.title,
+    severity: values.severity,
+    status: values.status ?? "experimental",
+    version,
+    on,
+    lifecycle: entityTraits[on].lifecycle,
+    forUs: toUs(values.for ?? "0s"),
+    keepFiringForUs: toUs(values.keep_firing_for ?? keepFiringForDefault),
+    description: values.description ?? "",
+    remediation: values.remediation ?? "",
+    falsePositives: values.false_positives ?? [],
+    references: values.references ?? [],
+    tags: values.tags ?? [],
+    needs: values.needs ?? [],
+  };
+}
+
+function toUs(text: string): Us {
+  return parseDuration(text) ?? 0;
+}
+
+/**
+ * Hash of what the rule does: its keys in any order and form, and the lists and macros it uses. Its
+ * tests are no part of it.
+ */
+function versionOf(map: YAMLMap, names: readonly string[], shared: Shared, report: Report): string {
+  const { tests: _, ...rule } = map.toJS(report.source.document) as Record<string, unknown>;
+  const used = names
+    .toSorted()
+    .map((name) => [name, shared.lists.get(name)?.values ?? shared.macros.get(name)?.text]);
+  return createHash("sha256")
+    .update(JSON.stringify([sortKeys(rule), used]))
+    .digest("hex")
+    .slice(0, 16);
+}
+
+function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return entries.map(([key, inner]) => [key, sortKeys(inner)]);
+}
+
+/** A stable rule shows at least once that it fires and once that it stays quiet. */
+function warnAboutTests(map: YAMLMap, values: RuleValues, where: string, report: Report): void {
+  if (values.status !== "stable") return;
+  const tests = (values.tests ?? []).filter((test) => test.todo !== true);
+  const fires = tests.some((test) => test.expect.some(({ state }) => state === "firing"));
+  const isQuiet = tests.some((test) => test.expect.every(({ state }) => state === "inactive"));
+  if (fires && isQuiet) return;
+  const message = `${where} is stable and has no test that ${fires ? "stays quiet" : "fires"}`;
+  report.warning("NO_TESTS", report.source.startOf(map), message);
+}

@@ -1,0 +1,204 @@
+/**
+ * What the CEL checker leaves open, checked on the tree when a rule is loaded: paths inside `has()`,
+ * constants that an enumeration does not have, patterns and networks, the cost of comprehensions. Also
+ * finds out which fields an expression reads.
+ */
+import { RE2JS } from "re2js";
+import { parseCidr } from "../lib/ip.ts";
+import { entityFields, type FieldType, type RecordType } from "../model/entities.ts";
+import { childrenOf, pathOf, visit, type CallNode, type FieldNode, type Node } from "./ast.ts";
+import { nearest } from "./diagnostics.ts";
+import { parseDuration } from "./durations.ts";
+import { nodesMax, type ExpressionError } from "./front-end.ts";
+import { isFunctionName } from "./functions.ts";
+
+export type ListValues = readonly string[] | readonly number[];
+export type Lists = ReadonlyMap<string, ListValues>;
+
+/** Deeper nesting multiplies the lengths of three lists: nobody needs it, and it is not bounded. */
+const nestingMax = 2;
+
+/** Every problem of one expression. `names` are those it may not hide with its own variables. */
+export function checkTree(
+  root: Node,
+  lists: Lists,
+  names: ReadonlySet<string>,
+): readonly ExpressionError[] {
+  const errors: ExpressionError[] = [];
+  visit(root, (node) => {
+    checkNode(node, lists, errors);
+    if (node.op === "comprehension") checkVariable(node, lists, names, errors);
+  });
+  return errors;
+}
+
+/** The same after macros took their names' places, where only the size can still be wrong. */
+export function checkCost(root: Node): ExpressionError | null {
+  let count = 0;
+  visit(root, () => count++);
+  if (count > nodesMax) return typeError(root, `more than ${nodesMax} nodes with its macros`);
+  if (nestingOf(root) > nestingMax) {
+    return typeError(root, `comprehensions are nested deeper than ${nestingMax}`);
+  }
+  return null;
+}
+
+/** Paths below the entity's variable, without it: `src.name`. */
+export function fieldsRead(root: Node, variable: string): readonly string[] {
+  const paths = new Set<string>();
+  function collect(node: Node): void {
+    const path = node.op === "field" ? pathOf(node) : null;
+    if (path?.[0] === variable) paths.add(path.slice(1).join("."));
+    else for (const child of childrenOf(node)) collect(child);
+  }
+  collect(root);
+  return [...paths];
+}
+
+export function usesRegex(root: Node): boolean {
+  let found = false;
+  visit(root, (node) => {
+    if (node.op === "call" && node.name === "matches") found = true;
+  });
+  return found;
+}
+
+export function isRecordType(type: string): type is RecordType {
+  return Object.hasOwn(entityFields, type);
+}
+
+/** A field of a record type, or undefined when it has none of that name. */
+export function fieldOf(record: RecordType, name: string): FieldType | undefined {
+  const fields: Readonly<Record<string, FieldType>> = entityFields[record];
+  return Object.hasOwn(fields, name) ? fields[name] : undefined;
+}
+
+function nestingOf(node: Node): number {
+  const below = Math.max(0, ...childrenOf(node).map(nestingOf));
+  if (node.op !== "comprehension") return below;
+  // What it walks over is evaluated once, beside the body and not inside it.
+  return Math.max(nestingOf(node.over), 1 + nestingOf(node.body));
+}
+
+function typeError(node: Node, message: string, suggestion = ""): ExpressionError {
+  const range = { start: node.start, end: node.end };
+  return { code: "RULE_CEL_TYPE", range, message, suggestion };
+}
+
+function checkNode(node: Node, lists: Lists, errors: ExpressionError[]): void {
+  if (node.op === "has") checkHas(node.of, errors);
+  if (node.op === "call") checkCall(node, errors);
+  if (node.op === "binary") {
+    checkEnumeration(node.left, node.right, lists, errors);
+    if (node.operator !== "in") checkEnumeration(node.right, node.left, lists, errors);
+  }
+  if (node.op === "field" && fieldTypeOf(node) === "age") {
+    const message = `'${node.name}' is an age, and comparing ages is not supported by this version`;
+    errors.push(typeError(node, message));
+  }
+}
+
+/** The type of a field in `entityFields`; has() leaves its path untyped, so it is followed here. */
+function fieldTypeOf(node: FieldNode): FieldType | undefined {
+  const record = recordOf(node.of);
+  return record && fieldOf(record, node.name);
+}
+
+function recordOf(node: Node): RecordType | undefined {
+  if (isRecordType(node.type)) return node.type;
+  const type = node.op === "field" ? fieldTypeOf(node) : undefined;
+  return type === "node" || type === "process" ? type : undefined;
+}
+
+function checkHas(node: FieldNode, errors: ExpressionError[]): void {
+  if (node.of.op === "field") checkHas(node.of, errors);
+  const record = recordOf(node.of);
+  if (record && !fieldOf(record, node.name)) {
+    errors.push({
+      code: "RULE_CEL_TYPE",
+      range: { start: node.nameStart, end: node.end },
+      message: `no field '${node.name}' in ${record}`,
+      suggestion: nearest(node.name, Object.keys(entityFields[record])),
+    });
+  }
+}
+
+function checkEnumeration(field: Node, other: Node, lists: Lists, errors: ExpressionError[]): void {
+  const type = field.op === "field" ? fieldTypeOf(field) : undefined;
+  if (typeof type !== "object") return;
+  for (const { node, value } of constantsOf(other, lists)) {
+    if (typeof value !== "string" || type.values.includes(value)) continue;
+    const path = pathOf(field)?.join(".") ?? "this field";
+    const known = type.values.join(", ");
+    const message = `'${value}' is no value of ${path}, which is one of ${known}`;
+    errors.push(typeError(node, message, nearest(value, type.values)));
+  }
+}
+
+/** Every constant that a node can stand for: itself, a list literal's items, a named list's values. */
+function constantsOf(node: Node, lists: Lists): readonly { node: Node; value: unknown }[] {
+  if (node.op === "constant") return [{ node, value: node.value }];
+  if (node.op === "list") return node.items.flatMap((item) => constantsOf(item, lists));
+  if (node.op !== "name") return [];
+  return (lists.get(node.name) ?? []).map((value: unknown) => ({ node, value }));
+}
+
+function checkCall(node: CallNode, errors: ExpressionError[]): void {
+  if (!isFunctionName(node.name, node.args.length)) {
+    errors.push(typeError(node, `the function '${node.name}' is not supported by this version`));
+    return;
+  }
+  const last = node.args.at(-1);
+  const text = last?.op === "constant" && typeof last.value === "string" ? last.value : null;
+  const problem = argumentProblem(node.name, text);
+  if (problem !== "") errors.push(typeError(last ?? node, problem));
+}
+
+/** What is wrong with the last argument; `text` is null when it is no constant. "" = nothing. */
+function argumentProblem(name: string, text: string | null): string {
+  switch (name) {
+    case "matches":
+      return text === null ? "the pattern of matches() must be a constant" : regexProblem(text);
+    case "duration":
+      if (text === null) return "duration() takes a constant";
+      return parseDuration(text) === null ? `'${text}' is no duration like 5m or 1h30m` : "";
+    case "inCidr":
+      return text === null || parseCidr(text) ? "" : notANetwork(text);
+    default:
+      return "";
+  }
+}
+
+function notANetwork(text: string): string {
+  return `'${text}' is no network like 10.0.0.0/8`;
+}
+
+function regexProblem(pattern: string): string {
+  try {
+    RE2JS.compile(pattern);
+    return "";
+  } catch (error) {
+    return `bad pattern (RE2): ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+/** A comprehension's variable: hides nothing, and a list whose items are networks holds networks. */
+function checkVariable(
+  node: Node & { readonly op: "comprehension" },
+  lists: Lists,
+  names: ReadonlySet<string>,
+  errors: ExpressionError[],
+): void {
+  if (names.has(node.variable)) {
+    errors.push(typeError(node, `the variable '${node.variable}' hides what has that name`));
+  }
+  const constants = constantsOf(node.over, lists);
+  visit(node.body, (inner) => {
+    const network = inner.op === "call" && inner.name === "inCidr" ? inner.args[1] : undefined;
+    if (network?.op !== "name" || network.name !== node.variable) return;
+    for (const { node: at, value } of constants) {
+      if (typeof value !== "string" || parseCidr(value)) continue;
+      errors.push(typeError(at, notANetwork(value)));
+    }
+  });
+}

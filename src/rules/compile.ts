@@ -1,0 +1,386 @@
+/**
+ * A checked tree to closures over the plain entity. CEL's error semantics hold: a fault on one side of
+ * `||` or `&&` counts only where the other side does not decide. Numbers are JS numbers; an integer
+ * result beyond 2^53 is a fault. No text is ever evaluated as code.
+ */
+import { assert } from "../lib/assert.ts";
+import type {
+  ArithmeticOperator,
+  BinaryNode,
+  ComprehensionNode,
+  FieldNode,
+  LogicNode,
+  Node,
+  OrderOperator,
+} from "./ast.ts";
+import { isRecordType, type ListValues } from "./check.ts";
+import { durationType } from "./front-end.ts";
+import { Fault, makeCall, type Value } from "./functions.ts";
+
+/** What one evaluation works on. Reused from one to the next: nothing may keep it. */
+export interface Frame {
+  entity: unknown;
+  /** Values of comprehension variables, by depth. */
+  readonly locals: Value[];
+  /** Bodies of comprehensions evaluated so far. */
+  steps: number;
+}
+
+export type Expression = (frame: Frame) => Value;
+
+export interface CompileContext {
+  /** The name that stands for the entity. */
+  readonly variable: string;
+  readonly lists: ReadonlyMap<string, ListValues>;
+  readonly params: ReadonlyMap<string, string | number | boolean>;
+}
+
+export function makeFrame(): Frame {
+  return { entity: null, locals: [], steps: 0 };
+}
+
+export function compile(node: Node, context: CompileContext): Expression {
+  return compileNode(node, context, []);
+}
+
+/** A rule that walks more items than this per evaluation gives up: hostile lists cost no seconds. */
+const stepsMax = 20_000;
+const tooManySteps = new Fault("cost", `more than ${stepsMax} list items in one evaluation`);
+
+/** `locals` are the names of enclosing comprehension variables; their index is their slot. */
+function compileNode(node: Node, context: CompileContext, locals: readonly string[]): Expression {
+  const below = (child: Node): Expression => compileNode(child, context, locals);
+  switch (node.op) {
+    case "constant": {
+      const { value } = node;
+      return () => value;
+    }
+    case "name":
+      return compileName(node.name, context, locals);
+    case "field":
+      return compileField(node, context, locals);
+    case "has": {
+      const value = below(node.of);
+      return (frame) => isPresent(value, frame);
+    }
+    case "index":
+      return compileIndex(below(node.of), below(node.key));
+    case "not": {
+      const of = asBool(node.of, below(node.of));
+      return (frame) => of(frame) === false;
+    }
+    case "negate": {
+      const of = below(node.of);
+      const mistyped = new Fault("type", "- got a value that is no number");
+      return (frame) => -numberOf(of(frame), mistyped);
+    }
+    case "and":
+    case "or":
+      return compileLogic(node, below);
+    case "choose": {
+      const condition = asBool(node.condition, below(node.condition));
+      const [yes, no] = [below(node.yes), below(node.no)];
+      return (frame) => (condition(frame) === true ? yes(frame) : no(frame));
+    }
+    case "binary":
+      return compileBinary(node, context, below);
+    case "list": {
+      const items = node.items.map(below);
+      return (frame) => items.map((item) => item(frame));
+    }
+    case "call": {
+      const call = makeCall(node);
+      const args = node.args.map(below);
+      return (frame) => call(args.map((arg) => arg(frame)));
+    }
+    case "comprehension":
+      return compileComprehension(node, context, locals);
+  }
+}
+
+function compileName(name: string, context: CompileContext, locals: readonly string[]): Expression {
+  const slot = locals.lastIndexOf(name);
+  if (slot >= 0) return (frame) => frame.locals[slot];
+  const list = context.lists.get(name);
+  if (list) return () => list;
+  assert(name === context.variable, `'${name}' was checked when the rule was loaded`);
+  return (frame) => frame.entity;
+}
+
+function compileField(
+  node: FieldNode,
+  context: CompileContext,
+  locals: readonly string[],
+): Expression {
+  const { of, name } = node;
+  if (of.op === "name" && of.name === "params" && !locals.includes("params")) {
+    const value = context.params.get(name);
+    assert(value !== undefined, `the param '${name}' was checked when the rule was loaded`);
+    return () => value;
+  }
+  const missing = new Fault("missing", `no field '${name}'`);
+  const record = compileNode(of, context, locals);
+  if (isRecordType(of.type)) {
+    return (frame) => {
+      const value = (record(frame) as Readonly<Record<string, Value>>)[name]; // by its static type
+      if (value === undefined) throw missing;
+      return value;
+    };
+  }
+  return (frame) => ownValue(record(frame), name, missing);
+}
+
+function compileIndex(of: Expression, key: Expression): Expression {
+  const missing = new Fault("missing", "no item with this index or key");
+  return (frame) => {
+    const container = of(frame);
+    const index = key(frame);
+    if (!Array.isArray(container)) return ownValue(container, index, missing);
+    if (typeof index !== "number" || !(index in container)) throw missing;
+    return container[index];
+  };
+}
+
+/** Only own keys count: `labels.constructor` and `__proto__` are absent labels like any other. */
+function ownValue(container: Value, key: Value, missing: Fault): Value {
+  if (typeof container !== "object" || container === null) throw missing;
+  if (typeof key !== "string" || !Object.hasOwn(container, key)) throw missing;
+  return (container as Readonly<Record<string, Value>>)[key]; // an object: checked above
+}
+
+function isPresent(value: Expression, frame: Frame): boolean {
+  try {
+    value(frame);
+    return true;
+  } catch (error) {
+    if (error instanceof Fault && error.reason === "missing") return false;
+    throw error;
+  }
+}
+
+/** Adds the run-time check where the checker could not know the type. */
+function asBool(node: Node, expression: Expression): Expression {
+  if (node.type === "bool") return expression;
+  const mistyped = new Fault("type", "a condition is no bool");
+  return (frame) => {
+    const value = expression(frame);
+    if (typeof value !== "boolean") throw mistyped;
+    return value;
+  };
+}
+
+function compileLogic(node: LogicNode, below: (child: Node) => Expression): Expression {
+  const [left, right] = [
+    asBool(node.left, below(node.left)),
+    asBool(node.right, below(node.right)),
+  ];
+  /** The value on either side that decides, whatever the other side is. */
+  const deciding = node.op === "or";
+  return (frame) => {
+    let fault: unknown = null;
+    try {
+      if (left(frame) === deciding) return deciding;
+    } catch (error) {
+      fault = error;
+    }
+    if (right(frame) === deciding) return deciding;
+    if (fault !== null) throw fault;
+    return !deciding;
+  };
+}
+
+function compileBinary(
+  node: BinaryNode,
+  context: CompileContext,
+  below: (child: Node) => Expression,
+): Expression {
+  const [left, right] = [below(node.left), below(node.right)];
+  const isPlain = isScalar(node.left.type) && isScalar(node.right.type);
+  switch (node.operator) {
+    case "in":
+      return compileIn(node, left, right, context);
+    case "==":
+      return isPlain
+        ? (frame) => left(frame) === right(frame)
+        : (frame) => isEqual(left(frame), right(frame));
+    case "!=":
+      return isPlain
+        ? (frame) => left(frame) !== right(frame)
+        : (frame) => !isEqual(left(frame), right(frame));
+    case "<":
+    case "<=":
+    case ">":
+    case ">=":
+      return compileOrder(node.operator, left, right);
+    case "+":
+    case "-":
+    case "*":
+    case "/":
+    case "%":
+      return compileArithmetic(node.operator, node.type, left, right);
+  }
+}
+
+const scalarTypes: ReadonlySet<string> = new Set(["string", "int", "double", "bool", durationType]);
+function isScalar(type: string): boolean {
+  return scalarTypes.has(type);
+}
+
+function isEqual(left: Value, right: Value): boolean {
+  if (left === right) return true;
+  if (typeof left !== "object" || typeof right !== "object" || !left || !right) return false;
+  if (Array.isArray(left) || Array.isArray(right)) {
+    if (!Array.isArray(left) || !Array.isArray(right) || left.length !== right.length) return false;
+    return left.every((item, index) => isEqual(item, right[index]));
+  }
+  const [mine, theirs] = [Object.entries(left), new Map(Object.entries(right))];
+  if (mine.length !== theirs.size) return false;
+  return mine.every(([key, value]) => theirs.has(key) && isEqual(value, theirs.get(key)));
+}
+
+type Orderable = string | number | boolean;
+
+function compileOrder(operator: OrderOperator, left: Expression, right: Expression): Expression {
+  const mistyped = new Fault("type", `${operator} got values that have no order`);
+  function isOrdered(a: Value, b: Value): boolean {
+    if (typeof a !== typeof b) throw mistyped;
+    if (typeof a !== "number" && typeof a !== "string" && typeof a !== "boolean") throw mistyped;
+    return compare(a, b as Orderable); // of a's type: compared above
+  }
+  const compare = comparisons[operator];
+  return (frame) => isOrdered(left(frame), right(frame));
+}
+
+const comparisons = {
+  "<": (a: Orderable, b: Orderable) => a < b,
+  "<=": (a: Orderable, b: Orderable) => a <= b,
+  ">": (a: Orderable, b: Orderable) => a > b,
+  ">=": (a: Orderable, b: Orderable) => a >= b,
+} as const;
+
+function numberOf(value: Value, mistyped: Fault): number {
+  if (typeof value !== "number") throw mistyped;
+  return value;
+}
+
+function compileArithmetic(
+  operator: ArithmeticOperator,
+  type: string,
+  left: Expression,
+  right: Expression,
+): Expression {
+  const mistyped = new Fault("type", `${operator} got values of other types`);
+  if (operator === "+" && type !== "int" && type !== "double") {
+    return (frame) => addValues(left(frame), right(frame), mistyped);
+  }
+  const calculate = calculations[operator];
+  const byZero = new Fault("arithmetic", operator === "%" ? "modulus by zero" : "division by zero");
+  const overflow = new Fault("arithmetic", "integer overflow");
+  // A dynamic value may be a double, which must not lose its fraction.
+  const isInt = type !== "double" && type !== "dyn";
+  const divides = operator === "/" || operator === "%";
+  return (frame) => {
+    const [a, b] = [numberOf(left(frame), mistyped), numberOf(right(frame), mistyped)];
+    if (!isInt) return calculate(a, b);
+    if (divides && b === 0) throw byZero;
+    const result = Math.trunc(calculate(a, b));
+    if (!Number.isSafeInteger(result)) throw overflow;
+    return result;
+  };
+}
+
+const calculations = {
+  "+": (a: number, b: number) => a + b,
+  "-": (a: number, b: number) => a - b,
+  "*": (a: number, b: number) => a * b,
+  "/": (a: number, b: number) => a / b,
+  "%": (a: number, b: number) => a % b,
+} as const;
+
+function addValues(a: Value, b: Value, mistyped: Fault): Value {
+  if (typeof a === "string" && typeof b === "string") return a + b;
+  if (typeof a === "number" && typeof b === "number") return a + b;
+  if (Array.isArray(a) && Array.isArray(b)) return [...a, ...b] as Value[];
+  throw mistyped;
+}
+
+function compileIn(
+  node: BinaryNode,
+  item: Expression,
+  container: Expression,
+  context: CompileContext,
+): Expression {
+  const known = constantItems(node.right, context);
+  if (known && isScalar(node.left.type)) {
+    const set = new Set<Value>(known);
+    return (frame) => set.has(item(frame));
+  }
+  const mistyped = new Fault("type", "'in' got neither a list nor a map");
+  return (frame) => {
+    const [wanted, among] = [item(frame), container(frame)];
+    if (Array.isArray(among)) return among.some((value) => isEqual(value, wanted));
+    if (typeof among !== "object" || among === null) throw mistyped;
+    return typeof wanted === "string" && Object.hasOwn(among, wanted);
+  };
+}
+
+function constantItems(node: Node, context: CompileContext): readonly Value[] | null {
+  if (node.op === "name") return context.lists.get(node.name) ?? null;
+  if (node.op !== "list") return null;
+  const values = node.items.map((item) => (item.op === "constant" ? item.value : undefined));
+  return values.includes(undefined) ? null : values;
+}
+
+function compileComprehension(
+  node: ComprehensionNode,
+  context: CompileContext,
+  locals: readonly string[],
+): Expression {
+  const over = compileNode(node.over, context, locals);
+  const slot = locals.length;
+  const inner = compileNode(node.body, context, [...locals, node.variable]);
+  const body = node.name === "map" ? inner : asBool(node.body, inner);
+  const mistyped = new Fault("type", `${node.name}() got no list`);
+  function itemsOf(frame: Frame): readonly Value[] {
+    const items = over(frame);
+    if (!Array.isArray(items)) throw mistyped;
+    return items;
+  }
+  function bodyOf(frame: Frame, item: Value): Value {
+    if (frame.steps++ >= stepsMax) throw tooManySteps;
+    frame.locals[slot] = item;
+    return body(frame);
+  }
+  switch (node.name) {
+    case "exists":
+      return (frame) => quantify(itemsOf(frame), frame, bodyOf, true);
+    case "all":
+      return (frame) => quantify(itemsOf(frame), frame, bodyOf, false);
+    case "exists_one":
+      return (frame) => itemsOf(frame).filter((item) => bodyOf(frame, item)).length === 1;
+    case "filter":
+      return (frame) => itemsOf(frame).filter((item) => bodyOf(frame, item));
+    case "map":
+      return (frame) => itemsOf(frame).map((item) => bodyOf(frame, item));
+  }
+}
+
+/** `exists` is a long `||`, `all` a long `&&`: a fault counts only if no item decides. */
+function quantify(
+  items: readonly Value[],
+  frame: Frame,
+  body: (frame: Frame, item: Value) => Value,
+  deciding: boolean,
+): boolean {
+  let fault: unknown = null;
+  for (const item of items) {
+    try {
+      if (body(frame, item) === deciding) return deciding;
+    } catch (error) {
+      if (error === tooManySteps) throw error;
+      fault = error;
+    }
+  }
+  if (fault !== null) throw fault;
+  return !deciding;
+}

@@ -1,0 +1,88 @@
+/**
+ * What is wrong with rule files, as data: a stable code, the place, what to do. Loading collects all of
+ * them and throws none. Codes are a promise to scripts that read `rules check --json`.
+ */
+export type ErrorCode =
+  | "RULE_YAML"
+  | "RULE_KEY"
+  | "RULE_CEL_SYNTAX"
+  | "RULE_CEL_TYPE"
+  | "RULE_REF"
+  | "RULE_TEMPLATE"
+  | "RULE_WAIVER";
+export type WarningCode =
+  | "UNUSED_LIST"
+  | "UNUSED_MACRO"
+  | "NO_TESTS"
+  | "REGEX_IN_HOT_PATH"
+  | "FOLDED_SCALAR";
+
+export interface Diagnostic {
+  readonly code: ErrorCode | WarningCode;
+  readonly severity: "error" | "warning";
+  readonly file: string;
+  /** Both count from 1. */
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+  /** What was probably meant, "" = no idea. */
+  readonly suggestion: string;
+}
+
+export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
+  return diagnostics.some((diagnostic) => diagnostic.severity === "error");
+}
+
+/** Order in which people read: by file, then from top to bottom. */
+export function byPlace(a: Diagnostic, b: Diagnostic): number {
+  if (a.file !== b.file) return a.file < b.file ? -1 : 1;
+  return a.line - b.line || a.column - b.column;
+}
+
+/** `file:line:column severity CODE message`, the line itself and a caret below the place. */
+export function formatDiagnostic(diagnostic: Diagnostic, text: string | undefined): string {
+  const { file, line, column, severity, code, message, suggestion } = diagnostic;
+  const hint = suggestion === "" ? "" : ` (did you mean '${suggestion}'?)`;
+  const head = `${file}:${line}:${column} ${severity} ${code} ${message}${hint}`;
+  const source = text?.split(/\r?\n/)[line - 1];
+  if (source === undefined) return head;
+  const gutter = String(line);
+  // Tabs stay tabs, so that the caret stands below its character whatever their width.
+  const indent = source.slice(0, column - 1).replace(/[^\t]/g, " ");
+  return `${head}\n  ${gutter} | ${source}\n  ${" ".repeat(gutter.length)} | ${indent}^`;
+}
+
+/** The candidate nearest to a mistyped word, or "" when none is near. */
+export function nearest(word: string, candidates: Iterable<string>): string {
+  let best = "";
+  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
+  for (const candidate of candidates) {
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase(), bestDistance);
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+/** Edits that turn `a` into `b`, a swap of neighbours counting as one; `limit` when there are more. */
+function editDistance(a: string, b: string, limit: number): number {
+  if (Math.abs(a.length - b.length) >= limit) return limit;
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      let cost = Math.min(
+        (last[j] ?? limit) + 1,
+        (row[j - 1] ?? limit) + 1,
+        (last[j - 1] ?? limit) + (same ? 0 : 1),
+      );
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        cost = Math.min(cost, (beforeLast[j - 2] ?? limit) + 1);
+      }
+      row.push(cost);
+    }
+    [beforeLast, last] = [last, row];
+  }
+  return Math.min(last[b.length] ?? limit, limit);
+}

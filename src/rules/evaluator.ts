@@ -1,0 +1,225 @@
+/**
+ * Asks every rule about every entity that changed. Knows no time beyond what it is told and keeps no
+ * insight: what becomes of a match is the lifecycle's business.
+ *
+ * A miss is told only where it can matter: for a rule that matched this entity before, or when nobody
+ * remembers whether it did, which is so after a restart and beyond `entitiesMax`. Forgetting is therefore
+ * always right, and only costs.
+ */
+import type { AnyEntityChange, GraphChange } from "../model/changes.ts";
+import type { EntityType } from "../model/entities.ts";
+import type { RuleEvent } from "../model/insights.ts";
+import type { Counted, CounterSample, Sink } from "../model/stages.ts";
+import type { Us } from "../model/time.ts";
+import { makeFrame, type Frame } from "./compile.ts";
+import { Fault, type FaultReason } from "./functions.ts";
+import type { CompiledRule } from "./rule.ts";
+
+export interface EvaluatorOptions {
+  /** Entities whose matching rules are remembered, over all types. */
+  readonly entitiesMax: number;
+  /** Seconds that only rise; without it no evaluation time is measured. */
+  readonly clock: (() => number) | null;
+}
+
+export const evaluatorDefaults: EvaluatorOptions = { entitiesMax: 500_000, clock: null };
+
+/** Why an evaluation failed; `internal` is a fault of ours. */
+const errorReasons = ["missing", "type", "arithmetic", "conversion", "cost", "internal"] as const;
+type ErrorReason = FaultReason | "internal";
+
+/** One evaluation of this many is timed and stands for all of them: a clock costs more than a rule. */
+const timedEvery = 64;
+
+/** A rule with its own numbers. */
+interface Entry {
+  readonly rule: CompiledRule;
+  readonly errors: Record<ErrorReason, number>;
+  firstError: string;
+  seconds: number;
+}
+
+/** The rules that match an entity now; shared, since nearly always there are none. */
+type Matching = readonly Entry[];
+const none: Matching = [];
+
+export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
+  readonly #next: Sink<readonly RuleEvent[]>;
+  readonly #options: EvaluatorOptions;
+  readonly #entries: readonly Entry[];
+  readonly #byType = new Map<EntityType, Entry[]>();
+  readonly #frame: Frame = makeFrame();
+  readonly #events: RuleEvent[] = [];
+  /** By type and id. Two generations: the older one goes when the younger has grown to half the limit. */
+  #young = new Map<string, Matching>();
+  #old = new Map<string, Matching>();
+  #forgotten = 0;
+  #evaluations = 0;
+
+  constructor(
+    rules: readonly CompiledRule[],
+    next: Sink<readonly RuleEvent[]>,
+    options: EvaluatorOptions = evaluatorDefaults,
+  ) {
+    this.#next = next;
+    this.#options = options;
+    this.#entries = rules.map(makeEntry);
+    for (const entry of this.#entries) {
+      const { on } = entry.rule.meta;
+      const ofType = this.#byType.get(on);
+      if (ofType) ofType.push(entry);
+      else this.#byType.set(on, [entry]);
+    }
+  }
+
+  push(changes: readonly GraphChange[]): void {
+    for (const change of changes) this.#take(change);
+    if (this.#events.length === 0) return;
+    this.#next.push(this.#events);
+    this.#events.length = 0;
+  }
+
+  /** No condition depends on time yet; ages will. */
+  advance(_nowUs: Us): void {}
+
+  counters(into: CounterSample[]): void {
+    into.push({ name: "rule_evaluations_total", labels: {}, value: this.#evaluations });
+    into.push({ name: "rule_entities_forgotten_total", labels: {}, value: this.#forgotten });
+    for (const { rule, errors, seconds } of this.#entries) {
+      const { id } = rule.meta;
+      for (const reason of errorReasons) {
+        const labels = { rule: id, reason };
+        into.push({ name: "rule_evaluation_errors_total", labels, value: errors[reason] });
+      }
+      into.push({ name: "rule_evaluation_seconds_total", labels: { rule: id }, value: seconds });
+    }
+  }
+
+  /** What went wrong first with a rule, for people; "" = nothing yet. */
+  firstError(ruleId: string): string {
+    return this.#entries.find(({ rule }) => rule.meta.id === ruleId)?.firstError ?? "";
+  }
+
+  #take(change: GraphChange): void {
+    switch (change.kind) {
+      case "entity":
+        this.#evaluateAll(change);
+        return;
+      case "gone": {
+        const { type, id: entityId, atUs } = change;
+        this.#forget(`${type} ${entityId}`);
+        if (this.#byType.has(type)) this.#events.push({ kind: "lost", type, entityId, atUs });
+        return;
+      }
+      case "renamed":
+      case "source":
+        this.#events.push(change);
+    }
+  }
+
+  #evaluateAll(change: AnyEntityChange): void {
+    const entries = this.#byType.get(change.type);
+    if (!entries) return;
+    const key = `${change.type} ${change.id}`;
+    const before = this.#young.get(key) ?? this.#old.get(key);
+    let now: Entry[] | null = null;
+    for (const entry of entries) {
+      const verdict = this.#evaluate(entry, change);
+      if (verdict === "match") (now ??= []).push(entry);
+      else if (before === undefined || before.includes(entry)) {
+        this.#miss(entry.rule, change, verdict === "error");
+      }
+    }
+    this.#remember(key, now ?? none);
+  }
+
+  #evaluate(entry: Entry, change: AnyEntityChange): "match" | "miss" | "error" {
+    const { clock } = this.#options;
+    const isTimed = clock !== null && this.#evaluations % timedEvery === 0;
+    this.#evaluations++;
+    const startedAt = isTimed ? clock() : 0;
+    this.#frame.entity = change.entity;
+    this.#frame.steps = 0;
+    try {
+      if (entry.rule.when(this.#frame) !== true) return "miss";
+      this.#match(entry, change);
+      return "match";
+    } catch (error) {
+      countError(entry, error);
+      return "error";
+    } finally {
+      if (isTimed) entry.seconds += (clock() - startedAt) * timedEvery;
+    }
+  }
+
+  #match(entry: Entry, change: AnyEntityChange): void {
+    const { rule } = entry;
+    const { entity, id: entityId, atUs, judged, evidence, observers } = change;
+    this.#events.push({
+      kind: "match",
+      rule: rule.meta,
+      entityId,
+      key: rule.key(entity),
+      atUs,
+      message: this.#message(entry),
+      confidence: rule.confidence(entity),
+      subject: rule.subject(entity),
+      peer: rule.peer(entity),
+      peerPort: rule.peerPort(entity),
+      judged,
+      evidence,
+      observers,
+    });
+  }
+
+  /** A finding is not lost over its wording. */
+  #message(entry: Entry): string {
+    try {
+      return entry.rule.message(this.#frame);
+    } catch (error) {
+      countError(entry, error);
+      return entry.rule.meta.title;
+    }
+  }
+
+  /** `isError`: the condition could not be told, which ends nothing. */
+  #miss(rule: CompiledRule, change: AnyEntityChange, isError: boolean): void {
+    const { id: entityId, atUs } = change;
+    const judged = change.judged && !isError;
+    const isEvent = rule.meta.lifecycle === "event";
+    const withdrawn = isEvent && judged && isDecided(change);
+    this.#events.push({ kind: "miss", rule: rule.meta, entityId, atUs, judged, withdrawn });
+  }
+
+  #remember(key: string, matching: Matching): void {
+    this.#young.set(key, matching);
+    if (this.#young.size < this.#options.entitiesMax / 2) return;
+    this.#forgotten += this.#old.size;
+    this.#old = this.#young;
+    this.#young = new Map();
+  }
+
+  #forget(key: string): void {
+    this.#young.delete(key);
+    this.#old.delete(key);
+  }
+}
+
+function makeEntry(rule: CompiledRule): Entry {
+  const errors = { missing: 0, type: 0, arithmetic: 0, conversion: 0, cost: 0, internal: 0 };
+  return { rule, errors, firstError: "", seconds: 0 };
+}
+
+function countError(entry: Entry, error: unknown): void {
+  entry.errors[error instanceof Fault ? error.reason : "internal"]++;
+  if (entry.firstError !== "") return;
+  entry.firstError = error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * Whether an event that no longer meets a condition was judged anew, which takes the old verdict back,
+ * or has only lost its verdict, which takes nothing back.
+ */
+function isDecided(change: AnyEntityChange): boolean {
+  return change.type !== "flow" || change.entity.outcome !== "unknown";
+}

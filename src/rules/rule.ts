@@ -1,0 +1,55 @@
+/** What a loaded rule is: everything the evaluator and the test runner need of it, ready to run. */
+import type { EntityType, NodeEntity } from "../model/entities.ts";
+import type { Confidence, RuleMeta } from "../model/insights.ts";
+import type { SourceKind } from "../model/observations.ts";
+import type { Expression } from "./compile.ts";
+import type { expectedStates } from "./keys.ts";
+import type { Template } from "./template.ts";
+
+export interface CompiledRule {
+  readonly meta: RuleMeta;
+  /** Path of its file and the line of its first key. */
+  readonly file: string;
+  readonly line: number;
+  /** Paths below the entity that condition and message read: `src.name`. */
+  readonly reads: readonly string[];
+  /** True, false, or a `Fault` thrown. */
+  readonly when: Expression;
+  readonly message: Template;
+  readonly confidence: (entity: unknown) => Confidence;
+  readonly subject: (entity: unknown) => NodeEntity | null;
+  readonly peer: (entity: unknown) => NodeEntity | null;
+  /** The peer's own port; 0 where it is the caller, whose port means nothing. */
+  readonly peerPort: (entity: unknown) => number;
+  readonly key: (entity: unknown) => readonly string[];
+  readonly tests: readonly RuleTest[];
+}
+
+/** An embedded test as it is written; its shape was validated, durations are still text. */
+export interface RuleTest {
+  readonly name: string;
+  readonly given: readonly TestGiven[];
+  readonly expect: readonly TestExpect[];
+  readonly todo?: boolean;
+}
+
+export interface TestHeartbeat {
+  readonly kind: SourceKind;
+  readonly key?: string;
+  readonly state?: "live" | "silent" | "gone";
+}
+
+/** One step: either a heartbeat, or one or more entities under the names of their types. */
+export type TestGiven = {
+  readonly at: string;
+  readonly event_time?: string;
+  readonly heartbeat?: TestHeartbeat;
+} & { readonly [T in EntityType]?: Readonly<Record<string, unknown>> };
+
+export interface TestExpect {
+  readonly at: string;
+  readonly state: (typeof expectedStates)[number];
+  readonly reason?: string;
+  readonly message?: string;
+  readonly count?: number;
+}

@@ -1,0 +1,164 @@
+/**
+ * What one rule's expressions can name: its entity, its params, the set's lists and macros. Checks and
+ * compiles each expression and reports what is wrong with it at its place in the file.
+ */
+import type { Scalar } from "yaml";
+import type { EntityType } from "../model/entities.ts";
+import { replaceNames, visit, type Node } from "./ast.ts";
+import { checkCost, checkTree, fieldsRead, usesRegex, type ListValues } from "./check.ts";
+import { compile, type Expression } from "./compile.ts";
+import { durationType, FrontEnd, type ExpressionError, type Variables } from "./front-end.ts";
+import type { ParamType } from "./keys.ts";
+import type { Report } from "./validate.ts";
+
+export interface SharedList {
+  readonly values: ListValues;
+  readonly key: Scalar;
+  readonly report: Report;
+}
+
+export interface SharedMacro {
+  readonly text: string;
+  readonly key: Scalar;
+  readonly scalar: Scalar;
+  readonly report: Report;
+}
+
+/** Lists and macros of the whole set, and which of them some rule uses. */
+export interface Shared {
+  readonly lists: ReadonlyMap<string, SharedList>;
+  readonly macros: ReadonlyMap<string, SharedMacro>;
+  readonly used: Set<string>;
+}
+
+export interface Param {
+  readonly type: ParamType;
+  /** Durations in microseconds. */
+  readonly value: string | number | boolean;
+}
+
+/** An expression's text and where it stands: a scalar, or a part of one from `offset` on. */
+export interface Written {
+  readonly text: string;
+  readonly scalar: Scalar;
+  readonly offset: number;
+  readonly report: Report;
+}
+
+export interface Ready {
+  readonly type: string;
+  readonly run: Expression;
+  readonly reads: readonly string[];
+  readonly hasRegex: boolean;
+}
+
+export class Scope {
+  readonly #on: EntityType;
+  readonly #params: ReadonlyMap<string, Param>;
+  readonly #shared: Shared;
+  readonly #lists: ReadonlyMap<string, ListValues>;
+  readonly #names: ReadonlySet<string>;
+  /** Macros as this rule sees them; null = it has an error, which was reported. */
+  readonly #macros = new Map<string, Node | null>();
+  readonly #open = new Set<string>();
+
+  constructor(on: EntityType, params: ReadonlyMap<string, Param>, shared: Shared) {
+    this.#on = on;
+    this.#params = params;
+    this.#shared = shared;
+    this.#lists = new Map([...shared.lists].map(([name, list]) => [name, list.values]));
+    this.#names = new Set([on, "params", ...shared.lists.keys(), ...shared.macros.keys()]);
+  }
+
+  /** Null when it has errors; all of them are in the report by then. */
+  compile(written: Written): Ready | null {
+    const node = this.#check(written);
+    if (!node) return null;
+    const tooMuch = checkCost(node);
+    if (tooMuch) {
+      const whole = { ...tooMuch, range: { start: 0, end: written.text.length } };
+      reportExpression(whole, written);
+      return null;
+    }
+    const params = new Map([...this.#params].map(([name, param]) => [name, param.value]));
+    return {
+      type: node.type,
+      run: compile(node, { variable: this.#on, lists: this.#lists, params }),
+      reads: fieldsRead(node, this.#on),
+      hasRegex: usesRegex(node),
+    };
+  }
+
+  /** The checked tree with macros in their names' places. */
+  #check(written: Written): Node | null {
+    const macros = this.#macrosIn(written);
+    if (!macros) return null;
+    const checked = new FrontEnd(this.#variables(macros)).check(written.text);
+    if (!checked.ok) {
+      reportExpression(checked.error, written);
+      return null;
+    }
+    const errors = checkTree(checked.node, this.#lists, this.#names);
+    for (const error of errors) reportExpression(error, written);
+    if (errors.length > 0) return null;
+    this.#markUsed(checked.node);
+    return replaceNames(checked.node, macros);
+  }
+
+  #variables(macros: ReadonlyMap<string, Node>): Variables {
+    const variables: Record<string, string | Record<string, string>> = { [this.#on]: this.#on };
+    variables["params"] = Object.fromEntries(
+      [...this.#params].map(([name, { type }]) => [
+        name,
+        type === "duration" ? durationType : type,
+      ]),
+    );
+    for (const [name, values] of this.#lists) {
+      variables[name] = typeof values[0] === "number" ? "list<int>" : "list<string>";
+    }
+    for (const [name, node] of macros) variables[name] = node.type;
+    return variables;
+  }
+
+  #markUsed(node: Node): void {
+    visit(node, (inner) => {
+      if (inner.op === "name") this.#shared.used.add(inner.name);
+    });
+  }
+
+  /** The macros whose names occur in the text; null when one of them has an error. */
+  #macrosIn(written: Written): ReadonlyMap<string, Node> | null {
+    const found = new Map<string, Node>();
+    let isUsable = true;
+    for (const [word] of written.text.matchAll(/[A-Za-z_]\w*/g)) {
+      const macro = this.#shared.macros.get(word);
+      if (!macro) continue;
+      const node = this.#macro(word, macro, written);
+      if (node) found.set(word, node);
+      else isUsable = false;
+    }
+    return isUsable ? found : null;
+  }
+
+  #macro(name: string, macro: SharedMacro, user: Written): Node | null {
+    const known = this.#macros.get(name);
+    if (known !== undefined) return known;
+    if (this.#open.has(name)) {
+      const at = user.report.source.within(user.scalar, user.offset);
+      user.report.error("RULE_REF", at, `the macro '${name}' uses itself`);
+      return null;
+    }
+    this.#open.add(name);
+    this.#shared.used.add(name);
+    const node = this.#check({ ...macro, offset: 0 });
+    this.#open.delete(name);
+    this.#macros.set(name, node);
+    return node;
+  }
+}
+
+function reportExpression(error: ExpressionError, written: Written): void {
+  const { scalar, offset, report } = written;
+  const at = report.source.within(scalar, offset + error.range.start);
+  report.error(error.code, at, error.message, error.suggestion);
+}

@@ -1,0 +1,162 @@
+/**
+ * Compares a YAML node with the format's table: unknown keys, missing keys, values of the wrong kind.
+ * Reports everything it finds and changes nothing.
+ */
+import { isAlias, isMap, isScalar, isSeq, type Node, type YAMLMap } from "yaml";
+import { nearest, type Diagnostic, type ErrorCode, type WarningCode } from "./diagnostics.ts";
+import type { Key, Keys, Shape } from "./keys.ts";
+import { textOf, type Position, type Source } from "./source.ts";
+
+/** Collects what is wrong with one file. */
+export class Report {
+  readonly source: Source;
+  readonly #into: Diagnostic[];
+  #errorCount = 0;
+
+  constructor(source: Source, into: Diagnostic[]) {
+    this.source = source;
+    this.#into = into;
+  }
+
+  get errorCount(): number {
+    return this.#errorCount;
+  }
+
+  error(code: ErrorCode, at: Position, message: string, suggestion = ""): void {
+    this.add({ code, severity: "error", file: this.source.path, ...at, message, suggestion });
+  }
+
+  warning(code: WarningCode, at: Position, message: string): void {
+    const { path: file } = this.source;
+    this.add({ code, severity: "warning", file, ...at, message, suggestion: "" });
+  }
+
+  /** The same complaint at the same place is made once: several rules can use one macro. */
+  add(diagnostic: Diagnostic): void {
+    if (diagnostic.severity === "error") this.#errorCount++;
+    const isKnown = this.#into.some(
+      (known) =>
+        known.file === diagnostic.file &&
+        known.line === diagnostic.line &&
+        known.column === diagnostic.column &&
+        known.message === diagnostic.message,
+    );
+    if (!isKnown) this.#into.push(diagnostic);
+  }
+}
+
+/** `where` names the place in words: `rule plaintext-traffic`. */
+export function validate(node: unknown, shape: Shape, where: string, report: Report): void {
+  const problem = problemOf(node, shape);
+  if (problem !== null) {
+    const suggestion = shape.kind === "choice" ? suggestValue(node, shape.values) : "";
+    report.error(
+      "RULE_KEY",
+      report.source.startOf(asNode(node)),
+      `${where} ${problem}`,
+      suggestion,
+    );
+    return;
+  }
+  if (shape.kind === "list" && isSeq(node)) {
+    for (const item of node.items) validate(item, shape.of, `an item of ${where}`, report);
+  }
+  if (shape.kind === "record" && isMap(node)) validateKeys(node, shape.keys, where, report);
+  if (shape.kind !== "map" || !isMap(node)) return;
+  for (const { key, value } of node.items) {
+    checkName(key, shape, where, report);
+    validate(value, shape.of, `'${textOf(key)}' of ${where}`, report);
+  }
+}
+
+/** As `validate` of a record; `skip` are keys that the caller validates itself. */
+export function validateKeys(
+  node: YAMLMap,
+  keys: Keys,
+  where: string,
+  report: Report,
+  skip: readonly string[] = [],
+): void {
+  for (const { key, value } of node.items) {
+    const name = textOf(key) ?? String(key);
+    const known = Object.hasOwn(keys, name) ? keys[name] : undefined;
+    const place = report.source.startOf(asNode(key));
+    if (!known) {
+      report.error(
+        "RULE_KEY",
+        place,
+        `unknown key '${name}' in ${where}`,
+        nearest(name, Object.keys(keys)),
+      );
+    } else if (known.isLater) {
+      report.error("RULE_KEY", place, `'${name}' in ${where} is not supported by this version`);
+    } else if (!skip.includes(name)) {
+      validate(value, known.shape, `'${name}' of ${where}`, report);
+    }
+  }
+  for (const name of missingKeys(node, keys)) {
+    report.error("RULE_KEY", report.source.startOf(node), `${where} has no '${name}'`);
+  }
+}
+
+function missingKeys(node: YAMLMap, keys: Keys): readonly string[] {
+  const isMissing = ([name, key]: [string, Key]) => key.isRequired && !node.has(name);
+  return Object.entries(keys)
+    .filter(isMissing)
+    .map(([name]) => name);
+}
+
+function checkName(
+  key: unknown,
+  shape: Shape & { readonly kind: "map" },
+  where: string,
+  report: Report,
+): void {
+  const name = textOf(key);
+  if (name !== undefined && (shape.keys === "" || new RegExp(shape.keys).test(name))) return;
+  const at = report.source.startOf(asNode(key));
+  report.error("RULE_KEY", at, `the name '${String(key)}' in ${where} is not ${shape.like}`);
+}
+
+/** What a node is instead of the shape, or null when its own level fits. */
+function problemOf(node: unknown, shape: Shape): string | null {
+  // An alias could hide a cycle, and a rule file gains nothing by one.
+  if (isAlias(node)) return "is a YAML alias, which rule files do not have";
+  const value = isScalar(node) ? node.value : undefined;
+  switch (shape.kind) {
+    case "any":
+      return null;
+    case "text":
+      if (typeof value !== "string") return "must be text";
+      if (shape.pattern === undefined || new RegExp(shape.pattern).test(value)) return null;
+      return `must be ${shape.like ?? "of another form"}, is '${value}'`;
+    case "int":
+      return Number.isSafeInteger(value) ? null : "must be a whole number";
+    case "number":
+      return typeof value === "number" && Number.isFinite(value) ? null : "must be a number";
+    case "bool":
+      return typeof value === "boolean" ? null : "must be true or false";
+    case "choice":
+      if (shape.values.some((one) => one === value)) return null;
+      return `must be one of ${shape.values.join(", ")}`;
+    case "list":
+      if (!isSeq(node)) return "must be a list";
+      return shape.isNonEmpty && node.items.length === 0 ? "must not be empty" : null;
+    case "map":
+    case "record":
+      return isMap(node) ? null : "must be a map";
+    case "either": {
+      const problems = shape.of.map((one) => problemOf(node, one));
+      return problems.includes(null) ? null : problems.join(", or ");
+    }
+  }
+}
+
+function suggestValue(node: unknown, values: readonly (string | number)[]): string {
+  const value = isScalar(node) ? node.value : undefined;
+  return typeof value === "string" ? nearest(value, values.map(String)) : "";
+}
+
+function asNode(node: unknown): Node | null {
+  return isScalar(node) || isMap(node) || isSeq(node) || isAlias(node) ? node : null;
+}
