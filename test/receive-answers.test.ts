@@ -352,7 +352,7 @@ const cases: readonly Case[] = [
   {
     name: "fault",
     request: { frames: [plain("a")] },
-    answer: { kind: "unavailable", reason: "fault", retryAfterMs: 5_000 },
+    answer: { kind: "unavailable", reason: "internal", retryAfterMs: 5_000 },
     status: unavailable,
     outcome: "failed",
     bodies: ["a"],

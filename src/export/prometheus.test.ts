@@ -58,7 +58,9 @@ test("above the cap new series are left out and counted; known ones go on", asyn
     'observations_total{kind="k0"} 2',
     'observations_total{kind="k1"} 2',
   ]);
-  expect(await linesOf(registry, "series_dropped_total")).toEqual(["series_dropped_total 3"]);
+  expect(await linesOf(registry, "exposition_samples")).toEqual([
+    "exposition_samples_dropped_total 3",
+  ]);
 });
 
 test("a gauge that vanished makes room", async () => {
@@ -87,6 +89,8 @@ test("an undeclared name and a histogram are our own mistakes", () => {
   for (const name of ["nonsense", "toString", "store_commit_duration_seconds"]) {
     expect(() => registry.applySamples([sample(name, 1)])).toThrow(/assertion failed/);
   }
+  const labels = { kind: "flow", pod: "p" };
+  expect(() => registry.applySamples([sample("observations_total", 1, labels)])).toThrow(/labels/);
 });
 
 const rule = (id: string): RuleMeta => ({

@@ -65,7 +65,7 @@ export class PrometheusRegistry implements Instruments {
       this.#metrics.set(name, makeMetric(name, spec, this.#registry));
     }
     prom.collectDefaultMetrics({ register: this.#registry });
-    this.#dropped = this.counter("series_dropped_total", {});
+    this.#dropped = this.counter("exposition_samples_dropped_total", {});
     this.gauge("build_info", { version: options.version, node_version: process.version }).set(1);
   }
 
@@ -158,6 +158,10 @@ export class PrometheusRegistry implements Instruments {
       ? instruments[name as InstrumentName] // just looked up
       : undefined;
     assert(spec, `a sample's name is declared: "${name}"`);
+    assert(
+      spec.labels.length === Object.keys(labels).length,
+      `a sample of "${name}" has the labels ${spec.labels.join(", ")}`,
+    );
     const values = spec.labels.map((label) => printable(labels[label] ?? "", labelMaxLength));
     const key = [name, ...values].join("\0");
     const known = this.#series.get(key);

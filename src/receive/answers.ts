@@ -40,8 +40,8 @@ export interface Reply {
   readonly rejectedItems: number;
 }
 
-/** `unavailable.reason` that a handler gives for a fault of ours; it counts as failed, not as refused. */
-export const faultReason = "fault";
+/** Reasons of an `unavailable` answer that are faults of ours: they count as failed, not as refused. */
+const faultReasons: ReadonlySet<string> = new Set(["internal", "restarting"]);
 
 const roomRetryMs = 2_000;
 const drainRetryMs = 1_000;
@@ -52,7 +52,7 @@ export function answerToReply(answer: Answer): Reply {
     return refusal("invalid", GrpcStatus.invalidArgument, `${answer.message} (${answer.code})`);
   }
   if (answer.kind === "unavailable") {
-    const outcome = answer.reason === faultReason ? "failed" : "refused";
+    const outcome = faultReasons.has(answer.reason) ? "failed" : "refused";
     return comeAgain(outcome, `cannot take the request now: ${answer.reason}`, answer.retryAfterMs);
   }
   return {

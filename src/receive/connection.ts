@@ -63,6 +63,7 @@ export class Connection {
   }
 
   #close(reason: ConnectionEnd): void {
+    if (this.session.closed) return;
     this.#ended(reason);
     this.drain();
     this.#graceTimer = setTimeout(() => this.session.destroy(), this.#options.ageGraceMs);

@@ -11,7 +11,7 @@ import type { Trust } from "../model/observations.ts";
 import { Signal } from "../model/stages.ts";
 import type { ReceiverEvents, SignalName } from "../self/events.ts";
 import type { Admission, Hold } from "./admission.ts";
-import { answerToReply, replies, type Reply } from "./answers.ts";
+import { answerToReply, GrpcStatus, replies, type Reply } from "./answers.ts";
 import { sendMessage, sendStatus } from "./grpc-send.ts";
 import { exportResponse } from "./grpc-wire.ts";
 import { inflate, inflatedSizeHint, type Encoding } from "./inflate.ts";
@@ -76,19 +76,19 @@ export class GrpcCall {
     this.#request = request;
     this.#scope = scope;
     this.#startedUs = scope.clock.nowUs();
-    this.#hold = scope.admission.hold(connection, { evicted: () => this.#end(replies.noRoom()) });
+    this.#hold = scope.admission.hold(connection, { evicted: () => this.end(replies.noRoom()) });
     this.#reader = new MessageReader(scope.maxRequestBytes, (bytes) => this.#hold.resize(bytes));
     this.#stepTimer = setTimeout(
-      () => this.#end(replies.deadline("the request's body took too long to arrive")),
+      () => this.end(replies.deadline("the request's body took too long to arrive")),
       scope.readDeadlineMs,
     );
     this.#timeoutTimer =
       request.timeoutMs === null || request.timeoutMs > timeoutMaxMs
         ? null
-        : setTimeout(() => this.#end(replies.deadline("grpc-timeout is over")), request.timeoutMs);
+        : setTimeout(() => this.end(replies.deadline("grpc-timeout is over")), request.timeoutMs);
     stream.on("data", (chunk: Buffer) => this.#read(chunk));
     stream.on("end", () => this.#readAll());
-    stream.on("close", () => this.#end(replies.cancelled()));
+    stream.on("close", () => this.end(replies.cancelled()));
   }
 
   /** Whether there is room to inflate the message now. */
@@ -106,12 +106,7 @@ export class GrpcCall {
     clearTimeout(this.#stepTimer);
     const body = this.#inflate(wire);
     if (body instanceof ArrayBuffer) void this.#submit(body);
-    else this.#end(body);
-  }
-
-  /** Ends the request with an answer, if it has none yet. */
-  refuse(reply: Reply): void {
-    this.#end(reply);
+    else this.end(body);
   }
 
   get #encoding(): Encoding {
@@ -121,21 +116,21 @@ export class GrpcCall {
   #read(chunk: Buffer): void {
     if (this.#isAnswered) return;
     const bad = this.#reader.push(chunk);
-    if (bad) this.#end(bad);
+    if (bad) this.end(bad);
   }
 
   #readAll(): void {
     if (this.#isAnswered) return;
     const wire = this.#reader.finish();
-    if (!Buffer.isBuffer(wire)) return this.#end(wire);
+    if (!Buffer.isBuffer(wire)) return this.end(wire);
     if (this.#reader.isCompressed && this.#request.encoding === "identity") {
-      return this.#end(
+      return this.end(
         replies.invalid("it is marked as compressed, but grpc-encoding names nothing"),
       );
     }
     this.#wire = wire;
     clearTimeout(this.#stepTimer);
-    this.#stepTimer = setTimeout(() => this.#end(replies.noRoom()), this.#scope.queueDeadlineMs);
+    this.#stepTimer = setTimeout(() => this.end(replies.noRoom()), this.#scope.queueDeadlineMs);
     this.#scope.enqueue(this);
   }
 
@@ -173,15 +168,15 @@ export class GrpcCall {
     }
     this.#isWithHandler = false;
     this.#hold.release();
-    this.#end(
-      reply.outcome === "accepted" || reply.outcome === "partial" ? reply : { ...reply, items },
-    );
+    this.end(reply.status === GrpcStatus.ok ? reply : { ...reply, items });
   }
 
-  #end(reply: Reply): void {
+  /** Answers the request, if it has no answer yet. */
+  end(reply: Reply): void {
     if (this.#isAnswered) return;
     this.#isAnswered = true;
     this.#wire = null;
+    this.#reader.drop();
     clearTimeout(this.#stepTimer);
     if (this.#timeoutTimer) clearTimeout(this.#timeoutTimer);
     // A body that is with the handler stays in memory, and in the account, until the handler is done.
@@ -195,7 +190,7 @@ export class GrpcCall {
       rejectedItems: reply.rejectedItems,
       message: reply.message,
     });
-    if (reply.status === 0) sendMessage(this.#stream, exportResponse(reply));
+    if (reply.status === GrpcStatus.ok) sendMessage(this.#stream, exportResponse(reply));
     else sendStatus(this.#stream, reply, random);
     this.#scope.ended(this);
   }

@@ -10,7 +10,6 @@ import { assert } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Trust } from "../model/observations.ts";
 import type { RequestHandler } from "../model/requests.ts";
-import type { Signal } from "../model/stages.ts";
 import type { ReceiverEvents } from "../self/events.ts";
 import { AddressCap } from "./address-cap.ts";
 import { Admission } from "./admission.ts";
@@ -18,7 +17,7 @@ import { replies, type Reply } from "./answers.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { GrpcCall, signalNameOf, type CallScope } from "./grpc-call.ts";
-import { readCallHeaders } from "./grpc-headers.ts";
+import { readCallHeaders, type GrpcMethod } from "./grpc-headers.ts";
 import { sendHttpStatus, sendStatus } from "./grpc-send.ts";
 import { answerHealthCheck } from "./health-call.ts";
 
@@ -75,6 +74,9 @@ const connectionWindowBytes = 32 * mebibyte;
 const maxFrameBytes = mebibyte;
 const maxHeaderListBytes = 16 * 1024;
 
+/** For the last answers to leave before their connections are cut. */
+const lingerMs = 200;
+
 export class OtlpGrpcReceiver implements AsyncDisposable {
   readonly #options: GrpcReceiverOptions;
   readonly #events: ReceiverEvents;
@@ -83,6 +85,8 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
   /** Accepts sockets, so that caps hold before HTTP/2 or TLS costs anything. */
   readonly #listener: net.Server;
   readonly #connections = new Map<ServerHttp2Session, Connection>();
+  /** Also those whose session has not begun. */
+  readonly #sockets = new Set<net.Socket>();
   readonly #addresses: AddressCap;
   readonly #calls = new Set<GrpcCall>();
   readonly #queue = new FairQueue<GrpcCall>();
@@ -138,14 +142,13 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
   listen(): Promise<{ host: string; port: number }> {
     const { host, port } = this.#options;
     return new Promise((resolve, reject) => {
-      this.#listener.once("error", (error: NodeJS.ErrnoException) => {
+      // Stays for the life of the listener: an accept that fails later must not end the process.
+      this.#listener.on("error", (error: NodeJS.ErrnoException) => {
+        this.#events.listenFailed(error.message);
         reject(new Error(listenError(host, port, error), { cause: error }));
       });
       this.#listener.listen(port, host, () => {
         const address = this.#listener.address() as net.AddressInfo; // a TCP server that listens
-        this.#listener.on("error", (error) =>
-          this.#events.connectionEnded("protocol_error", "", error.message),
-        );
         this.#events.listening(address.address, address.port);
         resolve({ host: address.address, port: address.port });
       });
@@ -173,12 +176,16 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
       this.#listener.close(() => resolve()); // also when it never listened
     });
     for (const connection of this.#connections.values()) connection.drain();
+    let last: NodeJS.Timeout | undefined;
     const deadline = setTimeout(() => {
-      for (const call of this.#calls) call.refuse(replies.draining());
-      for (const session of this.#connections.keys()) session.destroy();
+      for (const call of this.#calls) call.end(replies.draining());
+      last = setTimeout(() => {
+        for (const socket of this.#sockets) socket.destroy();
+      }, lingerMs);
     }, this.#options.drainDeadlineMs);
     await closed;
     clearTimeout(deadline);
+    clearTimeout(last);
   }
 
   #makeHttp2(): Http2Server {
@@ -194,10 +201,13 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
       },
     };
     const { tls } = this.#options;
-    const http2 = tls ? createSecureServer({ ...options, ...tls }) : createServer(options);
+    const handshakeTimeout = this.#options.firstMessageDeadlineMs;
+    const http2 = tls
+      ? createSecureServer({ ...options, ...tls, handshakeTimeout })
+      : createServer(options);
     http2.on("session", (session) => this.#sessionOpened(session));
-    http2.on("sessionError", (error: Error, session?: ServerHttp2Session) =>
-      this.#events.connectionEnded("protocol_error", addressOf(session?.socket), error.message),
+    http2.on("tlsClientError", (error: Error) =>
+      this.#events.connectionEnded("protocol_error", "", error.message),
     );
     http2.on("stream", (stream, headers) => this.#streamOpened(stream, headers));
     return http2;
@@ -211,11 +221,16 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
       socket.destroy();
       return;
     }
-    socket.once("close", () => this.#addresses.leave(address));
+    this.#sockets.add(socket);
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      this.#addresses.leave(address);
+    });
     this.#http2.emit("connection", socket);
   }
 
   #sessionOpened(session: ServerHttp2Session): void {
+    if (session.destroyed) return; // a destroyed session throws on almost every call
     const address = addressOf(session.socket);
     const connection = new Connection(session, this.#options, this.#scope.random, (reason) =>
       this.#events.connectionEnded(reason, address, ""),
@@ -223,6 +238,9 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
     this.#connections.set(session, connection);
     this.#events.connections(this.#connections.size);
     session.setLocalWindowSize(connectionWindowBytes);
+    session.on("error", (error: Error) =>
+      this.#events.connectionEnded("protocol_error", address, error.message),
+    );
     session.once("close", () => {
       this.#connections.delete(session);
       this.#events.connections(this.#connections.size);
@@ -245,15 +263,14 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
     if (call.kind === "http_error") return sendHttpStatus(stream, call.status);
     const { random } = this.#scope;
     if (call.kind === "refused") {
-      if (call.method?.kind !== "health")
-        this.#countRefused(call.method?.signal ?? null, call.reply);
+      this.#countRefused(call.method, call.reply);
       return sendStatus(stream, call.reply, random);
     }
     if (call.method.kind === "health") {
       return answerHealthCheck(stream, call.encoding, () => this.#isAccepting, random);
     }
     if (!this.#isAccepting) {
-      this.#countRefused(call.method.signal, replies.notAccepting());
+      this.#countRefused(call.method, replies.notAccepting());
       return sendStatus(stream, replies.notAccepting(), random);
     }
     this.#calls.add(
@@ -262,9 +279,10 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
   }
 
   /** A request that was answered from its headers alone. */
-  #countRefused(signal: Signal | null, reply: Reply): void {
+  #countRefused(method: GrpcMethod | null, reply: Reply): void {
+    if (method?.kind === "health") return;
     this.#events.answered({
-      signal: signal === null ? "unknown" : signalNameOf[signal],
+      signal: method ? signalNameOf[method.signal] : "unknown",
       outcome: reply.outcome,
       seconds: 0,
       items: 0,

@@ -14,7 +14,9 @@ const responseHeaders = {
 export function sendMessage(stream: ServerHttp2Stream, framed: Buffer): void {
   if (!isWritable(stream)) return;
   stream.respond(responseHeaders, { waitForTrailers: true });
-  stream.once("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+  stream.once("wantTrailers", () => {
+    if (!stream.destroyed && !stream.closed) stream.sendTrailers({ "grpc-status": "0" });
+  });
   stream.end(framed);
 }
 

@@ -55,6 +55,11 @@ export class MessageReader {
     return message;
   }
 
+  /** Lets go of what was read; nobody wants it any more. */
+  drop(): void {
+    this.#message = Buffer.alloc(0);
+  }
+
   #readPrefix(): Reply | null {
     const flag = this.#prefix.readUInt8(0);
     if (flag > 1) return replies.invalid(`its compressed flag is ${flag}, which must be 0 or 1`);

@@ -101,6 +101,10 @@ export class ReceiverEvents {
     this.#log.info("receiving OTLP over gRPC", { host, port });
   }
 
+  listenFailed(why: string): void {
+    this.#log.error("the listener failed", { why });
+  }
+
   answered(request: AnsweredRequest): void {
     const { signal, outcome } = request;
     this.#requests[signal][outcome].inc();

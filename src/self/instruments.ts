@@ -70,7 +70,12 @@ export const instruments = {
   receiver_in_flight_bytes: gauge("Bytes of requests that are not answered yet.", "transport"),
 
   observations_total: counter("Observations by kind.", "kind"),
-  unrecognized_metrics_total: counter("Metrics that no vocabulary knows."),
+  unrecognized_metrics_total: counter("Points of metrics that no vocabulary knows.", "name"),
+  unrecognized_records_total: counter("Spans and log records no vocabulary claims.", "scope"),
+  normalize_dropped_items_total: counter("Items of a known source that say nothing.", "reason"),
+  series: gauge("Telemetry series whose last values are kept."),
+  series_dropped_total: counter("Points not counted because there are too many series."),
+  series_memo_resets_total: counter("Times the memo of known series was emptied."),
   telemetry_last_received_timestamp_seconds: gauge(
     "When a source of this kind was last heard.",
     "source_kind",
@@ -86,12 +91,18 @@ export const instruments = {
     "dst_namespace",
     "security",
   ),
+  processes_judged_total: counter("Processes judged for the proxy's UID and GID."),
+  flows_judged_total: counter("Flows judged for going around the proxy.", "outcome"),
+  flows_oriented_total: counter("Flows by how their direction was found.", "orientation"),
+  join_entries: gauge("Observations that wait for their counterpart.", "table"),
+  join_overflow_total: counter("Observations not joined because a table was full.", "table"),
   workloads: gauge("Workloads by how they are part of the mesh.", "namespace", "mode"),
 
   insights: gauge("Insights that are not resolved.", "rule", "severity", "namespace", "state"),
   insights_raised_total: counter("Insights that began to fire.", "rule", "severity"),
   insights_resolved_total: counter("Insights that ended.", "rule", "reason"),
   insights_overflow_total: counter("Insights not kept because a rule has too many.", "rule"),
+  insights_dropped_total: counter("Parts of insights not kept because of a cap.", "what"),
   insights_oldest_firing_timestamp_seconds: gauge(
     "Since when the oldest firing insight fires.",
     "rule",
@@ -104,14 +115,21 @@ export const instruments = {
   rule_evaluations_total: counter("Evaluations of rules."),
   rule_evaluation_errors_total: counter("Evaluations that failed.", "rule", "reason"),
   rule_evaluation_seconds_total: counter("CPU time of evaluations.", "rule"),
+  rule_entities_forgotten_total: counter("Entities whose rule state was dropped by a cap."),
   detection_delay_seconds: seconds("From a commit to the insight's way out."),
+
+  receipts: gauge("Requests remembered, so that a retry is not applied twice."),
+  receipts_dropped_total: counter("Receipts dropped before their time because of the cap."),
+  commits_failed_total: counter("Commits that failed and are tried again."),
+  engine_restarts_total: counter("Restarts of the engine thread from the last commit."),
+  trouble_total: counter("Troubles of a thread that were logged and survived.", "thread"),
 
   store_size_bytes: gauge("Size of the database with its write-ahead log."),
   store_limit_bytes: gauge("Size at which the database is pruned harder."),
   store_pruned_rows_total: counter("Rows removed because they were old."),
   store_commit_duration_seconds: seconds("Time of one commit with its sync."),
 
-  series_dropped_total: counter("Samples left out of /metrics because of the cap on series."),
+  exposition_samples_dropped_total: counter("Samples left out of /metrics by its cap on series."),
   build_info: gauge("The running program; always 1.", "version", "node_version"),
 } as const satisfies Readonly<Record<string, InstrumentSpec>>;
 
