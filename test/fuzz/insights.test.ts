@@ -1,5 +1,5 @@
 /** Order and restarts must not show: see the promises at the head of `insights/insights.ts`. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import type { RuleEvent, RuleMeta } from "../../src/model/insights.ts";
 import {

@@ -1,0 +1,217 @@
+/**
+ * The configuration's file format: every key, its form, default and meaning, once. The validator, the
+ * JSON Schema and the reference page are made from it. Unknown keys are errors; keys that are promised
+ * and not yet built are errors of their own (`promised`).
+ */
+import { z } from "zod";
+import { parseCidr } from "../lib/ip.ts";
+import { durationPattern, parseDuration, parseEndpoint, parseSize, sizePattern } from "./units.ts";
+
+/** Text in, a number or record out; `null` from the parser is bad input. */
+function parsed<T>(pattern: string | null, what: string, parse: (text: string) => T | null) {
+  const text = pattern === null ? z.string() : z.string().meta({ pattern });
+  return text.transform((value, context): T => {
+    const result = parse(value);
+    if (result !== null) return result;
+    context.issues.push({ code: "custom", input: value, message: `expected ${what}` });
+    return z.NEVER;
+  });
+}
+
+const duration = parsed(
+  durationPattern,
+  'a length of time such as "30s" or "1h30m"',
+  parseDuration,
+);
+const size = parsed(sizePattern, 'a size such as "64MiB"', parseSize);
+const endpoint = parsed(
+  null,
+  'host and port such as "127.0.0.1:4317" (0.0.0.0 listens on every address)',
+  parseEndpoint,
+);
+const cidr = z.string().refine((text) => parseCidr(text) !== null, {
+  message: 'expected a network such as "10.0.0.0/8"',
+});
+const count = (min: number) => z.int().min(min).max(100_000_000);
+const id = z
+  .int()
+  .min(0)
+  .max(2 ** 32 - 1);
+const words = z.array(z.string().min(1)).max(1_000);
+
+/** A group of keys; left out, every key of it has its default. */
+function group<Shape extends z.ZodRawShape>(shape: Shape, about: string) {
+  return z
+    .strictObject(shape)
+    .prefault({} as never)
+    .describe(about); // {} is checked: all keys have defaults
+}
+
+const grpc = group(
+  {
+    endpoint: endpoint.prefault("127.0.0.1:4317").describe("Where OTLP/gRPC is received"),
+    tls: z
+      .strictObject({
+        cert_file: z.string().min(1).describe("PEM file with the certificate chain"),
+        key_file: z.string().min(1).describe("PEM file with the private key"),
+      })
+      .optional()
+      .describe("Serve TLS; without it, plain text"),
+    limits: group(
+      {
+        request_size: size.prefault("64MiB").describe("One request, on the wire and inflated"),
+        in_flight_size: size.prefault("128MiB").describe("All requests not answered yet"),
+        streams_per_connection: count(1).default(16).describe("Concurrent requests of one sender"),
+        connections: count(1).default(1_024).describe("Open connections"),
+        connections_per_address: count(1)
+          .default(64)
+          .describe("Open connections of one address; loopback is exempt"),
+      },
+      "What one sender, and all of them, may take",
+    ),
+  },
+  "OTLP over gRPC",
+);
+
+const identity = group(
+  {
+    proxy_executables: words
+      .default(["/usr/local/bin/envoy", "/usr/local/bin/pilot-agent", "/usr/local/bin/ztunnel"])
+      .describe("Executables that are the proxy, if they run in the proxy's container"),
+    images: words
+      .default([])
+      .describe("Text that a proxy container's image must hold, any of them; empty = any image"),
+    uid: id.default(1337).describe("The proxy's UID where no object declares it"),
+    gid: id.default(1337).describe("The proxy's GID where no object declares it"),
+    cluster_aliases: z
+      .record(z.string().min(1), z.string().min(1))
+      .default({})
+      .describe("Other names of clusters, each with the name used here"),
+    cluster_cidrs: z
+      .array(cidr)
+      .max(1_000)
+      .default([])
+      .describe(
+        "Networks inside the cluster, beside the private ones: peers there are not external",
+      ),
+    dns: z.array(cidr).max(1_000).default([]).describe("DNS servers that are no bypass to ask"),
+    proxy_destinations: words
+      .default([])
+      .describe("Where proxies themselves connect to (collectors), as address or address:port"),
+  },
+  "Who is who in this mesh",
+);
+
+const limits = group(
+  {
+    workloads: count(1).optional().describe("Workloads in the graph; default by the profile"),
+    facets: count(1).optional().describe("Edges by protocol and port; default by the profile"),
+    series: count(1).optional().describe("Metric series; default by the profile"),
+  },
+  "What the graph may hold: 2,000, 20,000, 200,000; profile large 20,000, 200,000, 1,000,000",
+);
+
+export const configSchema = z
+  .strictObject({
+    version: z.literal(1).describe("Version of this file format"),
+    cluster: group(
+      {
+        name: z
+          .string()
+          .min(1)
+          .max(253)
+          .default("default")
+          .describe("The cluster's name where telemetry gives none"),
+      },
+      "The cluster that is observed",
+    ),
+    receivers: group({ grpc }, "What telemetry is received by"),
+    store: group(
+      {
+        path: z.string().min(1).default("data/mesh-insights.db").describe("The database file"),
+        profile: z.enum(["standard", "large"]).default("standard").describe("Size of the mesh"),
+        retention: duration.prefault("30d").describe("How long history is kept"),
+        max_size: size.prefault("8GiB").describe("The database refuses to grow beyond"),
+      },
+      "Where everything is kept",
+    ),
+    identity,
+    rules: group(
+      {
+        paths: words.default([]).describe("Folders of rules beside the shipped ones"),
+        enabled: words.default([]).describe("Ids of rules to switch on that are off by default"),
+        disabled: words.default([]).describe("Ids of rules to switch off"),
+      },
+      "What is looked for",
+    ),
+    insights: group(
+      {
+        unknown_ttl: duration.prefault("24h").describe("In state unknown, then archived"),
+        reopen_within: duration.prefault("24h").describe("True again: the same episode goes on"),
+        outage_grace: duration
+          .prefault("10m")
+          .describe("How much of an outage of the engine counts toward a rule's `for`"),
+        max_active: count(1).default(1_000).describe("Active insights of one rule"),
+      },
+      "The life of insights",
+    ),
+    web: group(
+      {
+        endpoint: endpoint.prefault("127.0.0.1:4316").describe("Page, API, /metrics and health"),
+        external_url: z
+          .union([z.literal(""), z.url({ protocol: /^https?$/ })])
+          .default("")
+          .describe("How people reach the page, for links"),
+      },
+      "What people and Prometheus see",
+    ),
+    metrics: group(
+      {
+        namespaces: count(1).default(200).describe("Namespaces with labels of their own"),
+        series: count(100).default(5_000).describe("Most series of /metrics"),
+      },
+      "Limits of /metrics",
+    ),
+    limits,
+    telemetry: group(
+      {
+        log_level: z
+          .enum(["debug", "info", "warn", "error"])
+          .default("info")
+          .describe("Least severe lines that are written"),
+        log_format: z
+          .enum(["text", "json"])
+          .default("text")
+          .describe("Form of the engine's own log"),
+      },
+      "What the engine says about itself",
+    ),
+  })
+  .describe("mesh-insights configuration, version 1");
+
+/** Effective values in the file's own names. */
+export type ConfigFile = z.output<typeof configSchema>;
+
+/** Keys of later versions: refused with a reason of their own, since ignoring them would be a lie. */
+export const promised: ReadonlySet<string> = new Set([
+  "receivers.http",
+  "receivers.trust",
+  "receivers.grpc.auth",
+  "privacy",
+  "expected_sources",
+  "exporters",
+  "identity.trust_domains",
+  "identity.external_groups",
+  "rules.lists",
+  "rules.params",
+  "rules.waivers",
+  "metrics.tempo_names",
+  "metrics.kiali_names",
+  "web.tls",
+  "web.auth",
+]);
+
+/** The JSON Schema of a configuration file as people write it. */
+export function configJsonSchema(): object {
+  return z.toJSONSchema(configSchema, { io: "input" });
+}
