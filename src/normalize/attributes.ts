@@ -99,11 +99,14 @@ export class AttributeSlots {
     return Number.isFinite(value) && value >= 0 ? value : -1;
   }
 
-  /** An int64 of nanoseconds since the epoch; 0 when absent. */
+  /** Nanoseconds since the epoch, exact from an int64, rounded from a double; 0 when absent. */
   nanosToUs(name: string): number {
     const index = this.index(name);
     const attributes = this.#attributes;
-    if (index < 0 || !attributes || attributes.kind[index] !== ValueKind.int) return 0;
-    return halvesToUs(attributes.intLow[index] ?? 0, Math.max(0, attributes.intHigh[index] ?? 0));
+    if (index < 0 || !attributes) return 0;
+    if (attributes.kind[index] === ValueKind.int) {
+      return halvesToUs(attributes.intLow[index] ?? 0, Math.max(0, attributes.intHigh[index] ?? 0));
+    }
+    return Math.max(0, Math.floor(this.number(name) / 1_000));
   }
 }

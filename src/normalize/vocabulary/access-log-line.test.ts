@@ -7,8 +7,7 @@ function line(userAgent: string, requestId = "r-1", path = "/"): string {
 
 function check(text: string, expected: Partial<AccessLogLine> | null): void {
   const read = parseAccessLogText(text);
-  if (expected === null) expect(read).toBeNull();
-  else expect(read).toMatchObject(expected);
+  expect(read).toEqual(expected === null ? null : { ...read, ...expected });
 }
 
 const ends = {
@@ -57,14 +56,7 @@ test("a caller's words cannot move what the proxy wrote", () => {
 
 test("what is no line of this format", () => {
   const whole = line("curl/8");
-  const bad = [
-    "",
-    "[",
-    "[x]",
-    '[2026] "GET / HTTP/1.1" 200',
-    `${whole.slice(0, 120)}`,
-    "a".repeat(99),
-  ];
+  const bad = ["", "[", "[x]", '[2026] "GET / HTTP/1.1" 200', whole.slice(0, 120), "a".repeat(99)];
   for (const text of bad) check(text, null);
   check(line("a".repeat(20_000)), null);
   for (let end = 0; end < whole.length; end++) parseAccessLogText(whole.slice(0, end));
