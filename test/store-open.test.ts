@@ -165,7 +165,7 @@ const refused: readonly Case[] = [
       }
     },
     code: "damaged",
-    says: /cannot open the store/,
+    says: /it is damaged \(.*\); restore a backup, or move .* away/,
   },
 ];
 

@@ -40,22 +40,29 @@ export function schemaVersion(database: Database.Database): number {
   return database.pragma("user_version", { simple: true }) as number; // an integer by definition
 }
 
-/** Migrates in place; `path` is for messages. An existing database is copied aside before. */
+/** `path` is for messages, here and below. */
+export function refuseNewer(
+  database: Database.Database,
+  migrations: readonly Migration[],
+  path: string,
+): void {
+  const version = schemaVersion(database);
+  if (version <= migrations.length) return;
+  throw new StoreError(
+    "wrong_version",
+    `cannot open the store "${path}": its schema has version ${version}, this program knows ` +
+      `${migrations.length}; start the newer program, or restore the backup made before its upgrade`,
+  );
+}
+
+/** Migrates in place. An existing database is copied aside before. */
 export function migrate(
   database: Database.Database,
   migrations: readonly Migration[],
   path: string,
 ): void {
   const version = schemaVersion(database);
-  const newest = migrations.length;
-  if (version > newest) {
-    throw new StoreError(
-      "wrong_version",
-      `cannot open the store "${path}": its schema has version ${version}, this program knows ` +
-        `${newest}; start the newer program, or restore the backup made before its upgrade`,
-    );
-  }
-  if (version > 0 && version < newest) backUp(database, `${path}.v${version}`);
+  if (version > 0 && version < migrations.length) backUp(database, `${path}.v${version}`);
   for (const migration of migrations.slice(version)) apply(database, migration, path);
 }
 

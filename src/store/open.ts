@@ -10,7 +10,7 @@ import { assert } from "../lib/assert.ts";
 import { toStoreError } from "./errors.ts";
 import { takeStoreLock } from "./lock.ts";
 import type { StoreLock } from "./lock.ts";
-import { loadMigrations, migrate } from "./migrate.ts";
+import { loadMigrations, migrate, refuseNewer } from "./migrate.ts";
 import type { Migration } from "./migrate.ts";
 import { applicationId, findDatabase, prepareFolder, refuse } from "./place.ts";
 
@@ -53,14 +53,18 @@ export function openStore(options: StoreOptions): OpenStore {
     database = new Database(path, { fileMustExist: true, timeout: busyTimeoutMs });
     configureWriter(database);
     if (options.maxBytes !== undefined) limitSize(database, options.maxBytes);
-    migrate(database, migrations, path);
+    refuseNewer(database, migrations, path);
     warnings.push(...checkAfterKill(database, path));
+    migrate(database, migrations, path);
     markRunning(database, path, options.programVersion);
     return { database, lock, warnings };
   } catch (error) {
     database?.close();
     lock.release();
-    throw toStoreError(error, `cannot open the store "${path}"`);
+    const trouble = toStoreError(error, `cannot open the store "${path}"`);
+    // Found by SQLite itself rather than by our check, which says what to do.
+    if (trouble.code === "damaged" && trouble !== error) refuseDamaged(path, trouble.message);
+    throw trouble;
   }
 }
 

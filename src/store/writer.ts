@@ -102,23 +102,15 @@ export class StoreWriter {
     return removed;
   }
 
-  /** Moves the log into the database and empties it, as far as readers allow at this moment. */
-  checkpoint(): void {
-    try {
-      this.#store.database.pragma("wal_checkpoint(TRUNCATE)");
-    } catch (error) {
-      throw toStoreError(error, "cannot checkpoint the store");
-    }
-  }
-
   /** Marks a clean stop, if the disk lets it, and gives up the lock. Harmless when repeated. */
   close(): void {
     const { database, lock } = this.#store;
     if (!database.open) return;
     try {
       database.exec("UPDATE meta SET clean = 1 WHERE id = 1");
-      this.checkpoint();
+      database.pragma("wal_checkpoint(TRUNCATE)");
     } catch (error) {
+      // Nothing is lost: what the disk has no room for stays in the log, and the next start reads it.
       throw toStoreError(error, "cannot close the store cleanly");
     } finally {
       database.close();

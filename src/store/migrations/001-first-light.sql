@@ -209,8 +209,6 @@ CREATE TABLE insight (
   detail         TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX insight_newest ON insight (first_seen_us DESC, id DESC);
-CREATE INDEX insight_workload ON insight (namespace, workload);
-CREATE INDEX insight_peer ON insight (peer_namespace, peer_workload);
 CREATE INDEX insight_closed ON insight (resolved_us) WHERE state IN ('resolved', 'inactive');
 
 -- The history of an insight's states.
