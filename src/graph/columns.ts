@@ -1,0 +1,198 @@
+/**
+ * Columns: what one reporter said of a facet through one channel. Columns of a facet tell of the same
+ * traffic, so they are never summed; the merged view takes the first that has anything, in the order of
+ * who knows best.
+ */
+import type { Channel, Reporter } from "../model/observations.ts";
+import type { Us } from "../model/time.ts";
+import {
+  addBuckets,
+  hasVerdict,
+  makeBuckets,
+  securityOf,
+  type SecurityBuckets,
+  type SecurityView,
+} from "./security.ts";
+
+export interface Amounts {
+  requests: number;
+  errors: number;
+  denied: number;
+  opened: number;
+  closed: number;
+  bytesSent: number;
+  bytesReceived: number;
+  latencySumMs: number;
+  latencyCount: number;
+}
+
+export interface Column {
+  readonly reporter: Reporter;
+  readonly channel: Channel;
+  readonly amounts: Amounts;
+  firstUs: Us;
+  lastUs: Us;
+  readonly security: SecurityBuckets;
+  /** Contributions that can no longer move: metric series and settled placements. */
+  settled: number;
+  settledFirstUs: Us;
+  settledLastUs: Us;
+  /** Times of placements that may still move away, with how many share each. */
+  readonly movable: Map<Us, number>;
+  isDirty: boolean;
+}
+
+const amountNames = [
+  "requests",
+  "errors",
+  "denied",
+  "opened",
+  "closed",
+  "bytesSent",
+  "bytesReceived",
+  "latencySumMs",
+  "latencyCount",
+] as const satisfies readonly (keyof Amounts)[];
+
+/** Who knows best first (detection.md 3). */
+const precedence: readonly (readonly [Reporter, Channel])[] = [
+  ["destination", "metrics"],
+  ["waypoint", "metrics"],
+  ["destination", "sink"],
+  ["waypoint", "sink"],
+  ["destination", "logs"],
+  ["waypoint", "logs"],
+  ["source", "metrics"],
+  ["source", "sink"],
+  ["source", "logs"],
+  ["ztunnel", "metrics"],
+  ["ztunnel", "sink"],
+  ["ztunnel", "logs"],
+  ["server_span", "spans"],
+  ["client_span", "spans"],
+  ["flow", "flows"],
+];
+
+export function makeAmounts(): Amounts {
+  return {
+    requests: 0,
+    errors: 0,
+    denied: 0,
+    opened: 0,
+    closed: 0,
+    bytesSent: 0,
+    bytesReceived: 0,
+    latencySumMs: 0,
+    latencyCount: 0,
+  };
+}
+
+export function makeColumn(reporter: Reporter, channel: Channel): Column {
+  return {
+    reporter,
+    channel,
+    amounts: makeAmounts(),
+    firstUs: 0,
+    lastUs: 0,
+    security: makeBuckets(),
+    settled: 0,
+    settledFirstUs: 0,
+    settledLastUs: 0,
+    movable: new Map(),
+    isDirty: false,
+  };
+}
+
+export function addAmounts(into: Amounts, more: Amounts, sign: 1 | -1): void {
+  for (const name of amountNames) into[name] += sign * more[name];
+}
+
+/** A settled contribution at a time. */
+export function stretch(column: Column, firstUs: Us, lastUs: Us): void {
+  if (firstUs <= 0) return;
+  if (column.settledFirstUs === 0 || firstUs < column.settledFirstUs) {
+    column.settledFirstUs = firstUs;
+  }
+  if (lastUs > column.settledLastUs) column.settledLastUs = lastUs;
+  if (column.firstUs === 0 || firstUs < column.firstUs) column.firstUs = firstUs;
+  if (lastUs > column.lastUs) column.lastUs = lastUs;
+}
+
+export function addMovable(column: Column, atUs: Us): void {
+  column.movable.set(atUs, (column.movable.get(atUs) ?? 0) + 1);
+  if (column.firstUs === 0 || atUs < column.firstUs) column.firstUs = atUs;
+  if (atUs > column.lastUs) column.lastUs = atUs;
+}
+
+/** The placement has left (`isSettled` false), or will not move any more. */
+export function removeMovable(column: Column, atUs: Us, isSettled: boolean): void {
+  const count = column.movable.get(atUs) ?? 0;
+  if (count > 1) column.movable.set(atUs, count - 1);
+  else column.movable.delete(atUs);
+  if (isSettled) {
+    column.settled++;
+    stretch(column, atUs, atUs);
+  } else if (count <= 1 && (atUs === column.firstUs || atUs === column.lastUs)) {
+    restretch(column);
+  }
+}
+
+export function isEmptyColumn(column: Column): boolean {
+  return column.settled === 0 && column.movable.size === 0;
+}
+
+/** Adds a whole column of the same reporter and channel: two facets proved to be one. */
+export function mergeColumn(into: Column, more: Column): void {
+  addAmounts(into.amounts, more.amounts, 1);
+  addBuckets(into.security, more.security);
+  for (const [atUs, count] of more.movable) {
+    into.movable.set(atUs, (into.movable.get(atUs) ?? 0) + count);
+  }
+  into.settled += more.settled;
+  stretch(into, more.settledFirstUs, more.settledLastUs);
+  if (more.firstUs > 0 && (into.firstUs === 0 || more.firstUs < into.firstUs)) {
+    into.firstUs = more.firstUs;
+  }
+  into.lastUs = Math.max(into.lastUs, more.lastUs);
+}
+
+/** In order of precedence; unknown pairs last. */
+export function sortColumns(columns: readonly Column[]): Column[] {
+  return [...columns].sort((a, b) => rankOf(a) - rankOf(b));
+}
+
+/** The first column that counted anything, else the first; null when there is none. `columns` sorted. */
+export function leadingColumn(columns: readonly Column[]): Column | null {
+  return columns.find((column) => hasCounted(column.amounts)) ?? columns[0] ?? null;
+}
+
+/** By the first column that can tell. `columns` sorted. */
+export function securityOfColumns(columns: readonly Column[]): SecurityView {
+  const telling = columns.find((column) => hasVerdict(column.security));
+  return telling ? securityOf(telling.security) : { security: "unknown", plaintextShare: 0 };
+}
+
+/** Blocked TCP shows only as closed connections. */
+export function connectionsOf(amounts: Amounts): number {
+  return Math.max(amounts.opened, amounts.closed);
+}
+
+function hasCounted(amounts: Amounts): boolean {
+  return amounts.requests > 0 || amounts.opened > 0 || amounts.closed > 0 || amounts.bytesSent > 0;
+}
+
+function rankOf(column: Column): number {
+  const rank = precedence.findIndex(
+    ([reporter, channel]) => reporter === column.reporter && channel === column.channel,
+  );
+  return rank < 0 ? precedence.length : rank;
+}
+
+function restretch(column: Column): void {
+  column.firstUs = column.settledFirstUs;
+  column.lastUs = column.settledLastUs;
+  for (const atUs of column.movable.keys()) {
+    if (column.firstUs === 0 || atUs < column.firstUs) column.firstUs = atUs;
+    if (atUs > column.lastUs) column.lastUs = atUs;
+  }
+}

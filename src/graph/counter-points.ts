@@ -1,0 +1,67 @@
+/**
+ * The arithmetic of counters: from the points of one series, in time order, to what each added. Resets
+ * do not commute, so a late point changes what its successor added; this is a function of the points
+ * alone, which makes the result independent of their order of arrival.
+ */
+import type { Us } from "../model/time.ts";
+
+export interface Point {
+  readonly timeUs: Us;
+  /** 0 = no usable start. */
+  readonly startUs: Us;
+  readonly value: number;
+  /** Observations behind a sum; 0 for plain counters. */
+  readonly count: number;
+}
+
+export interface Delta {
+  readonly timeUs: Us;
+  readonly value: number;
+  readonly count: number;
+}
+
+export const Temporality = { cumulative: 0, delta: 1, gaugeOfTotals: 2 } as const;
+
+/**
+ * What each point added. `isContinued`: the first point is only the base of the second, because it was
+ * counted before. A first point counts in full when its start is known, else it is a baseline: the
+ * traffic before it is nobody's in time.
+ */
+export function deltasOf(
+  points: readonly Point[],
+  temporality: number,
+  isContinued: boolean,
+): Delta[] {
+  const deltas: Delta[] = [];
+  for (const [index, point] of points.entries()) {
+    const previous = points[index - 1];
+    const { timeUs } = point;
+    if (previous) deltas.push({ timeUs, ...increase(previous, point, temporality) });
+    else if (isContinued) deltas.push({ timeUs, value: 0, count: 0 });
+    else if (temporality === Temporality.delta || hasKnownStart(point)) {
+      deltas.push({ timeUs, value: point.value, count: point.count });
+    } else deltas.push({ timeUs, value: 0, count: 0 });
+  }
+  return deltas;
+}
+
+/**
+ * A smaller value is a reset, and so is a start after the previous point. A start that merely moved is
+ * not: one exporter moves it at every flush while its counters run on.
+ */
+function increase(
+  previous: Point,
+  point: Point,
+  temporality: number,
+): { value: number; count: number } {
+  const { value, count } = point;
+  if (temporality === Temporality.delta) return { value, count };
+  const isReset = value < previous.value || count < previous.count;
+  const isRestarted = previous.startUs > 0 && point.startUs > previous.timeUs;
+  if (isReset || isRestarted) return { value, count };
+  return { value: value - previous.value, count: count - previous.count };
+}
+
+function hasKnownStart(point: Point): boolean {
+  return point.startUs > 0 && point.startUs < point.timeUs;
+}

@@ -1,0 +1,97 @@
+/**
+ * Tells the rules of edges: which facets are new, different, no longer told by anybody, or gone. Changes
+ * of one facet between two calls are one change.
+ */
+import type { EntityChange, GraphChange } from "../model/changes.ts";
+import { usPerMinute, type Us } from "../model/time.ts";
+import { edgeEntityOf, facetKey, observersOf, viewsOf, type FacetView } from "./edge-view.ts";
+import type { Edge, Facet, Facets } from "./facets.ts";
+import type { Nodes } from "./nodes.ts";
+import { bucketUs } from "./security.ts";
+import type { Sources } from "./sources.ts";
+
+/** How often edges are looked through for those that have gone stale. */
+const staleSweepUs = usPerMinute;
+
+export class EdgeChanges {
+  readonly #facets: Facets;
+  readonly #nodes: Nodes;
+  readonly #sources: Sources;
+  #staleSweptUs = 0;
+
+  constructor(facets: Facets, nodes: Nodes, sources: Sources) {
+    this.#facets = facets;
+    this.#nodes = nodes;
+    this.#sources = sources;
+  }
+
+  collect(nowUs: Us, out: GraphChange[]): void {
+    this.#touchTurned(nowUs, out);
+    for (const node of this.#nodes.takeChanged()) this.#facets.touchNode(node.id);
+    if (nowUs - this.#staleSweptUs >= staleSweepUs) this.#touchStale(nowUs);
+    const edges = this.#facets.takeChangedEdges();
+    for (const edge of edges) this.#edge(edge, nowUs, out);
+    for (const facet of this.#facets.takeGone()) this.#gone(facet, nowUs, out);
+  }
+
+  /** A source that fell silent or spoke again changes what its edges prove. */
+  #touchTurned(nowUs: Us, out: GraphChange[]): void {
+    const turned = this.#sources.advance(nowUs, out);
+    if (turned.length === 0) return;
+    const tags = turned.map(({ kind, key }) => `source:${kind}|${key}`);
+    for (const edge of this.#facets.edges) {
+      for (const facet of edge.facets) {
+        if (tags.some((tag) => facet.tags.has(tag))) this.#facets.touchEdge(edge);
+      }
+    }
+  }
+
+  #touchStale(nowUs: Us): void {
+    const fromUs = this.#staleSweptUs - 2 * bucketUs;
+    const toUs = nowUs - 2 * bucketUs;
+    this.#staleSweptUs = nowUs;
+    for (const edge of this.#facets.edges) {
+      const hasTurned = edge.facets.some((facet) =>
+        facet.columns.some(({ lastUs }) => lastUs >= fromUs && lastUs < toUs),
+      );
+      if (hasTurned) this.#facets.touchEdge(edge);
+    }
+  }
+
+  #edge(edge: Edge, nowUs: Us, out: GraphChange[]): void {
+    const views = viewsOf(edge, this.#facets, this.#nodes);
+    const told = new Set<Facet>();
+    for (const view of views) {
+      if (view.isShadowed || view.columns.length === 0) continue;
+      told.add(view.facet);
+      out.push(this.#changeOf(view, nowUs, out));
+    }
+    for (const facet of edge.facets) if (!told.has(facet)) this.#gone(facet, nowUs, out);
+  }
+
+  #changeOf(view: FacetView, nowUs: Us, out: GraphChange[]): EntityChange<"edge"> {
+    const { facet, parts } = view;
+    const src = this.#nodes.get(facet.edge.srcId);
+    const dst = this.#nodes.get(facet.edge.dstId);
+    const id = facetKey(facet, src, dst);
+    if (facet.emittedAs !== id) this.#gone(facet, nowUs, out);
+    facet.emittedAs = id;
+    const observers = observersOf(parts);
+    return {
+      kind: "entity",
+      type: "edge",
+      id,
+      entity: edgeEntityOf(view, src.entity, dst.entity, nowUs),
+      judged: this.#sources.isAnyLive(observers),
+      atUs: view.lastUs,
+      evidence: view.evidence,
+      observers,
+    };
+  }
+
+  #gone(facet: Facet, nowUs: Us, out: GraphChange[]): void {
+    if (facet.emittedAs === "") return;
+    out.push({ kind: "gone", type: "edge", id: facet.emittedAs, atUs: nowUs });
+    facet.emittedAs = "";
+  }
+}

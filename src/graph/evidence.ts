@@ -1,0 +1,39 @@
+/** What is told and stored of the observations behind an edge's security. Makes no judgement. */
+import type { Evidence } from "../model/changes.ts";
+import type { EdgeSeries } from "../model/observations.ts";
+import type { Us } from "../model/time.ts";
+import type { Delta } from "./counter-points.ts";
+import { contentHash } from "./content-hash.ts";
+
+/** The same sample has the same hash whenever and however often it comes. */
+export function evidenceHashOf(series: EdgeSeries, atUs: Us): string {
+  return contentHash(["plaintext", series.hash, atUs]);
+}
+
+/** A counter of traffic without mutual TLS moved. */
+export function plaintextEvidence(series: EdgeSeries, delta: Delta): Evidence {
+  const what = series.measure === "requests" ? "requests" : "connections";
+  return {
+    atUs: delta.timeUs,
+    nanos: 0,
+    vantage: "proxy",
+    source: series.source.key,
+    text: `the ${series.reporter} proxy counted ${delta.value} ${what} without mutual TLS`,
+    fields: {
+      reporter: series.reporter,
+      channel: series.channel,
+      security: series.security,
+      measure: series.measure,
+      count: delta.value,
+      source_workload: `${series.src.namespace}/${series.src.workload}`,
+      source_principal: series.src.principal,
+      destination_workload: `${series.dst.namespace}/${series.dst.workload}`,
+      destination_principal: series.dst.principal,
+      destination_service: series.dst.service,
+      response_flags: series.responseFlags,
+      series: series.hash,
+      trust: series.trust,
+    },
+    hash: evidenceHashOf(series, delta.timeUs),
+  };
+}

@@ -1,0 +1,385 @@
+/**
+ * Edges and their facets: who talked to whom, over what. It holds the numbers and moves them when nodes
+ * prove to be one; what rules and readers see of them is made in `edge-view.ts`.
+ */
+import type { Evidence } from "../model/changes.ts";
+import { mergeEvidence } from "../model/changes.ts";
+import type { Channel, Reporter, Transport } from "../model/observations.ts";
+import {
+  addAmounts,
+  addMovable,
+  isEmptyColumn,
+  makeColumn,
+  mergeColumn,
+  removeMovable,
+  type Amounts,
+  type Column,
+} from "./columns.ts";
+import type { Us } from "../model/time.ts";
+import { countSecurity } from "./security.ts";
+import type { Nodes } from "./nodes.ts";
+
+export interface Edge {
+  readonly id: number;
+  readonly srcId: number;
+  readonly dstId: number;
+  readonly transport: Transport;
+  readonly facets: Facet[];
+  /** Connections around a proxy by port, from the bypass join. */
+  readonly around: Map<number, Set<string>>;
+  isDirty: boolean;
+}
+
+export interface Facet {
+  readonly id: number;
+  edge: Edge;
+  readonly protocol: string;
+  readonly port: number;
+  readonly columns: Column[];
+  /** Counted words about the facet: `route:…`, `flag:…`, `service:…`, `source:…`, principals. */
+  readonly tags: Map<string, number>;
+  evidence: readonly Evidence[];
+  /** The id under which rules know it; "" while they do not. */
+  emittedAs: string;
+  /** The facet this one was merged into. */
+  movedTo: Facet | null;
+  isDirty: boolean;
+}
+
+export interface FacetLimits {
+  readonly facetsMax: number;
+  readonly facetsPerNodeMax: number;
+}
+
+const tagsMax = 128;
+/** Connections around a proxy remembered per port; more are one more, not another number. */
+const aroundMax = 1_000;
+
+export class Facets {
+  readonly #limits: FacetLimits;
+  readonly #nodes: Nodes;
+  readonly #edges = new Map<string, Edge>();
+  readonly #bySrc = new Map<number, Set<Edge>>();
+  readonly #byDst = new Map<number, Set<Edge>>();
+  readonly #facetsBySrc = new Map<number, number>();
+  readonly #changedEdges = new Set<Edge>();
+  readonly #dirtyFacets = new Set<Facet>();
+  readonly #dirtyEdges = new Set<Edge>();
+  /** Facets that ended: rules must hear of it. */
+  #gone: Facet[] = [];
+  #nextEdgeId = 1;
+  #nextFacetId = 1;
+  #facets = 0;
+  #dropped = 0;
+
+  constructor(limits: FacetLimits, nodes: Nodes) {
+    this.#limits = limits;
+    this.#nodes = nodes;
+  }
+
+  get size(): number {
+    return this.#facets;
+  }
+
+  get edgeCount(): number {
+    return this.#edges.size;
+  }
+
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  get edges(): Iterable<Edge> {
+    return this.#edges.values();
+  }
+
+  from(nodeId: number): Iterable<Edge> {
+    return this.#bySrc.get(nodeId) ?? [];
+  }
+
+  to(nodeId: number): Iterable<Edge> {
+    return this.#byDst.get(nodeId) ?? [];
+  }
+
+  /** The facet between two nodes, or null when its source workload or the graph is full. */
+  facet(
+    srcId: number,
+    dstId: number,
+    transport: Transport,
+    protocol: string,
+    port: number,
+  ): Facet | null {
+    const edge = this.#edges.get(edgeKey(srcId, dstId, transport));
+    const known = edge?.facets.find((one) => one.port === port && one.protocol === protocol);
+    if (known) return known;
+    const ofSource = this.#facetsBySrc.get(srcId) ?? 0;
+    if (this.#facets >= this.#limits.facetsMax || ofSource >= this.#limits.facetsPerNodeMax) {
+      this.#dropped++;
+      return null;
+    }
+    const under = edge ?? this.#newEdge(this.#nextEdgeId++, srcId, dstId, transport);
+    return this.#newFacet(this.#nextFacetId++, under, protocol, port);
+  }
+
+  column(facet: Facet, reporter: Reporter, channel: Channel): Column {
+    const known = facet.columns.find((one) => one.reporter === reporter && one.channel === channel);
+    if (known) return known;
+    const column = makeColumn(reporter, channel);
+    facet.columns.push(column);
+    return column;
+  }
+
+  /** Where a facet's numbers are now, after merges. */
+  live(facet: Facet): Facet {
+    let at = facet;
+    while (at.movedTo) at = at.movedTo;
+    return at;
+  }
+
+  /** Adds a placement's numbers, or takes them back. */
+  apply(
+    facet: Facet,
+    column: Column,
+    amounts: Amounts,
+    atUs: Us,
+    security: readonly [tls: number, none: number],
+    sign: 1 | -1,
+  ): void {
+    addAmounts(column.amounts, amounts, sign);
+    countSecurity(column.security, atUs, sign * security[0], sign * security[1]);
+    if (sign > 0) addMovable(column, atUs);
+    else removeMovable(column, atUs, false);
+    this.touch(facet, column);
+  }
+
+  /** A contribution of a restored column is a movable one again. */
+  reclaim(column: Column, atUs: Us): void {
+    if (column.settled > 0) column.settled--;
+    addMovable(column, atUs);
+  }
+
+  tag(facet: Facet, tag: string, by: 1 | -1): void {
+    const count = facet.tags.get(tag) ?? 0;
+    if (count === 0 && facet.tags.size >= tagsMax) return;
+    if (count + by > 0) facet.tags.set(tag, count + by);
+    else facet.tags.delete(tag);
+    if ((count === 0) !== count + by <= 0) {
+      this.touch(facet, null);
+      if (tag.startsWith("service:")) this.#touchServices(facet.edge.srcId);
+    }
+  }
+
+  addEvidence(facet: Facet, evidence: Evidence): void {
+    facet.evidence = mergeEvidence(facet.evidence, [evidence]);
+  }
+
+  removeEvidence(facet: Facet, hash: string): void {
+    facet.evidence = facet.evidence.filter((one) => one.hash !== hash);
+  }
+
+  markAround(edge: Edge, port: number, connection: string): void {
+    let marks = edge.around.get(port);
+    if (!marks) edge.around.set(port, (marks = new Set()));
+    if (marks.size < aroundMax) marks.add(connection);
+    this.#touchPort(edge, port);
+  }
+
+  unmarkAround(edge: Edge, port: number, connection: string): void {
+    edge.around.get(port)?.delete(connection);
+    this.#touchPort(edge, port);
+  }
+
+  edge(srcId: number, dstId: number, transport: Transport): Edge | undefined {
+    return this.#edges.get(edgeKey(srcId, dstId, transport));
+  }
+
+  touch(facet: Facet, column: Column | null): void {
+    if (column) column.isDirty = true;
+    facet.isDirty = true;
+    this.#dirtyFacets.add(facet);
+    this.#changedEdges.add(facet.edge);
+  }
+
+  touchEdge(edge: Edge): void {
+    this.#changedEdges.add(edge);
+  }
+
+  /** Everything about this node must be told again: its facts changed. */
+  touchNode(nodeId: number): void {
+    for (const edge of this.from(nodeId)) this.#changedEdges.add(edge);
+    for (const edge of this.to(nodeId)) this.#changedEdges.add(edge);
+  }
+
+  /** Removes the facet when nothing is in it any more. */
+  removeIfEmpty(facet: Facet): boolean {
+    if (!facet.columns.every(isEmptyColumn)) return false;
+    const edge = facet.edge;
+    if ((edge.around.get(facet.port)?.size ?? 0) > 0) return false;
+    this.#removeFacet(facet);
+    this.#gone.push(facet);
+    if (edge.facets.length === 0) this.#removeEdge(edge);
+    return true;
+  }
+
+  /** All edges of `loserId` become `winnerId`'s; facets that become equal merge. */
+  mergeNodes(winnerId: number, loserId: number): void {
+    for (const edge of [...this.from(loserId), ...this.to(loserId)]) {
+      if (!this.#edges.has(edgeKey(edge.srcId, edge.dstId, edge.transport))) continue;
+      const srcId = edge.srcId === loserId ? winnerId : edge.srcId;
+      const dstId = edge.dstId === loserId ? winnerId : edge.dstId;
+      for (const facet of [...edge.facets]) this.#moveFacet(facet, srcId, dstId);
+      for (const [port, marks] of edge.around) {
+        const target = this.edge(srcId, dstId, edge.transport);
+        if (target) for (const mark of marks) this.markAround(target, port, mark);
+      }
+      this.#removeEdge(edge);
+    }
+  }
+
+  takeChangedEdges(): Edge[] {
+    const changed = [...this.#changedEdges];
+    this.#changedEdges.clear();
+    return changed;
+  }
+
+  takeGone(): Facet[] {
+    const gone = this.#gone;
+    this.#gone = [];
+    return gone;
+  }
+
+  get hasChanged(): boolean {
+    return this.#changedEdges.size > 0 || this.#gone.length > 0;
+  }
+
+  takeDirty(): { edges: Edge[]; facets: Facet[] } {
+    const dirty = { edges: [...this.#dirtyEdges], facets: [...this.#dirtyFacets] };
+    this.#dirtyEdges.clear();
+    this.#dirtyFacets.clear();
+    return dirty;
+  }
+
+  restoreEdge(id: number, srcId: number, dstId: number, transport: Transport): Edge {
+    this.#nextEdgeId = Math.max(this.#nextEdgeId, id + 1);
+    const edge = this.#newEdge(id, srcId, dstId, transport);
+    this.#dirtyEdges.delete(edge);
+    return edge;
+  }
+
+  restoreFacet(id: number, edge: Edge, protocol: string, port: number): Facet {
+    this.#nextFacetId = Math.max(this.#nextFacetId, id + 1);
+    const facet = this.#newFacet(id, edge, protocol, port);
+    this.#dirtyFacets.delete(facet);
+    return facet;
+  }
+
+  /** Ids of facets that ended are not used again. */
+  skipIds(edgeId: number, facetId: number): void {
+    this.#nextEdgeId = Math.max(this.#nextEdgeId, edgeId + 1);
+    this.#nextFacetId = Math.max(this.#nextFacetId, facetId + 1);
+  }
+
+  #newEdge(id: number, srcId: number, dstId: number, transport: Transport): Edge {
+    const edge: Edge = {
+      id,
+      srcId,
+      dstId,
+      transport,
+      facets: [],
+      around: new Map(),
+      isDirty: true,
+    };
+    this.#edges.set(edgeKey(srcId, dstId, transport), edge);
+    addTo(this.#bySrc, srcId, edge);
+    addTo(this.#byDst, dstId, edge);
+    this.#nodes.use(this.#nodes.get(srcId), 1);
+    this.#nodes.use(this.#nodes.get(dstId), 1);
+    this.#dirtyEdges.add(edge);
+    return edge;
+  }
+
+  #newFacet(id: number, edge: Edge, protocol: string, port: number): Facet {
+    const facet: Facet = {
+      id,
+      edge,
+      protocol,
+      port,
+      columns: [],
+      tags: new Map(),
+      evidence: [],
+      emittedAs: "",
+      movedTo: null,
+      isDirty: true,
+    };
+    edge.facets.push(facet);
+    this.#facets++;
+    this.#facetsBySrc.set(edge.srcId, (this.#facetsBySrc.get(edge.srcId) ?? 0) + 1);
+    this.touch(facet, null);
+    return facet;
+  }
+
+  #moveFacet(facet: Facet, srcId: number, dstId: number): void {
+    const { transport } = facet.edge;
+    this.#removeFacet(facet);
+    const edge =
+      this.edge(srcId, dstId, transport) ??
+      this.#newEdge(this.#nextEdgeId++, srcId, dstId, transport);
+    const twin = edge.facets.find(
+      (one) => one.port === facet.port && one.protocol === facet.protocol,
+    );
+    const target = twin ?? this.#newFacet(this.#nextFacetId++, edge, facet.protocol, facet.port);
+    for (const column of facet.columns) {
+      const into = this.column(target, column.reporter, column.channel);
+      mergeColumn(into, column);
+      this.touch(target, into);
+    }
+    for (const [tag, count] of facet.tags) {
+      target.tags.set(tag, (target.tags.get(tag) ?? 0) + count);
+    }
+    target.evidence = mergeEvidence(target.evidence, facet.evidence);
+    facet.movedTo = target;
+    this.#gone.push(facet);
+  }
+
+  #removeFacet(facet: Facet): void {
+    const { edge } = facet;
+    const at = edge.facets.indexOf(facet);
+    if (at >= 0) edge.facets.splice(at, 1);
+    this.#facets--;
+    const left = (this.#facetsBySrc.get(edge.srcId) ?? 1) - 1;
+    if (left > 0) this.#facetsBySrc.set(edge.srcId, left);
+    else this.#facetsBySrc.delete(edge.srcId);
+    this.#dirtyFacets.add(facet);
+    this.#changedEdges.add(edge);
+  }
+
+  #removeEdge(edge: Edge): void {
+    this.#edges.delete(edgeKey(edge.srcId, edge.dstId, edge.transport));
+    this.#bySrc.get(edge.srcId)?.delete(edge);
+    this.#byDst.get(edge.dstId)?.delete(edge);
+    this.#nodes.use(this.#nodes.get(edge.srcId), -1);
+    this.#nodes.use(this.#nodes.get(edge.dstId), -1);
+    this.#changedEdges.delete(edge);
+  }
+
+  #touchPort(edge: Edge, port: number): void {
+    for (const facet of edge.facets) if (facet.port === port) this.touch(facet, null);
+  }
+
+  /** Whether a service's row is shadowed hangs on what else its caller calls. */
+  #touchServices(srcId: number): void {
+    for (const edge of this.from(srcId)) {
+      if (this.#nodes.get(edge.dstId).entity.kind === "service") this.#changedEdges.add(edge);
+    }
+  }
+}
+
+export function edgeKey(srcId: number, dstId: number, transport: Transport): string {
+  return `${srcId}>${dstId}/${transport}`;
+}
+
+function addTo(map: Map<number, Set<Edge>>, key: number, edge: Edge): void {
+  const set = map.get(key);
+  if (set) set.add(edge);
+  else map.set(key, new Set([edge]));
+}

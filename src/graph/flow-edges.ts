@@ -1,0 +1,107 @@
+/**
+ * Wire flows on edges: bytes between two addresses, from a node agent. One record is one direction, so
+ * only records whose ports tell client from server count; the bypass join orients with more evidence
+ * than this needs.
+ */
+import { ipScope } from "../lib/ip.ts";
+import type { Flow } from "../model/observations.ts";
+import type { Us } from "../model/time.ts";
+import { makeAmounts } from "./columns.ts";
+import { contentHash } from "./content-hash.ts";
+import { ExpiringMap } from "./expiring-map.ts";
+import { addressToPeer, sourceTag, type Placement, type Placements } from "./placements.ts";
+
+/** Ports from here on are handed out to clients by Linux. */
+const ephemeralFrom = 32_768;
+
+export class FlowEdges {
+  readonly #placements: Placements;
+  readonly #flows: ExpiringMap<true>;
+  #unoriented = 0;
+
+  constructor(flowsMax: number, ttlUs: Us, placements: Placements) {
+    this.#placements = placements;
+    this.#flows = new ExpiringMap(flowsMax, ttlUs);
+  }
+
+  get dropped(): number {
+    return this.#flows.dropped;
+  }
+
+  get unoriented(): number {
+    return this.#unoriented;
+  }
+
+  /** False when this record was there before. */
+  add(flow: Flow, nowUs: Us, isCounted: boolean): boolean {
+    const key = keyOf(flow);
+    if (this.#flows.get(key)) return false;
+    this.#flows.set(key, true, nowUs);
+    if (!canBeEdge(flow.srcIp) || !canBeEdge(flow.dstIp)) return true;
+    const isServerPort = flow.dstPort > 0 && flow.dstPort < ephemeralFrom;
+    const isReplyPort = flow.srcPort > 0 && flow.srcPort < ephemeralFrom;
+    if (isServerPort === isReplyPort) {
+      this.#unoriented++;
+      return true;
+    }
+    this.#placements.place(placementOf(flow, isReplyPort), nowUs, isCounted);
+    return true;
+  }
+
+  advance(nowUs: Us): void {
+    this.#flows.advance(nowUs);
+  }
+}
+
+function keyOf(flow: Flow): string {
+  const { agent, host, srcIp, srcPort, dstIp, dstPort, transport } = flow;
+  const { startUs, endUs, bytes, packets, clamped, timeUs } = flow;
+  // Clamped times are the receive time, which differs between two deliveries of one record.
+  const times = clamped ? [timeUs] : [startUs, endUs];
+  return contentHash([
+    agent,
+    host,
+    srcIp,
+    srcPort,
+    dstIp,
+    dstPort,
+    transport,
+    bytes,
+    packets,
+    ...times,
+  ]);
+}
+
+function canBeEdge(ip: string): boolean {
+  if (ip === "") return false;
+  const scope = ipScope(ip);
+  return scope === "private" || scope === "public";
+}
+
+function placementOf(flow: Flow, isReply: boolean): Placement {
+  const amounts = makeAmounts();
+  if (isReply) amounts.bytesReceived = Math.max(0, flow.bytes);
+  else {
+    amounts.bytesSent = Math.max(0, flow.bytes);
+    amounts.opened = 1;
+    amounts.closed = flow.closed ? 1 : 0;
+  }
+  const from = addressToPeer(flow.cluster, flow.srcIp);
+  const to = addressToPeer(flow.cluster, flow.dstIp);
+  return {
+    sourceKey: flow.source.key,
+    atUs: flow.timeUs,
+    transport: flow.transport,
+    reporter: "flow",
+    channel: "flows",
+    src: isReply ? to : from,
+    dst: isReply ? from : to,
+    protocol: "",
+    port: isReply ? flow.srcPort : flow.dstPort,
+    amounts,
+    security: [0, 0],
+    tags: [sourceTag(flow.source)],
+    facet: null,
+    settlesUs: 0,
+  };
+}

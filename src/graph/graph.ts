@@ -1,0 +1,315 @@
+/**
+ * The durable service graph: observations in, changes of entities out. It holds the parts together:
+ * identity first, then placing what was observed on edges, then the bypass join, then telling. It does
+ * no I/O, reads no clock and knows no rule; time comes with batches and with `advance`.
+ */
+import type { GraphChange } from "../model/changes.ts";
+import type {
+  Capability,
+  Observation,
+  ObservationBatch,
+  ProxyLeg,
+  SourceRef,
+  SpanHalf,
+} from "../model/observations.ts";
+import type { Durable, Restored, WriteSet } from "../model/rows.ts";
+import type { Counted, CounterSample, Sink } from "../model/stages.ts";
+import { usPerMinute, type Us } from "../model/time.ts";
+import { Bypass } from "./bypass.ts";
+import type { AroundProxyMarks } from "./contracts.ts";
+import { EdgeChanges } from "./edge-changes.ts";
+import { Facets } from "./facets.ts";
+import { FlowEdges } from "./flow-edges.ts";
+import { graphCounters } from "./graph-counters.ts";
+import { collectGraph, restoreGraph } from "./graph-rows.ts";
+import { IdentityTables, podName, type PodRecord } from "./identity.ts";
+import { addressKey, OwnerStrength } from "./ip-owners.ts";
+import { decodeJournal, encodeJournal } from "./journal.ts";
+import { Lines } from "./lines.ts";
+import type { GraphOptions } from "./options.ts";
+import { Placements } from "./placements.ts";
+import { SeriesTable } from "./series.ts";
+import { Sources } from "./sources.ts";
+import { Spans } from "./spans.ts";
+
+export type { GraphOptions } from "./options.ts";
+
+const capabilities: Readonly<Partial<Record<Observation["kind"], Capability>>> = {
+  span_half: "spans",
+  proxy_leg: "proxy_logs",
+  flow: "flows",
+  socket_opened: "sockets",
+  process_seen: "processes",
+  object_seen: "objects",
+};
+
+export class Graph implements Sink<ObservationBatch>, Durable, Counted {
+  readonly #options: GraphOptions;
+  readonly #next: Sink<readonly GraphChange[]>;
+  readonly #identity: IdentityTables;
+  readonly #facets: Facets;
+  readonly #placements: Placements;
+  readonly #series: SeriesTable;
+  readonly #spans: Spans;
+  readonly #lines: Lines;
+  readonly #flows: FlowEdges;
+  readonly #sources: Sources;
+  readonly #bypass: Bypass;
+  readonly #edgeChanges: EdgeChanges;
+  /** Placed events that must outlive a restart, since the last commit. */
+  #fresh: Observation[] = [];
+  #out: GraphChange[] = [];
+  #nowUs: Us = 0;
+  #toldUs: Us = 0;
+
+  constructor(options: GraphOptions, next: Sink<readonly GraphChange[]>) {
+    const { limits, latenessUs, unresolvedTtlUs: ttlUs } = options;
+    this.#options = options;
+    this.#next = next;
+    this.#identity = new IdentityTables(options);
+    this.#facets = new Facets(limits, this.#identity.nodes);
+    this.#placements = new Placements({ ...limits, ttlUs }, this.#identity, this.#facets);
+    this.#series = new SeriesTable(limits.seriesMax, latenessUs, this.#identity, this.#facets);
+    this.#spans = new Spans(limits.placementsMax, ttlUs, this.#placements);
+    this.#lines = new Lines(limits.placementsMax, ttlUs, this.#placements);
+    this.#flows = new FlowEdges(limits.placementsMax, ttlUs, this.#placements);
+    this.#sources = new Sources(limits.sourcesMax);
+    this.#bypass = new Bypass(this.#identity, this.#marks(), options.bypass);
+    this.#edgeChanges = new EdgeChanges(this.#facets, this.#identity.nodes, this.#sources);
+  }
+
+  /** Applies what one request yielded. Findings about connections go on at once, edges with `advance`. */
+  push(batch: ObservationBatch): void {
+    this.#nowUs = Math.max(this.#nowUs, batch.receivedUs);
+    this.#applySeries(batch);
+    const heard = new Map<SourceRef, Set<Capability>>();
+    for (const observation of batch.observations) {
+      this.#hear(observation, heard);
+      this.#identify(observation);
+    }
+    this.#settleIdentity();
+    for (const observation of batch.observations) this.#apply(observation, false);
+    this.#settleIdentity();
+    this.#tell();
+  }
+
+  /** Lets time pass; tells the rules of changed edges when the last time is long enough ago. */
+  advance(nowUs: Us): void {
+    this.#nowUs = Math.max(this.#nowUs, nowUs);
+    this.#placements.advance(this.#nowUs);
+    this.#spans.advance(this.#nowUs);
+    this.#lines.advance(this.#nowUs);
+    this.#flows.advance(this.#nowUs);
+    this.#identity.advance(this.#nowUs);
+    this.#settleIdentity();
+    this.#bypass.advance(this.#nowUs, this.#out);
+    if (this.#nowUs - this.#toldUs >= this.#options.coalesceUs) this.flushChanges();
+    else this.#tell();
+  }
+
+  /** Tells everything that changed now. */
+  flushChanges(): void {
+    this.#toldUs = this.#nowUs;
+    this.#edgeChanges.collect(this.#nowUs, this.#out);
+    this.#tell();
+  }
+
+  collect(into: WriteSet): void {
+    collectGraph(into, this.#identity, this.#facets);
+    this.#sources.collect(into);
+    this.#series.collect(into);
+    this.#bypass.collect(into);
+    if (this.#fresh.length === 0) return;
+    const untilUs = this.#nowUs + this.#options.unresolvedTtlUs + 5 * usPerMinute;
+    into.journal.push({ untilUs, blob: encodeJournal(this.#fresh) });
+    this.#fresh = [];
+  }
+
+  /**
+   * Takes the tables back, then the journal through the same code; the numbers of journalled events are
+   * in the restored columns already. The next `advance` tells the rules every edge as it is.
+   */
+  restore(rows: Restored): void {
+    this.#nowUs = rows.lastCommitUs;
+    restoreGraph(rows, this.#identity, this.#facets);
+    this.#sources.restore(rows);
+    this.#series.restore(rows);
+    for (const { blob } of rows.journal) {
+      for (const observation of decodeJournal(blob)) this.#place(observation, true);
+    }
+    this.#bypass.restore(rows, this.#out);
+  }
+
+  counters(into: CounterSample[]): void {
+    graphCounters(into, this.#identity, this.#facets, this.#sources, {
+      series: this.#series.dropped,
+      late: this.#series.late,
+      spans: this.#spans.dropped,
+      lines: this.#lines.dropped,
+      flows: this.#flows.dropped,
+      unoriented: this.#flows.unoriented,
+      settledEarly: this.#placements.settledEarly,
+    });
+    this.#bypass.counters(into);
+  }
+
+  #applySeries(batch: ObservationBatch): void {
+    for (const series of batch.series) this.#series.define(series);
+    this.#series.apply(batch.samples);
+  }
+
+  #hear(observation: Observation, heard: Map<SourceRef, Set<Capability>>): void {
+    const capability =
+      observation.kind === "heartbeat" ? observation.capability : capabilities[observation.kind];
+    if (!capability) return;
+    const { source, timeUs } = observation;
+    const known = heard.get(source);
+    if (known?.has(capability)) return;
+    if (known) known.add(capability);
+    else heard.set(source, new Set([capability]));
+    this.#sources.heard(source, capability, timeUs, this.#nowUs);
+  }
+
+  /** What an observation tells of who is who, before anything of its batch is placed. */
+  #identify(observation: Observation): void {
+    switch (observation.kind) {
+      case "object_seen":
+        this.#identity.objectSeen(observation);
+        return;
+      case "span_half":
+        this.#identifySpan(observation);
+        return;
+      case "proxy_leg":
+        this.#identifyLeg(observation);
+        return;
+      case "socket_opened":
+      case "process_seen": {
+        const { pod } = observation.process;
+        const address = observation.kind === "socket_opened" ? observation.srcIp : pod.address;
+        this.#identity.podSeen({
+          name: { ...pod, address: pod.address || address },
+          atUs: observation.timeUs,
+          trust: observation.trust,
+          strength: OwnerStrength.self,
+          mode: "unknown",
+        });
+        return;
+      }
+      default:
+    }
+  }
+
+  #identifySpan({ self, proxyRole, timeUs, trust }: SpanHalf): void {
+    const mode =
+      proxyRole === "sidecar" || proxyRole === "waypoint"
+        ? proxyRole
+        : proxyRole === "router"
+          ? "gateway"
+          : "unknown";
+    const strength = proxyRole === "" ? OwnerStrength.attributes : OwnerStrength.proxy;
+    this.#identity.podSeen({ name: self, atUs: timeUs, trust, strength, mode });
+  }
+
+  #identifyLeg(leg: ProxyLeg): void {
+    const { pod, timeUs, trust } = leg;
+    const strength = OwnerStrength.proxy;
+    this.#identity.podSeen({ name: pod, atUs: timeUs, trust, strength, mode: "unknown" });
+    this.#identity.virtual.learn(this.#identity.clusterOf(leg.cluster), leg);
+  }
+
+  #apply(observation: Observation, isCounted: boolean): void {
+    switch (observation.kind) {
+      case "socket_opened":
+        this.#bypass.socket(observation, this.#out);
+        return;
+      case "process_seen":
+        this.#bypass.process(observation, this.#out);
+        return;
+      case "flow":
+        if (!this.#place(observation, isCounted)) return;
+        this.#bypass.flow(observation, this.#out);
+        return;
+      case "proxy_leg": {
+        const placed = this.#place(observation, isCounted);
+        if (placed?.kind === "proxy_leg") this.#bypass.leg(placed, this.#out);
+        return;
+      }
+      default:
+        this.#place(observation, isCounted);
+    }
+  }
+
+  /** Counts an event on its edge; null when it was there before. */
+  #place(observation: Observation, isCounted: boolean): Observation | null {
+    let placed: Observation | null = null;
+    if (observation.kind === "span_half") {
+      placed = this.#spans.add(observation, this.#nowUs, isCounted) ? observation : null;
+    } else if (observation.kind === "proxy_leg") {
+      placed = this.#lines.add(observation, this.#nowUs, isCounted);
+    } else if (observation.kind === "flow") {
+      placed = this.#flows.add(observation, this.#nowUs, isCounted) ? observation : null;
+    }
+    if (placed && !isCounted) this.#fresh.push(observation);
+    return placed;
+  }
+
+  /** Follows what identity has learned: nodes merge, events move, connections are judged again. */
+  #settleIdentity(): void {
+    const { pods, addresses, merges } = this.#identity.takeChanges();
+    for (const [oneId, otherId] of merges) this.#merge(oneId, otherId);
+    if (pods.length === 0 && addresses.length === 0) return;
+    const names = new Set(addresses);
+    for (const { facts } of pods) {
+      names.add(podName(facts.cluster, facts.namespace, facts.name));
+      for (const ip of facts.ips) names.add(addressKey(facts.cluster, ip));
+    }
+    this.#placements.resolveAgain(names);
+    for (const pod of this.#podsOf(pods, addresses)) this.#bypass.podChanged(pod.facts, this.#out);
+  }
+
+  /** The pods that changed, and those whose hold of an address did. */
+  #podsOf(pods: readonly PodRecord[], addresses: readonly string[]): Set<PodRecord> {
+    const all = new Set(pods);
+    for (const address of addresses) {
+      for (const pod of this.#identity.podsOfAddress(address)) all.add(pod);
+    }
+    return all;
+  }
+
+  #merge(oneId: number, otherId: number): void {
+    const { nodes } = this.#identity;
+    const [one, other] = [nodes.get(oneId), nodes.get(otherId)];
+    if (one === other) return;
+    const [winner, loser] = one.id < other.id ? [one, other] : [other, one];
+    const before = [winner.key, loser.key];
+    this.#facets.mergeNodes(winner.id, loser.id);
+    nodes.merge(winner, loser);
+    for (const from of before) {
+      if (from !== winner.key) this.#out.push({ kind: "renamed", from, to: winner.key });
+    }
+  }
+
+  #marks(): AroundProxyMarks {
+    const facets = this.#facets;
+    const nodes = this.#identity.nodes;
+    return {
+      mark(srcId, dstId, transport, port, connection) {
+        const [src, dst] = [nodes.get(srcId).id, nodes.get(dstId).id];
+        const edge =
+          facets.edge(src, dst, transport) ?? facets.facet(src, dst, transport, "", port)?.edge;
+        if (edge) facets.markAround(edge, port, connection);
+      },
+      unmark(srcId, dstId, transport, port, connection) {
+        const edge = facets.edge(nodes.get(srcId).id, nodes.get(dstId).id, transport);
+        if (edge) facets.unmarkAround(edge, port, connection);
+      },
+    };
+  }
+
+  #tell(): void {
+    if (this.#out.length === 0) return;
+    const out = this.#out;
+    this.#out = [];
+    this.#next.push(out);
+  }
+}

@@ -1,0 +1,582 @@
+/**
+ * Who is who: pods and their workloads, addresses through time, names of services and hosts. It answers
+ * `Identity` for the rest of the graph and tells which pods, addresses and nodes have changed, so that
+ * what was recorded earlier can move. It keeps no edges.
+ */
+import { canonicalIp, ipScope, parseCidr, type Cidr } from "../lib/ip.ts";
+import type { NodeEntity } from "../model/entities.ts";
+import type { ObjectSeen, PeerName, PodName, PodObject, Trust } from "../model/observations.ts";
+import type { Us } from "../model/time.ts";
+import type { Identity, Owner, PodFacts } from "./contracts.ts";
+import { IpOwners, OwnerStrength, strengthOf, type Holder } from "./ip-owners.ts";
+import { Nodes, Sign, type NodeRecord } from "./nodes.ts";
+import { objectBorderUs, type GraphOptions } from "./options.ts";
+import { VirtualAddresses } from "./virtual-addresses.ts";
+import {
+  exclusionsOf,
+  initContainersBefore,
+  modeOfPod,
+  proxyContainerOf,
+  proxyFactsOf,
+  signsOfMode,
+  unknownProxy,
+  workloadOfPod,
+  workloadOfPodName,
+  type WorkloadName,
+} from "./pods.ts";
+
+/** How sure the workload of a pod is: its name alone, a record that names it, its object. */
+const Rank = { inferred: 1, named: 2, object: 3 } as const;
+type Rank = (typeof Rank)[keyof typeof Rank];
+
+export interface PodRecord {
+  /** UID, or `cluster/namespace/name` until one is known. */
+  key: string;
+  facts: PodFacts;
+  /** The last object by event time, null while none has come. */
+  object: PodObject | null;
+  objectUs: Us;
+  rank: Rank;
+  lastUs: Us;
+}
+
+/** What telemetry other than objects says of a pod. */
+export interface PodSighting {
+  readonly name: PodName;
+  readonly atUs: Us;
+  readonly trust: Trust;
+  readonly strength: OwnerStrength;
+  readonly mode: NodeEntity["mode"];
+}
+
+/** Everything that changed since it was last taken. */
+export interface IdentityChanges {
+  readonly pods: readonly PodRecord[];
+  /** `cluster|ip`. */
+  readonly addresses: readonly string[];
+  /** Node ids: the second proved to be the first. */
+  readonly merges: readonly (readonly [number, number])[];
+}
+
+const never = Number.MAX_SAFE_INTEGER;
+const podsPerNameMax = 16;
+
+export class IdentityTables implements Identity {
+  readonly nodes: Nodes;
+  readonly owners: IpOwners;
+  readonly virtual = new VirtualAddresses();
+  readonly #options: GraphOptions;
+  readonly #clusterCidrs: readonly Cidr[];
+  readonly #externalCidrs: readonly Cidr[];
+  readonly #pods = new Map<string, PodRecord>();
+  /** `cluster/namespace/name` to the pods that have borne it. */
+  readonly #podsByName = new Map<string, PodRecord[]>();
+  /** `cluster|ip` of machines, told by the objects of pods on the host's network. */
+  readonly #hosts = new Map<string, string>();
+  readonly #changedPods = new Set<PodRecord>();
+  readonly #dirtyPods = new Set<PodRecord>();
+  /** Keys by which pods are known no more. */
+  #formerKeys: string[] = [];
+  #merges: (readonly [number, number])[] = [];
+  #externalPeers = 0;
+  #unknownPeers = 0;
+  #dropped = 0;
+
+  constructor(options: GraphOptions) {
+    this.#options = options;
+    this.#clusterCidrs = cidrsOf(options.identity.clusterCidrs);
+    this.#externalCidrs = cidrsOf(options.identity.externalCidrs);
+    this.nodes = new Nodes(options.limits.nodesMax);
+    this.owners = new IpOwners({
+      addressesMax: options.limits.addressesMax,
+      latenessUs: options.latenessUs,
+      ttlUs: options.ownerTtlUs,
+      reachUs: options.unresolvedTtlUs,
+    });
+  }
+
+  get dropped(): number {
+    return this.#dropped + this.owners.dropped + this.nodes.dropped + this.virtual.dropped;
+  }
+
+  get pods(): Iterable<PodRecord> {
+    return this.#pods.values();
+  }
+
+  clusterOf(name: string): string {
+    const { cluster, clusterAliases } = this.#options.identity;
+    if (name === "") return cluster;
+    return Object.hasOwn(clusterAliases, name) ? (clusterAliases[name] ?? name) : name;
+  }
+
+  // Identity
+
+  ownerAt(cluster: string, ip: string, atUs: Us, skewUs: Us): Owner {
+    const holder = this.owners.holderAt(this.clusterOf(cluster), ip, atUs, skewUs);
+    if (holder.kind === "ambiguous") return { kind: "ambiguous" };
+    const pod = holder.kind === "pod" ? this.#pods.get(holder.pod) : undefined;
+    if (pod) return { kind: "pod", pod: pod.facts };
+    const host = this.#hosts.get(`${this.clusterOf(cluster)}|${ip}`);
+    return host === undefined ? { kind: "none" } : { kind: "host", name: host };
+  }
+
+  podOf(name: PodName, atUs: Us): PodFacts | null {
+    const record = this.#find(name, atUs);
+    if (record) return record.facts;
+    if (name.address === "" || name.pod !== "" || name.podUid !== "") return null;
+    const owner = this.ownerAt(name.cluster, name.address, atUs, 0);
+    return owner.kind === "pod" ? owner.pod : null;
+  }
+
+  nodeOfAddress(cluster: string, ip: string, atUs: Us): number {
+    const known = this.#ownerNode(this.clusterOf(cluster), ip, atUs);
+    return (known ?? this.#unresolvedAddress(this.clusterOf(cluster), ip)).id;
+  }
+
+  node(nodeId: number): NodeEntity {
+    return this.nodes.get(nodeId).entity;
+  }
+
+  endpointsOf(cluster: string, ip: string, port: number): readonly string[] {
+    return this.virtual.endpointsOf(this.clusterOf(cluster), ip, port);
+  }
+
+  // Names of ends
+
+  /** The node that a record's words for one end stand for, the most telling word first. */
+  nodeOf(end: PeerName, atUs: Us): NodeRecord {
+    const cluster = this.clusterOf(end.cluster);
+    if (end.workload !== "") {
+      const node = this.#workloadNode(cluster, end.namespace, end.workload);
+      this.nodes.learn(node, {
+        resolved: "metrics",
+        principal: end.principal,
+        signs: end.principal === "" ? 0 : Sign.principal,
+      });
+      return node;
+    }
+    if (end.pod !== "") {
+      const pod = this.#findByName(podName(cluster, end.namespace, end.pod), atUs);
+      if (pod) return this.nodes.get(pod.facts.nodeId);
+    }
+    const owner = end.address === "" ? null : this.#ownerNode(cluster, end.address, atUs);
+    return owner ?? this.#namedPeer(cluster, end, atUs);
+  }
+
+  // What telemetry teaches
+
+  /** A record names a pod (and perhaps its address): remembers it, returns it. */
+  podSeen({ name, atUs, trust, strength, mode }: PodSighting): PodRecord | null {
+    if (name.namespace === "" || name.pod === "") return null;
+    const cluster = this.clusterOf(name.cluster);
+    const pod = this.#find(name, atUs) ?? this.#newPod(cluster, name, atUs);
+    if (!pod) return null;
+    if (name.podUid !== "" && pod.facts.uid === "") this.#adopt(pod, name.podUid);
+    if (pod.rank < Rank.named && name.workload !== "") {
+      const workload = { name: name.workload, kind: name.workloadKind, isInferred: false };
+      this.#home(pod, workload, Rank.named, trust === "claimed" ? "claimed" : "metrics");
+    }
+    if (pod.facts.mode === "unknown" && mode !== "unknown") this.#setFacts(pod, { mode });
+    if (atUs > pod.lastUs) pod.lastUs = atUs;
+    if (pod.objectUs === 0 && atUs < pod.facts.fromUs) this.#setFacts(pod, { fromUs: atUs });
+    this.#addressSeen(pod, name.address, atUs, strengthOf(trust, strength));
+    this.nodes.seen(this.nodes.get(pod.facts.nodeId), atUs);
+    return pod;
+  }
+
+  objectSeen(seen: ObjectSeen): void {
+    if (seen.object.type !== "pod") return;
+    const cluster = this.clusterOf(seen.cluster);
+    const object = seen.object;
+    if (object.namespace === "" || object.name === "" || object.uid === "") return;
+    const pod = this.#podOfObject(cluster, object, seen.timeUs);
+    if (!pod) return;
+    const end = endOf(seen, object);
+    if (seen.timeUs >= pod.objectUs) this.#applyObject(pod, cluster, object, seen);
+    if (end.loUs > 0 && (pod.facts.endUs === 0 || end.loUs < pod.facts.endUs)) {
+      this.#setFacts(pod, { endUs: end.loUs });
+      this.nodes.podSigns(this.nodes.get(pod.facts.nodeId), pod.key, 0);
+    }
+    if (object.hostNetwork) {
+      for (const ip of object.ips) this.#hosts.set(`${cluster}|${ip}`, object.node);
+      return;
+    }
+    for (const ip of object.ips) {
+      this.owners.claim(
+        cluster,
+        ip,
+        object.namespace,
+        pod.key,
+        strengthOf(seen.trust, OwnerStrength.object),
+        {
+          atUs: seen.timeUs,
+          startUs: object.startUs,
+          endLoUs: end.loUs,
+          endHiUs: end.hiUs,
+          isListed: seen.event === "listed",
+        },
+      );
+    }
+  }
+
+  /** A proxy reported for this workload itself. */
+  signSeen(node: NodeRecord, signs: number): void {
+    this.nodes.learn(node, { signs });
+  }
+
+  advance(nowUs: Us): void {
+    this.owners.advance(nowUs);
+  }
+
+  takeChanges(): IdentityChanges {
+    const changes = {
+      pods: [...this.#changedPods],
+      addresses: [...this.owners.takeChanged(), ...this.virtual.takeChanged()],
+      merges: this.#merges,
+    };
+    this.#changedPods.clear();
+    this.#merges = [];
+    return changes;
+  }
+
+  podByKey(key: string): PodRecord | undefined {
+    return this.#pods.get(key);
+  }
+
+  takeFormerKeys(): string[] {
+    const keys = this.#formerKeys;
+    this.#formerKeys = [];
+    return keys;
+  }
+
+  /** Pods that any source has seen at an address (`cluster|ip`). */
+  podsOfAddress(address: string): PodRecord[] {
+    return this.owners
+      .podsAt(address)
+      .map((key) => this.#pods.get(key))
+      .filter((pod) => pod !== undefined);
+  }
+
+  takeDirtyPods(): PodRecord[] {
+    const dirty = [...this.#dirtyPods];
+    this.#dirtyPods.clear();
+    return dirty;
+  }
+
+  restorePod(pod: PodRecord): void {
+    this.#pods.set(pod.key, pod);
+    this.nodes.use(this.nodes.get(pod.facts.nodeId), 1);
+    this.#nameList(podName(pod.facts.cluster, pod.facts.namespace, pod.facts.name)).push(pod);
+    if (pod.object?.hostNetwork) {
+      for (const ip of pod.object.ips)
+        this.#hosts.set(`${pod.facts.cluster}|${ip}`, pod.object.node);
+    }
+  }
+
+  restoreDone(): void {
+    for (const node of this.nodes.all()) {
+      if (node.entity.kind === "external") this.#externalPeers++;
+      if (node.entity.kind === "unknown") this.#unknownPeers++;
+    }
+  }
+
+  // Pods
+
+  #find(name: PodName, atUs: Us): PodRecord | undefined {
+    const byUid = name.podUid === "" ? undefined : this.#pods.get(name.podUid);
+    if (byUid || name.pod === "") return byUid;
+    const key = podName(this.clusterOf(name.cluster), name.namespace, name.pod);
+    const named = this.#findByName(key, atUs);
+    return named && (name.podUid === "" || named.facts.uid === "") ? named : undefined;
+  }
+
+  /** Of the pods that bore a name, the one that lived then, else the nearest in time. */
+  #findByName(key: string, atUs: Us): PodRecord | undefined {
+    const named = this.#podsByName.get(key);
+    if (!named || named.length < 2) return named?.[0];
+    let best = named[0];
+    for (const pod of named) {
+      if (pod.facts.fromUs <= atUs && (!best || pod.facts.fromUs >= best.facts.fromUs)) best = pod;
+    }
+    return best;
+  }
+
+  #podOfObject(cluster: string, object: PodObject, atUs: Us): PodRecord | undefined {
+    const byUid = this.#pods.get(object.uid);
+    if (byUid) return byUid;
+    const named = this.#podsByName.get(podName(cluster, object.namespace, object.name));
+    const nameless = named?.find((pod) => pod.facts.uid === "");
+    if (nameless) {
+      this.#adopt(nameless, object.uid);
+      return nameless;
+    }
+    const name = { cluster, namespace: object.namespace, pod: object.name, podUid: object.uid };
+    return this.#newPod(cluster, { ...name, workload: "", workloadKind: "", address: "" }, atUs);
+  }
+
+  #newPod(cluster: string, name: PodName, atUs: Us): PodRecord | undefined {
+    const nameKey = podName(cluster, name.namespace, name.pod);
+    if (this.#pods.size >= this.#options.limits.podsMax && !this.#evictEnded()) {
+      this.#dropped++;
+      return undefined;
+    }
+    const workload = workloadOfPodName(name.pod);
+    const node = this.#workloadNode(cluster, name.namespace, workload.name);
+    this.nodes.learn(node, { kind: workload.kind, resolved: "inferred" });
+    this.nodes.use(node, 1);
+    const pod: PodRecord = {
+      key: name.podUid === "" ? nameKey : name.podUid,
+      facts: {
+        uid: name.podUid,
+        cluster,
+        namespace: name.namespace,
+        name: name.pod,
+        nodeId: node.id,
+        ips: [],
+        hostNetwork: false,
+        mode: "unknown",
+        proxy: unknownProxy,
+        containerNames: [],
+        excludedOutboundPorts: null,
+        excludedOutboundRanges: null,
+        fromUs: atUs,
+        endUs: 0,
+      },
+      object: null,
+      objectUs: 0,
+      rank: Rank.inferred,
+      lastUs: atUs,
+    };
+    this.#pods.set(pod.key, pod);
+    this.#nameList(nameKey).push(pod);
+    this.#changed(pod);
+    return pod;
+  }
+
+  #nameList(key: string): PodRecord[] {
+    let named = this.#podsByName.get(key);
+    if (!named) this.#podsByName.set(key, (named = []));
+    if (named.length >= podsPerNameMax) named.shift();
+    return named;
+  }
+
+  /** The UID of a pod that was known by name only. */
+  #adopt(pod: PodRecord, uid: string): void {
+    this.#pods.delete(pod.key);
+    this.owners.renamePod(pod.facts.cluster, pod.facts.ips, pod.key, uid);
+    const node = this.nodes.get(pod.facts.nodeId);
+    const signs = node.podSigns.get(pod.key) ?? 0;
+    this.nodes.podSigns(node, pod.key, 0);
+    this.#formerKeys.push(pod.key);
+    pod.key = uid;
+    this.nodes.podSigns(node, uid, signs);
+    this.#pods.set(uid, pod);
+    this.#setFacts(pod, { uid });
+  }
+
+  #applyObject(pod: PodRecord, cluster: string, object: PodObject, seen: ObjectSeen): void {
+    const proxy = proxyContainerOf(object, this.#options.identity);
+    const mode = modeOfPod(object, proxy);
+    const exclusions = exclusionsOf(object);
+    pod.object = object;
+    pod.objectUs = seen.timeUs;
+    if (seen.timeUs > pod.lastUs) pod.lastUs = seen.timeUs;
+    this.#home(pod, workloadOfPod(object), Rank.object, "object");
+    this.#setFacts(pod, {
+      cluster,
+      ips: object.ips,
+      hostNetwork: object.hostNetwork,
+      mode,
+      proxy: proxyFactsOf(object, proxy),
+      containerNames: object.containers.map((container) => container.name),
+      initContainersBeforeProxy: initContainersBefore(object, proxy),
+      excludedOutboundPorts: exclusions.ports,
+      excludedOutboundRanges: exclusions.ranges,
+      fromUs: object.startUs > 0 ? object.startUs : Math.min(pod.facts.fromUs, seen.timeUs),
+    });
+    const node = this.nodes.get(pod.facts.nodeId);
+    this.nodes.learn(node, {
+      serviceAccount: object.serviceAccount,
+      labels: object.labels,
+      hostNetwork: object.hostNetwork,
+      atUs: seen.timeUs,
+    });
+  }
+
+  /** Puts the pod under its workload; an inferred workload that nothing else needs merges into it. */
+  #home(
+    pod: PodRecord,
+    workload: WorkloadName,
+    rank: Rank,
+    resolved: NodeEntity["resolved"],
+  ): void {
+    if (rank < pod.rank) return;
+    pod.rank = rank;
+    const { cluster, namespace } = pod.facts;
+    const node = this.#workloadNode(cluster, namespace, workload.name);
+    this.nodes.learn(node, { kind: workload.kind, resolved });
+    const before = this.nodes.get(pod.facts.nodeId);
+    if (before === node) return;
+    this.nodes.podSigns(before, pod.key, 0);
+    this.nodes.use(node, 1);
+    this.nodes.use(before, -1);
+    this.#setFacts(pod, { nodeId: node.id });
+    const isLeft =
+      before.entity.resolved === "inferred" &&
+      ![...this.#pods.values()].some((other) => other.facts.nodeId === before.id);
+    if (isLeft) this.#merges.push([node.id, before.id]);
+  }
+
+  #setFacts(pod: PodRecord, facts: Partial<PodFacts>): void {
+    pod.facts = { ...pod.facts, ...facts };
+    const isAlive = pod.facts.endUs === 0;
+    const node = this.nodes.get(pod.facts.nodeId);
+    this.nodes.podSigns(node, pod.key, isAlive ? signsOfMode(pod.facts.mode) : 0);
+    this.#changed(pod);
+  }
+
+  #changed(pod: PodRecord): void {
+    this.#changedPods.add(pod);
+    this.#dirtyPods.add(pod);
+  }
+
+  #addressSeen(pod: PodRecord, ip: string, atUs: Us, strength: OwnerStrength): void {
+    if (ip === "" || pod.facts.hostNetwork || !isPodAddress(ip)) return;
+    const sighting = { atUs, startUs: 0, endLoUs: 0, endHiUs: 0, isListed: false };
+    const { cluster, namespace, ips } = pod.facts;
+    this.owners.claim(cluster, ip, namespace, pod.key, strength, sighting);
+    if (!ips.includes(ip)) this.#setFacts(pod, { ips: [...ips, ip].sort() });
+  }
+
+  /** Makes room by forgetting a pod that has ended; false when all live. */
+  #evictEnded(): boolean {
+    for (const pod of this.#pods.values()) {
+      if (pod.facts.endUs === 0) continue;
+      this.#pods.delete(pod.key);
+      const key = podName(pod.facts.cluster, pod.facts.namespace, pod.facts.name);
+      const named = this.#podsByName.get(key)?.filter((other) => other !== pod) ?? [];
+      if (named.length > 0) this.#podsByName.set(key, named);
+      else this.#podsByName.delete(key);
+      this.nodes.use(this.nodes.get(pod.facts.nodeId), -1);
+      return true;
+    }
+    return false;
+  }
+
+  // Nodes
+
+  #workloadNode(cluster: string, namespace: string, name: string): NodeRecord {
+    const alias = `workload:${cluster}/${namespace}/${name}`;
+    return this.nodes.intern(alias, { cluster, namespace, name, resolved: "inferred" });
+  }
+
+  #ownerNode(cluster: string, ip: string, atUs: Us): NodeRecord | null {
+    const holder = this.owners.holderAt(cluster, ip, atUs, 0);
+    const owner = this.#nodeOfHolder(holder);
+    if (owner || holder.kind !== "none") return owner;
+    const host = this.#hosts.get(`${cluster}|${ip}`);
+    if (host !== undefined) return this.#hostNode(cluster, host);
+    const virtual = this.virtual.serviceOf(cluster, ip);
+    return virtual ? this.#serviceNode(cluster, virtual.namespace, virtual.service) : null;
+  }
+
+  /** Inside a border still the workload, when every pod that may have held the address is of it. */
+  #nodeOfHolder(holder: Holder): NodeRecord | null {
+    if (holder.kind === "none") return null;
+    const keys = holder.kind === "pod" ? [holder.pod] : holder.pods;
+    const ids = new Set(keys.map((key) => this.#pods.get(key)?.facts.nodeId ?? 0));
+    const [only] = ids;
+    return ids.size === 1 && only ? this.nodes.get(only) : null;
+  }
+
+  #namedPeer(cluster: string, end: PeerName, atUs: Us): NodeRecord {
+    const host = end.service;
+    if (host !== "" && canonicalIp(host) === "") {
+      if (end.serviceNamespace !== "" || !host.includes(".")) {
+        return this.#serviceNode(cluster, end.serviceNamespace || end.namespace, host);
+      }
+      return this.#externalNode(host, "");
+    }
+    const ip = end.address === "" ? canonicalIp(host) : end.address;
+    if (ip !== "")
+      return this.#ownerNode(cluster, ip, atUs) ?? this.#unresolvedAddress(cluster, ip);
+    const reason = end.principal === "" ? "unidentified" : end.principal;
+    const node = this.#unknownNode(cluster, reason, { name: reason, principal: end.principal });
+    if (end.principal !== "") this.nodes.learn(node, { signs: Sign.principal });
+    return node;
+  }
+
+  #serviceNode(cluster: string, namespace: string, name: string): NodeRecord {
+    const identity = { cluster, namespace, name, service: name, kind: "service" };
+    const alias = `service:${cluster}/${namespace}/${name}`;
+    return this.nodes.intern(alias, { ...identity, resolved: "metrics" });
+  }
+
+  #hostNode(cluster: string, name: string): NodeRecord {
+    const identity = { cluster, name, kind: "host", host_network: true };
+    return this.nodes.intern(`host:${cluster}/${name}`, { ...identity, resolved: "object" });
+  }
+
+  #unresolvedAddress(cluster: string, ip: string): NodeRecord {
+    const isPublic =
+      ipScope(ip) === "public" && !this.#clusterCidrs.some((cidr) => cidr.contains(ip));
+    if (isPublic || this.#externalCidrs.some((cidr) => cidr.contains(ip))) {
+      return this.#externalNode("", ip);
+    }
+    return this.#unknownNode(cluster, ip, { address: ip });
+  }
+
+  /** Names are preferred over addresses: one host has many. */
+  #externalNode(name: string, address: string): NodeRecord {
+    const alias = `external:${name || address}`;
+    const known = this.nodes.byAlias(alias);
+    if (known) return known;
+    const identity = { kind: "external", external: true };
+    if (this.#externalPeers >= this.#options.limits.externalPeersMax) {
+      this.#dropped++;
+      return this.nodes.intern("external:other", { ...identity, name: "other" });
+    }
+    this.#externalPeers++;
+    return this.nodes.intern(alias, { ...identity, name, address });
+  }
+
+  #unknownNode(cluster: string, reason: string, identity: Partial<NodeEntity>): NodeRecord {
+    const alias = `unknown:${cluster}/${reason}`;
+    const known = this.nodes.byAlias(alias);
+    if (known) return known;
+    if (this.#unknownPeers >= this.#options.limits.unknownPeersMax) {
+      this.#dropped++;
+      return this.nodes.intern("unknown:other", { kind: "unknown", name: "other" });
+    }
+    this.#unknownPeers++;
+    return this.nodes.intern(alias, { kind: "unknown", cluster, ...identity });
+  }
+}
+
+export function podName(cluster: string, namespace: string, pod: string): string {
+  return `${cluster}/${namespace}/${pod}`;
+}
+
+function cidrsOf(texts: readonly string[]): Cidr[] {
+  return texts.map(parseCidr).filter((cidr) => cidr !== null);
+}
+
+/** Loopback and the like are nobody's in particular. */
+function isPodAddress(ip: string): boolean {
+  const scope = ipScope(ip);
+  return scope === "private" || scope === "public";
+}
+
+/** The border in which an object's pod ended, zeros while it lives. A future deletion ends nothing. */
+function endOf(seen: ObjectSeen, object: PodObject): { loUs: Us; hiUs: Us } {
+  const isDeleted = seen.event === "deleted";
+  const deletedUs = object.deletionUs > 0 ? object.deletionUs : never;
+  const candidates = [
+    deletedUs <= seen.timeUs || isDeleted ? deletedUs : never,
+    object.finishedUs > 0 ? object.finishedUs : never,
+    isDeleted ? seen.timeUs : never,
+  ];
+  const loUs = Math.min(...candidates);
+  if (loUs === never) return { loUs: 0, hiUs: 0 };
+  return { loUs: loUs - objectBorderUs, hiUs: isDeleted ? seen.timeUs : never };
+}

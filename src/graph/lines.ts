@@ -1,0 +1,192 @@
+/**
+ * Access-log lines on edges: one request or one closed TCP connection each. A line may come in several
+ * variants (text, labelled) that share `lineId`; they count once and what each knows is put together.
+ */
+import type { PeerName, ProxyLeg, Trust } from "../model/observations.ts";
+import type { Us } from "../model/time.ts";
+import { ipScope } from "../lib/ip.ts";
+import { makeAmounts, type Amounts } from "./columns.ts";
+import { ExpiringMap } from "./expiring-map.ts";
+import {
+  addressToPeer,
+  podToPeer,
+  serviceTag,
+  sourceTag,
+  type Placement,
+  type Placements,
+} from "./placements.ts";
+
+interface Line {
+  leg: ProxyLeg;
+  readonly placement: Placement;
+}
+
+/** Istio writes the SNI of its own mutual TLS as `outbound_.<port>_.<subset>_.<host>`. */
+const meshServerName = "outbound_";
+
+export class Lines {
+  readonly #placements: Placements;
+  readonly #lines: ExpiringMap<Line>;
+
+  constructor(linesMax: number, ttlUs: Us, placements: Placements) {
+    this.#placements = placements;
+    this.#lines = new ExpiringMap(linesMax, ttlUs);
+  }
+
+  get dropped(): number {
+    return this.#lines.dropped;
+  }
+
+  /** The line with all that its variants say; null when this one adds nothing. */
+  add(leg: ProxyLeg, nowUs: Us, isCounted: boolean): ProxyLeg | null {
+    if (leg.side === "unknown") return leg;
+    const known = this.#lines.get(leg.lineId);
+    if (known) return this.#revise(known, leg);
+    const line: Line = { leg, placement: placementOf(leg) };
+    this.#lines.set(leg.lineId, line, nowUs);
+    this.#placements.place(line.placement, nowUs, isCounted);
+    return leg;
+  }
+
+  advance(nowUs: Us): void {
+    this.#lines.advance(nowUs);
+  }
+
+  #revise(line: Line, leg: ProxyLeg): ProxyLeg | null {
+    const merged = mergeLegs(line.leg, leg);
+    if (merged === line.leg) return null;
+    line.leg = merged;
+    this.#placements.revise(line.placement, (placement) => {
+      const { src, dst, port, protocol, amounts, security, tags } = placementOf(merged);
+      Object.assign(placement, { src, dst, port, protocol, amounts, security, tags });
+    });
+    return merged;
+  }
+}
+
+/**
+ * Both variants in one, the same whichever came first: what only one says stands, of two different words
+ * the smaller, of two numbers the greater. A line that is less trusted adds nothing to a better one.
+ */
+export function mergeLegs(have: ProxyLeg, more: ProxyLeg): ProxyLeg {
+  if (trustRank[have.trust] !== trustRank[more.trust]) {
+    return trustRank[have.trust] > trustRank[more.trust] ? have : more;
+  }
+  const merged: Record<string, unknown> = {};
+  let hasChanged = false;
+  for (const [name, mine] of Object.entries(have)) {
+    const theirs: unknown = more[name as keyof ProxyLeg]; // both are whole legs
+    merged[name] = mergeValue(mine, theirs);
+    if (merged[name] !== mine) hasChanged = true;
+  }
+  return hasChanged ? (merged as unknown as ProxyLeg) : have; // every field was taken from a leg
+}
+
+const trustRank: Readonly<Record<Trust, number>> = { claimed: 0, attested: 1, verified: 2 };
+
+function mergeValue(mine: unknown, theirs: unknown): unknown {
+  if (typeof mine === "string" && typeof theirs === "string") {
+    if (mine === "" || mine === "unknown") return theirs;
+    return theirs === "" || theirs === "unknown" || mine <= theirs ? mine : theirs;
+  }
+  if (typeof mine === "number" && typeof theirs === "number") return Math.max(mine, theirs);
+  if (typeof mine === "boolean" && typeof theirs === "boolean") return mine || theirs;
+  if (isRecord(mine) && isRecord(theirs)) {
+    const [a, b] = [JSON.stringify(mine), JSON.stringify(theirs)];
+    return fullness(mine) - fullness(theirs) > 0 || (fullness(mine) === fullness(theirs) && a <= b)
+      ? mine
+      : theirs;
+  }
+  return mine;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+/** How many parts of a pod's or source's name are given. */
+function fullness(record: Record<string, unknown>): number {
+  return Object.values(record).filter((value) => value !== "").length;
+}
+
+function placementOf(leg: ProxyLeg): Placement {
+  const isInbound = leg.side === "inbound";
+  return {
+    sourceKey: leg.source.key,
+    atUs: leg.timeUs,
+    transport: "tcp",
+    reporter: isInbound ? "destination" : "source",
+    channel: "logs",
+    src: isInbound ? callerOf(leg) : ownEnd(leg, [leg.upstreamLocalIp, leg.downstreamRemoteIp]),
+    dst: isInbound ? ownEnd(leg, [leg.downstreamLocalIp, leg.upstreamHostIp]) : calleeOf(leg),
+    protocol: leg.protocol,
+    port: leg.upstreamHostPort || leg.downstreamLocalPort || leg.servicePort,
+    amounts: amountsOf(leg),
+    security: isInbound && isMutualTls(leg) ? [1, 0] : [0, 0],
+    tags: tagsOf(leg),
+    facet: null,
+    settlesUs: 0,
+  };
+}
+
+function callerOf(leg: ProxyLeg): PeerName {
+  return addressToPeer(leg.cluster, leg.downstreamRemoteIp, leg.peerPrincipal);
+}
+
+/** The proxy's own pod: by name, else by the first of its addresses that is not loopback. */
+function ownEnd(leg: ProxyLeg, addresses: readonly string[]): PeerName {
+  const address = addresses.find((ip) => ip !== "" && ipScope(ip) !== "loopback") ?? "";
+  if (leg.pod.pod === "" && leg.pod.workload === "") return addressToPeer(leg.cluster, address);
+  const named = podToPeer(leg.pod);
+  return named.address === "" ? { ...named, address } : named;
+}
+
+/** The host the proxy chose; without one (nothing healthy, no route) what the application dialled. */
+function calleeOf(leg: ProxyLeg): PeerName {
+  const isNamed = leg.service !== "" || leg.upstreamHostIp === "";
+  const ip = leg.upstreamHostIp || (leg.service === "" ? leg.downstreamLocalIp : "");
+  const host = isNamed ? leg.service : externalName(leg);
+  return {
+    ...addressToPeer(leg.cluster, ip),
+    service: host,
+    serviceNamespace: leg.service === "" ? "" : leg.serviceNamespace,
+  };
+}
+
+/** A host beyond the mesh by the name in the client's own TLS handshake. */
+function externalName(leg: ProxyLeg): string {
+  return leg.serverName.startsWith(meshServerName) ? "" : leg.serverName;
+}
+
+function isMutualTls(leg: ProxyLeg): boolean {
+  return leg.peerPrincipal !== "" || leg.serverName.startsWith(meshServerName);
+}
+
+function amountsOf(leg: ProxyLeg): Amounts {
+  const amounts = makeAmounts();
+  if (leg.isConnection) {
+    amounts.opened = 1;
+    amounts.closed = 1;
+  } else {
+    amounts.requests = 1;
+    amounts.latencySumMs = Math.max(0, leg.endUs - leg.timeUs) / 1_000;
+    amounts.latencyCount = 1;
+  }
+  amounts.errors = leg.isError ? 1 : 0;
+  amounts.denied = leg.isDenied ? 1 : 0;
+  // A proxy counts what it sent to its caller; the column has the caller's view.
+  amounts.bytesSent = Math.max(0, leg.bytesReceived);
+  amounts.bytesReceived = Math.max(0, leg.bytesSent);
+  return amounts;
+}
+
+function tagsOf(leg: ProxyLeg): string[] {
+  const tags = [sourceTag(leg.source)];
+  if (leg.route !== "unknown") tags.push(`route:${leg.route}`);
+  if (leg.responseFlags !== "") tags.push(`flag:${leg.responseFlags}`);
+  if (leg.peerPrincipal !== "") tags.push(`src_principal:${leg.peerPrincipal}`);
+  if (leg.side === "outbound" && leg.service !== "") {
+    tags.push(serviceTag(leg.serviceNamespace, leg.service));
+  }
+  return tags;
+}

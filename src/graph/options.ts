@@ -1,0 +1,84 @@
+/**
+ * What the graph is told by the configuration, with the defaults of the standard profile. Times are
+ * microseconds. Every table that telemetry can fill has its maximum here.
+ */
+import { usPerDay, usPerMinute, usPerMs, usPerSecond, type Us } from "../model/time.ts";
+import { bypassDefaults, type BypassOptions } from "./bypass-options.ts";
+
+export interface IdentityOptions {
+  /** The name of the cluster wherever telemetry does not give one. */
+  readonly cluster: string;
+  /** Other names of clusters, to the name used here. */
+  readonly clusterAliases: Readonly<Record<string, string>>;
+  /** Networks whose unresolved addresses are `unknown` rather than external, beside private ones. */
+  readonly clusterCidrs: readonly string[];
+  /** Networks that are external although they are private. */
+  readonly externalCidrs: readonly string[];
+  readonly proxyContainers: readonly string[];
+  /** Text that a proxy container's image must hold, any of them; empty = any image. */
+  readonly proxyImages: readonly string[];
+}
+
+export interface GraphLimits {
+  readonly nodesMax: number;
+  readonly externalPeersMax: number;
+  readonly unknownPeersMax: number;
+  readonly podsMax: number;
+  readonly addressesMax: number;
+  readonly facetsMax: number;
+  /** Facets one source workload may have: a scanner must not fill the graph. */
+  readonly facetsPerNodeMax: number;
+  readonly seriesMax: number;
+  readonly sourcesMax: number;
+  /** Remembered span halves, log lines and flows that may still move to another facet. */
+  readonly placementsMax: number;
+  readonly placementsPerSourceMax: number;
+}
+
+export interface GraphOptions {
+  readonly identity: IdentityOptions;
+  readonly bypass: BypassOptions;
+  readonly limits: GraphLimits;
+  /** Disorder that changes nothing about the result. */
+  readonly latenessUs: Us;
+  /** How long an observation waits for the object that says whose an address was. */
+  readonly unresolvedTtlUs: Us;
+  /** A changed edge is told to the rules at most this often. */
+  readonly coalesceUs: Us;
+  /** How long ended owners of an address are remembered. */
+  readonly ownerTtlUs: Us;
+}
+
+export const identityDefaults: IdentityOptions = {
+  cluster: "default",
+  clusterAliases: { Kubernetes: "default" },
+  clusterCidrs: [],
+  externalCidrs: [],
+  proxyContainers: ["istio-proxy"],
+  proxyImages: [],
+};
+
+export const graphDefaults: GraphOptions = {
+  identity: identityDefaults,
+  bypass: bypassDefaults,
+  limits: {
+    nodesMax: 10_000,
+    externalPeersMax: 2_000,
+    unknownPeersMax: 2_000,
+    podsMax: 20_000,
+    addressesMax: 50_000,
+    facetsMax: 20_000,
+    facetsPerNodeMax: 2_000,
+    seriesMax: 200_000,
+    sourcesMax: 20_000,
+    placementsMax: 100_000,
+    placementsPerSourceMax: 20_000,
+  },
+  latenessUs: usPerMinute,
+  unresolvedTtlUs: 10 * usPerMinute,
+  coalesceUs: 250 * usPerMs,
+  ownerTtlUs: usPerDay,
+};
+
+/** Widens a border drawn from object times, which are whole seconds. */
+export const objectBorderUs = usPerSecond;

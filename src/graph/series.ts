@@ -1,0 +1,363 @@
+/**
+ * Metric series about edges: from running totals to what was added, and onto facets. Repeats change
+ * nothing, resets are recognised, and points that arrive in disorder within `lateness` give the same as
+ * in order, because each series keeps its points of that time.
+ */
+import type { EdgeSamples, EdgeSeries } from "../model/observations.ts";
+import { seriesPerPage, type Restored, type WriteSet } from "../model/rows.ts";
+import type { Us } from "../model/time.ts";
+import type { Amounts, Column } from "./columns.ts";
+import { deltasOf, type Delta, type Point } from "./counter-points.ts";
+import { evidenceHashOf, plaintextEvidence } from "./evidence.ts";
+import type { Facet, Facets } from "./facets.ts";
+import type { IdentityTables } from "./identity.ts";
+import { Sign } from "./nodes.ts";
+import { serviceTag, sourceTag } from "./placements.ts";
+import { countSecurity } from "./security.ts";
+
+interface Slot {
+  readonly definition: EdgeSeries;
+  /** Number in the store, from 0. */
+  readonly row: number;
+  facet: Facet | null;
+  /** Points of the last `lateness` in time order; the newest is last. */
+  points: Point[];
+  /** The first of `points` has been counted before and is only a base. */
+  isContinued: boolean;
+  firstUs: Us;
+  /** Time of the last point that added something. */
+  lastChangeUs: Us;
+}
+
+interface KnownSeries {
+  readonly row: number;
+  readonly last: Point | null;
+  readonly firstUs: Us;
+}
+
+/** More points than this within `lateness` are a scrape every few seconds; older ones become the base. */
+const pointsMax = 24;
+
+export class SeriesTable {
+  readonly #seriesMax: number;
+  readonly #latenessUs: Us;
+  readonly #identity: IdentityTables;
+  readonly #facets: Facets;
+  /** By `EdgeSeries.id`. */
+  readonly #slots: (Slot | undefined)[] = [];
+  readonly #byHash = new Map<string, Slot>();
+  /** Series of earlier processes that have not spoken since, by hash. */
+  readonly #restored = new Map<string, KnownSeries>();
+  readonly #rows: (Slot | undefined)[] = [];
+  readonly #restoredPages = new Map<number, Float64Array>();
+  readonly #ofColumn = new Map<Column, { slots: Slot[]; firstUs: Us; lastUs: Us }>();
+  readonly #newRows: Slot[] = [];
+  readonly #dirtyPages = new Set<number>();
+  #nextRow = 0;
+  #dropped = 0;
+  #late = 0;
+  #bad = 0;
+
+  constructor(seriesMax: number, latenessUs: Us, identity: IdentityTables, facets: Facets) {
+    this.#seriesMax = seriesMax;
+    this.#latenessUs = latenessUs;
+    this.#identity = identity;
+    this.#facets = facets;
+  }
+
+  get size(): number {
+    return this.#byHash.size;
+  }
+
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Points older than `lateness`, or before the oldest point kept. */
+  get late(): number {
+    return this.#late;
+  }
+
+  define(definition: EdgeSeries): void {
+    const known = this.#byHash.get(definition.hash);
+    if (known) {
+      this.#slots[definition.id] = known;
+      return;
+    }
+    if (this.#byHash.size >= this.#seriesMax) {
+      this.#dropped++;
+      return;
+    }
+    const earlier = this.#restored.get(definition.hash);
+    this.#restored.delete(definition.hash);
+    const slot: Slot = {
+      definition,
+      row: earlier?.row ?? this.#nextRow++,
+      facet: null,
+      points: earlier?.last ? [earlier.last] : [],
+      isContinued: Boolean(earlier?.last),
+      firstUs: earlier?.firstUs ?? 0,
+      lastChangeUs: earlier?.firstUs ?? 0,
+    };
+    this.#slots[definition.id] = slot;
+    this.#byHash.set(definition.hash, slot);
+    this.#rows[slot.row] = slot;
+    if (!earlier) this.#newRows.push(slot);
+    this.#signs(definition);
+  }
+
+  apply(samples: EdgeSamples): void {
+    for (let index = 0; index < samples.count; index++) {
+      const slot = this.#slots[samples.series[index] ?? -1];
+      if (!slot || samples.stale[index]) continue;
+      this.#sample(
+        slot,
+        {
+          timeUs: samples.timeUs[index] ?? 0,
+          startUs: samples.startUs[index] ?? 0,
+          value: samples.value[index] ?? 0,
+          count: samples.valueCount[index] ?? 0,
+        },
+        samples.temporality[index] ?? 0,
+      );
+    }
+  }
+
+  collect(into: WriteSet): void {
+    for (const slot of this.#newRows.splice(0)) {
+      const facetId = slot.facet ? this.#facets.live(slot.facet).id : 0;
+      const { definition, row, firstUs } = slot;
+      into.series.push({
+        id: row + 1,
+        hash: definition.hash,
+        facetId,
+        detail: JSON.stringify({ measure: definition.measure, firstUs }),
+      });
+    }
+    for (const page of this.#dirtyPages) {
+      into.seriesPages.push({ page, values: this.#pageValues(page) });
+    }
+    this.#dirtyPages.clear();
+  }
+
+  restore(rows: Restored): void {
+    for (const { page, values } of rows.seriesPages) {
+      const copy = values.slice();
+      this.#restoredPages.set(page, new Float64Array(copy.buffer, 0, copy.byteLength >> 3));
+    }
+    for (const { id, hash, detail } of rows.series) {
+      const row = id - 1;
+      this.#nextRow = Math.max(this.#nextRow, row + 1);
+      if (this.#restored.size >= this.#seriesMax) continue;
+      const at = (row % seriesPerPage) * 3;
+      const page = this.#restoredPages.get(Math.floor(row / seriesPerPage));
+      const [startUs = 0, timeUs = 0, value = 0] = page?.subarray(at, at + 3) ?? [];
+      const last = timeUs > 0 ? { startUs, timeUs, value, count: 0 } : null;
+      const { firstUs } = JSON.parse(detail) as { firstUs: Us }; // written by `collect`
+      this.#restored.set(hash, { row, last, firstUs });
+    }
+  }
+
+  counters(): { dropped: number; late: number; bad: number } {
+    return { dropped: this.#dropped, late: this.#late, bad: this.#bad };
+  }
+
+  #sample(slot: Slot, point: Point, temporality: number): void {
+    if (!(point.value >= 0) || !Number.isFinite(point.value) || !(point.timeUs > 0)) {
+      this.#bad++;
+      return;
+    }
+    const newest = slot.points.at(-1);
+    this.#dirtyPages.add(Math.floor(slot.row / seriesPerPage));
+    if (newest && point.timeUs <= newest.timeUs) {
+      this.#late += this.#insert(slot, point, temporality) ? 0 : 1;
+      return;
+    }
+    const before = newest ? [newest] : [];
+    const [delta] = deltasOf([...before, point], temporality, newest !== undefined).slice(-1);
+    slot.points.push(point);
+    if (delta) this.#add(slot, delta, 1);
+    this.#trim(slot);
+  }
+
+  /** A point in the past: everything between it and its successor is counted anew. */
+  #insert(slot: Slot, point: Point, temporality: number): boolean {
+    const newest = slot.points.at(-1);
+    const oldest = slot.points[0];
+    if (!newest || !oldest || point.timeUs < newest.timeUs - this.#latenessUs) return false;
+    if (slot.isContinued && point.timeUs < oldest.timeUs) return false;
+    const at = slot.points.findIndex((one) => one.timeUs >= point.timeUs);
+    const twin = slot.points[at];
+    // Two writers, or a repeat: of two values at one time the greater stands, whichever came first.
+    if (twin?.timeUs === point.timeUs && twin.value >= point.value) return true;
+    const points = slot.points.toSpliced(at, twin?.timeUs === point.timeUs ? 1 : 0, point);
+    for (const delta of deltasOf(slot.points, temporality, slot.isContinued)) {
+      this.#add(slot, delta, -1);
+    }
+    slot.points = points;
+    slot.firstUs = 0;
+    slot.lastChangeUs = 0;
+    for (const delta of deltasOf(points, temporality, slot.isContinued)) this.#add(slot, delta, 1);
+    this.#restretch(slot);
+    this.#trim(slot);
+    return true;
+  }
+
+  /** Drops points that no late one can need: the oldest kept is at or before the lateness bound. */
+  #trim(slot: Slot): void {
+    const { points } = slot;
+    const boundUs = (points.at(-1)?.timeUs ?? 0) - this.#latenessUs;
+    while (
+      points.length > 1 &&
+      ((points[1]?.timeUs ?? 0) <= boundUs || points.length > pointsMax)
+    ) {
+      points.shift();
+      slot.isContinued = true;
+    }
+  }
+
+  #add(slot: Slot, delta: Delta, sign: 1 | -1): void {
+    const facet = this.#facetOf(slot);
+    if (!facet) return;
+    const { definition } = slot;
+    const column = this.#facets.column(facet, definition.reporter, definition.channel);
+    const of = this.#columnSlots(column, slot);
+    if (delta.value > 0) {
+      addMeasure(column.amounts, definition, delta, sign);
+      this.#countSecurity(slot, facet, column, delta, sign);
+    }
+    if (sign > 0) this.#stretch(slot, delta, column, of);
+    this.#facets.touch(facet, delta.value > 0 ? column : null);
+  }
+
+  #stretch(slot: Slot, delta: Delta, column: Column, of: { firstUs: Us; lastUs: Us }): void {
+    if (slot.firstUs === 0 || delta.timeUs < slot.firstUs) slot.firstUs = delta.timeUs;
+    const isChange = delta.value > 0 || slot.lastChangeUs === 0;
+    if (isChange && delta.timeUs > slot.lastChangeUs) slot.lastChangeUs = delta.timeUs;
+    if (column.firstUs === 0 || slot.firstUs < column.firstUs) column.firstUs = slot.firstUs;
+    if (slot.lastChangeUs > column.lastUs) column.lastUs = slot.lastChangeUs;
+    column.settledFirstUs =
+      of.firstUs === 0 ? column.firstUs : Math.min(of.firstUs, column.firstUs);
+    column.settledLastUs = Math.max(of.lastUs, column.lastUs);
+  }
+
+  /** After a correction a column's times may have to shrink: they are its series' and what it had before. */
+  #restretch(slot: Slot): void {
+    if (!slot.facet) return;
+    const { reporter, channel } = slot.definition;
+    const column = this.#facets.column(this.#facets.live(slot.facet), reporter, channel);
+    const of = this.#columnSlots(column, slot);
+    column.firstUs = of.firstUs;
+    column.lastUs = of.lastUs;
+    for (const one of of.slots) {
+      if (column.firstUs === 0 || one.firstUs < column.firstUs) column.firstUs = one.firstUs;
+      column.lastUs = Math.max(column.lastUs, one.lastChangeUs);
+    }
+    column.settledFirstUs = column.firstUs;
+    column.settledLastUs = column.lastUs;
+  }
+
+  #columnSlots(column: Column, slot: Slot) {
+    let of = this.#ofColumn.get(column);
+    if (!of) {
+      of = { slots: [], firstUs: column.firstUs, lastUs: column.lastUs };
+      this.#ofColumn.set(column, of);
+    }
+    if (!of.slots.includes(slot)) {
+      of.slots.push(slot);
+      column.settled++;
+    }
+    return of;
+  }
+
+  #countSecurity(slot: Slot, facet: Facet, column: Column, delta: Delta, sign: 1 | -1): void {
+    const { definition } = slot;
+    const isCounted =
+      definition.measure === "requests" || definition.measure === "connections_opened";
+    // A client's proxy never says how the connection was secured (telemetry: always "unknown").
+    if (!isCounted || definition.reporter === "source" || definition.security === "unknown") return;
+    const isNone = definition.security === "none";
+    const value = sign * delta.value;
+    countSecurity(column.security, delta.timeUs, isNone ? 0 : value, isNone ? value : 0);
+    if (!isNone) return;
+    if (sign < 0) this.#facets.removeEvidence(facet, evidenceHashOf(definition, delta.timeUs));
+    else this.#facets.addEvidence(facet, plaintextEvidence(definition, delta));
+  }
+
+  #facetOf(slot: Slot): Facet | null {
+    if (slot.facet) {
+      slot.facet = this.#facets.live(slot.facet);
+      return slot.facet;
+    }
+    const { definition } = slot;
+    const { src, dst, transport, protocol, port } = definition;
+    const timeUs = slot.points.at(-1)?.timeUs ?? 0;
+    const srcNode = this.#identity.nodeOf(src, timeUs);
+    const dstNode = this.#identity.nodeOf(dst, timeUs);
+    slot.facet = this.#facets.facet(srcNode.id, dstNode.id, transport, protocol, port);
+    if (slot.facet) for (const tag of tagsOf(definition)) this.#facets.tag(slot.facet, tag, 1);
+    return slot.facet;
+  }
+
+  /** A proxy that reports for a workload proves that the workload has one. */
+  #signs(definition: EdgeSeries): void {
+    const { reporter, src, dst, trust } = definition;
+    if (trust === "claimed") return;
+    const self = reporter === "source" ? src : reporter === "destination" ? dst : null;
+    if (self && self.workload !== "") {
+      this.#identity.signSeen(this.#identity.nodeOf(self, 0), Sign.proxy);
+    }
+  }
+
+  #pageValues(page: number): Uint8Array {
+    const values = this.#restoredPages.get(page) ?? new Float64Array(seriesPerPage * 3);
+    for (let index = 0; index < seriesPerPage; index++) {
+      const last = this.#rows[page * seriesPerPage + index]?.points.at(-1);
+      if (!last) continue;
+      values[index * 3] = last.startUs;
+      values[index * 3 + 1] = last.timeUs;
+      values[index * 3 + 2] = last.value;
+    }
+    if (this.#restoredPages.has(page)) this.#restoredPages.set(page, values);
+    return new Uint8Array(values.slice().buffer);
+  }
+}
+
+function addMeasure(amounts: Amounts, definition: EdgeSeries, delta: Delta, sign: 1 | -1): void {
+  const value = sign * delta.value;
+  switch (definition.measure) {
+    case "requests":
+      amounts.requests += value;
+      break;
+    case "connections_opened":
+      amounts.opened += value;
+      break;
+    case "connections_closed":
+      amounts.closed += value;
+      break;
+    case "bytes_sent":
+      amounts.bytesSent += value;
+      return;
+    case "bytes_received":
+      amounts.bytesReceived += value;
+      return;
+    case "latency_ms":
+      amounts.latencySumMs += value;
+      amounts.latencyCount += sign * delta.count;
+      return;
+  }
+  if (definition.isError) amounts.errors += value;
+  if (definition.isDenied) amounts.denied += value;
+}
+
+function tagsOf({ route, responseFlags, src, dst, source }: EdgeSeries): string[] {
+  const tags = [sourceTag(source)];
+  if (route !== "unknown") tags.push(`route:${route}`);
+  if (responseFlags !== "") tags.push(`flag:${responseFlags}`);
+  if (src.principal !== "") tags.push(`src_principal:${src.principal}`);
+  if (dst.principal !== "") tags.push(`dst_principal:${dst.principal}`);
+  if (dst.workload !== "" && dst.service !== "") {
+    tags.push(serviceTag(dst.serviceNamespace || dst.namespace, dst.service));
+  }
+  return tags;
+}
