@@ -177,3 +177,11 @@ test("one workload's flood costs only its own verdicts", () => {
     "web unknown (capacity) 198.51.100.7:443 unknown",
   ]);
 });
+
+test("an object that makes it an init container before the proxy takes everything back", () => {
+  const world = new World({ pods: [makePod({ proxy: { ...makePod().proxy, known: "none" } })] });
+  world.take(connect({ ...shell1337, container: "prepare" }, 1, 40_001, outside, 443));
+  expect([world.findings().length, world.intruders().length]).toEqual([1, 1]);
+  world.take({ kind: "pod", pod: makePod({ initContainersBeforeProxy: ["prepare"] }) });
+  expect([...world.findings(), ...world.intruders()]).toEqual([]);
+});

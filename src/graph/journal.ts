@@ -1,7 +1,8 @@
 /**
  * Observations as bytes, for the journal: what still awaits a verdict when the process ends.
  *
- *   blob     = magic u32 | texts length u32 | texts: UTF-8 JSON string[] | rows
+ *   blob     = magic u32 | texts length u32 | check, 8 bytes | texts: UTF-8 JSON string[] | rows
+ *   check    = the first bytes of the SHA-256 of texts and rows
  *   row      = shape f64 | one f64 per field of the shape
  *   texts[0] = JSON of the shapes: field paths with their type, in the row's order
  *
@@ -9,18 +10,19 @@
  * is JSON in a text. Our own layout rather than v8.serialize: a file from another version of Node, or a
  * damaged one, must end in an error value and in nothing else.
  */
+import { createHash } from "node:crypto";
 import { assert } from "../lib/assert.ts";
 import type { Observation } from "../model/observations.ts";
 
 const magic = 0x4d_49_4a_01; // "MIJ" and the version
-const headBytes = 8;
+const checkAt = 8;
+const headBytes = 16;
 const depthMax = 4;
 
 /** `n` number, `s` text, `b` boolean, `j` JSON. */
 type Field = readonly [path: readonly string[], type: "n" | "s" | "b" | "j"];
 type Shape = readonly Field[];
 
-/** Longest text of a blob is bounded by the commit's size; the version's kinds are those of the model. */
 const kinds: ReadonlySet<string> = new Set<Observation["kind"]>([
   "span_half",
   "flow",
@@ -60,7 +62,13 @@ function assemble(texts: readonly string[], rows: readonly number[]): Uint8Array
   text.copy(blob, headBytes);
   let at = headBytes + text.length;
   for (const value of rows) at = blob.writeDoubleLE(value, at);
+  checkOf(blob).copy(blob, checkAt);
   return blob;
+}
+
+function checkOf(blob: Buffer): Buffer {
+  const digest = createHash("sha256").update(blob.subarray(headBytes)).digest();
+  return digest.subarray(0, headBytes - checkAt);
 }
 
 /** Throws `JournalError` when the blob is not one of ours, of this version, and whole. */
@@ -68,6 +76,7 @@ export function decodeJournal(blob: Uint8Array): readonly Observation[] {
   const bytes = Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength);
   if (bytes.length < headBytes || bytes.readUInt32LE(0) !== magic)
     fail("it is not of this version");
+  if (!checkOf(bytes).equals(bytes.subarray(checkAt, headBytes))) fail("it is damaged");
   const rowsAt = headBytes + bytes.readUInt32LE(4);
   if (rowsAt > bytes.length || (bytes.length - rowsAt) % 8 !== 0) fail("it is cut off");
   const texts = parseTexts(bytes.toString("utf8", headBytes, rowsAt));

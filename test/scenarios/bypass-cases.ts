@@ -44,6 +44,15 @@ const successor = makePod({
   fromUs: endOfWeb + seconds(0.5),
 });
 
+const caller = makePod({
+  uid: "uid-caller-1",
+  name: "caller-1",
+  nodeId: 3,
+  ips: ["10.1.0.52"],
+  mode: "none",
+});
+const callerApp = makeProcess({ pod: { ...app.pod, pod: "caller-1", podUid: "uid-caller-1" } });
+
 export const attacks: readonly BypassCase[] = [
   {
     name: "a process under the proxy's UID and GID in the application container",
@@ -122,6 +131,15 @@ export const attacks: readonly BypassCase[] = [
       connect(app, 1, 40_005, outside, 443),
       connect(app, 90, 40_005, outside, 443, { nanos: 1 }),
       wire(90.1, 40_005, outside, 443),
+    ],
+    findings: ["web b3 203.0.113.5:443 high"],
+  },
+  {
+    name: "one source port used twice within seconds: one flow is one connection, the nearest",
+    steps: [
+      connect(app, 1, 40_005, outside, 443),
+      connect(app, 3, 40_005, outside, 443),
+      wire(3.1, 40_005, outside, 443),
     ],
     findings: ["web b3 203.0.113.5:443 high"],
   },
@@ -389,8 +407,8 @@ export const innocents: readonly BypassCase[] = [
     name: "a flow of the address's next owner",
     setup: { pods: [oldWeb, successor] },
     steps: [
-      connect(app, -9, 35_584, outside, 443),
-      wire(-8, 35_584, outside, 443, { startUs: t0 }),
+      connect(app, -5.2, 35_584, outside, 443),
+      wire(-2.7, 35_584, outside, 443, { bytes: 1 }),
     ],
   },
   {
@@ -402,6 +420,15 @@ export const innocents: readonly BypassCase[] = [
         side: "inbound",
         downstreamRemoteIp: outside,
       }),
+    ],
+  },
+  {
+    name: "the same, shown by the caller's own socket",
+    setup: { pods: [makePod(), caller] },
+    steps: [
+      connect(app, 1, 35_586, "10.1.0.52", 443),
+      wire(1, 35_586, "10.1.0.52", 443),
+      connect(callerApp, 1, 443, web.ip, 35_586, { srcIp: "10.1.0.52" }),
     ],
   },
 ];
