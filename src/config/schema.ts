@@ -4,7 +4,7 @@
  * and not yet built are errors of their own (`promised`).
  */
 import { z } from "zod";
-import { parseCidr } from "../lib/ip.ts";
+import { canonicalIp, parseCidr } from "../lib/ip.ts";
 import { durationPattern, parseDuration, parseEndpoint, parseSize, sizePattern } from "./units.ts";
 
 /** Text in, a number or record out; `null` from the parser is bad input. */
@@ -31,6 +31,9 @@ const endpoint = parsed(
 );
 const cidr = z.string().refine((text) => parseCidr(text) !== null, {
   message: 'expected a network such as "10.0.0.0/8"',
+});
+const address = z.string().refine((text) => canonicalIp(text) !== "", {
+  message: 'expected an address such as "10.0.0.10"',
 });
 const count = (min: number) => z.int().min(min).max(100_000_000);
 const id = z
@@ -76,11 +79,13 @@ const grpc = group(
 const identity = group(
   {
     proxy_executables: words
-      .default(["/usr/local/bin/envoy", "/usr/local/bin/pilot-agent", "/usr/local/bin/ztunnel"])
-      .describe("Executables that are the proxy, if they run in the proxy's container"),
+      .default(["/usr/local/bin/envoy", "pilot-agent", "ztunnel"])
+      .describe(
+        "Executables that are the proxy, if they run in its container; without a slash, the last part of the path",
+      ),
     images: words
-      .default([])
-      .describe("Text that a proxy container's image must hold, any of them; empty = any image"),
+      .default(["proxyv2", "istio-proxy", "ztunnel"])
+      .describe("Texts of which the last part of the proxy's image must hold one"),
     uid: id.default(1337).describe("The proxy's UID where no object declares it"),
     gid: id.default(1337).describe("The proxy's GID where no object declares it"),
     cluster_aliases: z
@@ -94,7 +99,11 @@ const identity = group(
       .describe(
         "Networks inside the cluster, beside the private ones: peers there are not external",
       ),
-    dns: z.array(cidr).max(1_000).default([]).describe("DNS servers that are no bypass to ask"),
+    dns: z
+      .array(address)
+      .max(1_000)
+      .default(["169.254.20.10"])
+      .describe("Addresses of name servers, beside kube-dns: to ask them is no bypass"),
     proxy_destinations: words
       .default([])
       .describe("Where proxies themselves connect to (collectors), as address or address:port"),
