@@ -19,6 +19,7 @@ export function takeStoreLock(path: string): StoreLock {
   try {
     createPrivateFile(lockPath);
     lock = new Database(lockPath, { timeout: 0 });
+    lock.pragma("synchronous = OFF"); // what it says matters only while its holder lives
     begin(lock, path);
     // The holder's id is for the next one's error message alone; it decides nothing. Storing it ends
     // the transaction, so another process may step in here: then that one has the lock.

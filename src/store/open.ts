@@ -63,7 +63,7 @@ export function openStore(options: StoreOptions): OpenStore {
     lock.release();
     const trouble = toStoreError(error, `cannot open the store "${path}"`);
     // Found by SQLite itself rather than by our check, which says what to do.
-    if (trouble.code === "damaged" && trouble !== error) refuseDamaged(path, trouble.message);
+    if (trouble.code === "damaged" && trouble !== error) refuseDamaged(path, String(error));
     throw trouble;
   }
 }
@@ -159,7 +159,8 @@ function checkAfterKill(database: Database.Database, path: string): readonly str
       return [`the store "${path}" was not closed and is too big to check at start: ${rest}`];
     }
     const result = check.get(name);
-    if (result !== "ok") refuseDamaged(path, `table "${name}": ${String(result)}`);
+    if (result !== "ok")
+      refuseDamaged(path, `table "${name}": ${String(result)}`.replaceAll("\n", " "));
   }
   return [];
 }
