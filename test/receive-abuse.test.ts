@@ -62,24 +62,37 @@ test("half-sent requests cost their sender; a modest one is answered", async () 
   greedy.destroy();
 });
 
-test("whole requests wait for room, and are turned away when there is none in time", async () => {
-  await using server = await startReceiver({
-    maxRequestBytes: 1_000,
-    inFlightBytesMax: 1_500,
-    queueDeadlineMs: 100,
-  });
+/** 1,000 bytes when inflated, of which `roomForOne` holds one at a time. */
+const zipped = { headers: gzipHeaders, frames: [grpcFrame(zlib.gzipSync(Buffer.alloc(1_000)), 1)] };
+const roomForOne = { maxRequestBytes: 1_000, inFlightBytesMax: 1_500 };
+
+test("a whole request waits for room", async () => {
+  await using server = await startReceiver(roomForOne);
   const waiting: ((answer: Answer) => void)[] = [];
   server.handler.answer = () => new Promise((resolve) => waiting.push(resolve));
-  const body = { headers: gzipHeaders, frames: [grpcFrame(zlib.gzipSync(Buffer.alloc(1_000)), 1)] };
-  const first = sendRaw(server.port, body);
+  const first = sendRaw(server.port, zipped);
   await server.handler.arrivals(1);
-  expect(await sendRaw(server.port, body)).toMatchObject({ status: 14 });
-  const third = sendRaw(server.port, body);
+  const second = sendRaw(server.port, zipped);
+  const inFlight = 'receiver_in_flight_bytes{transport="grpc"}';
+  await expect.poll(() => server.metric(inFlight)).toBeGreaterThan(1_000);
+  expect(server.handler.requests).toHaveLength(1);
   waiting.shift()?.(accepted);
   expect((await first).status).toBe(0);
   await server.handler.arrivals(2);
   waiting.shift()?.(accepted);
-  expect((await third).status).toBe(0);
+  expect((await second).status).toBe(0);
+});
+
+test("a whole request that gets no room in time is told to come again", async () => {
+  await using server = await startReceiver({ ...roomForOne, queueDeadlineMs: 50 });
+  let answer: (answer: Answer) => void = () => {};
+  server.handler.answer = () => new Promise((resolve) => (answer = resolve));
+  const first = sendRaw(server.port, zipped);
+  await server.handler.arrivals(1);
+  expect(await sendRaw(server.port, zipped)).toMatchObject({ status: 14 });
+  answer(accepted);
+  expect((await first).status).toBe(0);
+  expect(server.handler.requests).toHaveLength(1);
 });
 
 test("resets in the middle of requests leave nothing behind", async () => {

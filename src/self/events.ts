@@ -8,7 +8,7 @@ import type { CounterHandle, HistogramHandle, Instruments } from "./instruments.
 import type { Log, LogFields } from "./log.ts";
 
 /** How a request was answered: the `outcome` label. */
-export const outcomes = [
+const outcomes = [
   "accepted",
   "partial",
   "invalid",
@@ -22,11 +22,11 @@ export const outcomes = [
 export type Outcome = (typeof outcomes)[number];
 
 /** `unknown`: the request named no method of ours. */
-export const signalNames = ["traces", "metrics", "logs", "unknown"] as const;
+const signalNames = ["traces", "metrics", "logs", "unknown"] as const;
 export type SignalName = (typeof signalNames)[number];
 
 /** Why the receiver turned a connection away or closed it. */
-export const connectionEnds = [
+const connectionEnds = [
   "too_many",
   "too_many_from_address",
   "silent",
@@ -38,7 +38,7 @@ export const connectionEnds = [
 export type ConnectionEnd = (typeof connectionEnds)[number];
 
 /** Reasons of rejected items: single items left out, or whole requests of which none could be read. */
-export const rejections = ["item_invalid", "undecodable", "too_large", "unimplemented"] as const;
+const rejections = ["item_invalid", "undecodable", "too_large", "unimplemented"] as const;
 
 /** What became of single items, where it is counted by item. */
 const itemOutcomes = ["accepted", "refused", "failed"] as const;

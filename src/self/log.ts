@@ -49,9 +49,6 @@ export function makeLog(options: LogOptions): Log {
   };
 }
 
-/** For tests and for commands whose output is their result. */
-export const silentLog: Log = makeLog({ level: "silent", format: "json" });
-
 function logTo(
   logger: Logger,
   level: Exclude<LogLevel, "silent">,
