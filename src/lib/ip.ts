@@ -4,17 +4,18 @@
  */
 import ipaddr from "ipaddr.js";
 
+/** Dotted decimal without leading zeros: the one form in which an IPv4 address is accepted. */
+const ipv4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)$/;
+/** The library refuses by throwing, which costs 20 microseconds: most of what is no address ends here. */
+const ipv6Characters = /^[\da-f:.]{2,45}$/i;
+
 /** The canonical text, or "" when the input is no address (a zone id is cut off). */
 export function canonicalIp(text: string): string {
   const zone = text.indexOf("%");
   const address = zone < 0 ? text : text.slice(0, zone);
-  if (!isPlainIp(address)) return "";
-  return ipaddr.process(address).toString();
-}
-
-/** Strict forms only: `1.2.3.4` without octal, hex or short notation, and any valid IPv6. */
-function isPlainIp(text: string): boolean {
-  return text.includes(":") ? ipaddr.IPv6.isValid(text) : ipaddr.IPv4.isValidFourPartDecimal(text);
+  if (ipv4.test(address)) return address;
+  if (!address.includes(":") || !ipv6Characters.test(address)) return "";
+  return ipaddr.IPv6.isValid(address) ? ipaddr.process(address).toString() : "";
 }
 
 export interface HostPort {
