@@ -4,7 +4,8 @@
  * text of those it needs (`text.ts`). 64-bit times are kept exactly, as two 32-bit halves.
  *
  * Ownership: the arrays belong to the decoder and are overwritten by its next request, and they are
- * longer than what is in use: only the first `count` entries are valid. `bytes` belongs to the caller.
+ * longer than what is in use: only the first `count` entries are valid. `bytes` belongs to the caller;
+ * it is the request, or a copy with more at its end when a message came in pieces.
  * Absent and empty are the same (0, empty range), except where a `has…` column says otherwise.
  * Repeated attribute keys are kept as they came; readers take the last.
  */
@@ -22,7 +23,10 @@ export const ValueKind = {
 } as const;
 export type ValueKind = (typeof ValueKind)[keyof typeof ValueKind];
 
-/** AnyValues in columns. `array` and `kvlist` hold the byte range of the nested message, validated. */
+/**
+ * AnyValues in columns. `array` and `kvlist` hold the byte range of the nested message, validated.
+ * Columns that a kind does not have hold 0.
+ */
 export interface AnyValues {
   count: number;
   kind: Uint8Array;
@@ -120,7 +124,11 @@ export interface Points {
   flags: Uint32Array;
   attrStart: Int32Array;
   attrEnd: Int32Array;
-  /** Byte range from the first to past the last attribute field when they are one run; else empty. */
+  /**
+   * Byte range from the first to past the last attribute field when they are one run; else empty. Within
+   * one resource and metric equal bytes are an equal series: the place for a memo or a prediction that
+   * spares reading the attributes of a known series.
+   */
   attrBytesStart: Int32Array;
   attrBytesEnd: Int32Array;
   exemplarStart: Int32Array;

@@ -37,6 +37,7 @@ export const requestTypes: Readonly<Record<SignalName, protobuf.Type>> = {
 };
 
 export const anyValueType = root.lookupType("opentelemetry.proto.common.v1.AnyValue");
+const resourceType = root.lookupType("opentelemetry.proto.resource.v1.Resource");
 const nestedTypes = {
   array: root.lookupType("opentelemetry.proto.common.v1.ArrayValue"),
   kvlist: root.lookupType("opentelemetry.proto.common.v1.KeyValueList"),
@@ -59,6 +60,10 @@ export function bytesToPlain(signal: SignalName, bytes: Buffer): Plain {
 export function nestedToPlain(kind: "array" | "kvlist", bytes: Buffer): Plain {
   const type = nestedTypes[kind];
   return messageToPlain(type, type.decode(bytes));
+}
+
+export function resourceToPlain(bytes: Buffer): Plain {
+  return messageToPlain(resourceType, resourceType.decode(bytes));
 }
 
 type Fields = Record<string, unknown>;

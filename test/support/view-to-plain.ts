@@ -1,4 +1,5 @@
 /** A decoded view as the plain objects of `otlp-oracle.ts`, every field of it. */
+import { isDeepStrictEqual } from "node:util";
 import { MetricKind, NumberKind, ValueKind } from "../../src/decode/views.ts";
 import type {
   AnyValues,
@@ -7,7 +8,7 @@ import type {
   Scopes,
   TracesView,
 } from "../../src/decode/views.ts";
-import { nestedToPlain } from "./otlp-oracle.ts";
+import { nestedToPlain, resourceToPlain } from "./otlp-oracle.ts";
 import type { Plain } from "./otlp-oracle.ts";
 
 type View = MetricsView | TracesView | LogsView;
@@ -42,7 +43,19 @@ function rowsOf<T>(table: { count: number }, owner: Column, row: number, item: (
     .map(item);
 }
 
+/** Columns that a kind does not have hold 0, whatever an earlier request left there. */
+function checkUnused(values: AnyValues, row: number): void {
+  const { bool, int, double } = ValueKind;
+  const kind = at(values.kind, row);
+  const isUsed = kind === bool || kind === int || kind === double;
+  const number = isUsed ? 0 : at(values.number, row);
+  const integer = kind === int ? 0 : at(values.intLow, row) | at(values.intHigh, row);
+  const rangeEnd = isUsed || kind === ValueKind.empty ? at(values.end, row) : 0;
+  if (number !== 0 || integer !== 0 || rangeEnd !== 0) throw new Error(`leftovers in row ${row}`);
+}
+
 function anyValue(view: View, values: AnyValues, row: number): Plain {
+  checkUnused(values, row);
   const bytes = view.bytes.subarray(at(values.start, row), at(values.end, row));
   switch (at(values.kind, row) as ValueKind) {
     case ValueKind.empty:
@@ -87,14 +100,23 @@ function envelope(
     schema_url: text(view, scopes.schemaUrlStart, scopes.schemaUrlEnd, row),
   });
   const resourceItems = (row: number): Plain => ({
-    resource: {
-      attributes: attributes(view, resources.attrStart, resources.attrEnd, row),
-      dropped_attributes_count: at(resources.droppedAttributes, row),
-    },
+    resource: resource(view, row),
     [names[1]]: rowsOf(scopes, scopes.resource, row, scopeItems),
     schema_url: text(view, resources.schemaUrlStart, resources.schemaUrlEnd, row),
   });
   return { [names[0]]: range(0, resources.count, resourceItems) };
+}
+
+/** The columns and the byte range of the whole message must say the same. */
+function resource(view: View, row: number): Plain {
+  const { resources } = view;
+  const plain = {
+    attributes: attributes(view, resources.attrStart, resources.attrEnd, row),
+    dropped_attributes_count: at(resources.droppedAttributes, row),
+  };
+  const bytes = view.bytes.subarray(at(resources.start, row), at(resources.end, row));
+  if (!isDeepStrictEqual(resourceToPlain(bytes), plain)) throw new Error(`resource bytes ${row}`);
+  return plain;
 }
 
 function scope(view: View, scopes: Scopes, row: number): Plain {
