@@ -325,6 +325,21 @@ test("what the graph tells again at a restart raises nothing", () => {
   expect(world.told()).toEqual(["firing", "firing", "resolved(quiet)"]);
 });
 
+test("while the graph restores itself, that nobody can tell is no news", () => {
+  const world = new InsightWorld();
+  world.at(0, match(stateRule, "e", 0), match(stateRule, "f", 0, { key: ["k"] })).commit(1);
+  world
+    .restart()
+    .insights.push([
+      match(stateRule, "e", 0, { judged: false }),
+      miss(stateRule, "f", 0, "unjudged"),
+    ]);
+  world.at(1);
+  expect(world.told()).toEqual(["firing", "firing"]);
+  world.at(2, miss(stateRule, "f", 2, "unjudged"));
+  expect(world.told()).toEqual(["firing", "firing", "unknown"]);
+});
+
 test("a removed rule resolves its insights, after a restart with the first advance", () => {
   const without = testRules.filter((rule) => rule !== stateRule);
   const world = new InsightWorld();

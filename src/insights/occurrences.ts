@@ -93,9 +93,12 @@ export class Occurrences {
 
   /** Merges evidence into the pool and notes that this occurrence brought it. */
   addEvidence(occurrence: Occurrence, evidence: readonly Evidence[]): void {
-    if (evidence.length === 0) return;
-    this.#pool = mergeEvidence(this.#pool, evidence, poolMax);
-    const hashes = new Set([...occurrence.evidence, ...evidence.map((item) => item.hash)]);
+    const fresh = evidence.filter(
+      (item) => this.#isWanted(item) && !occurrence.evidence.includes(item.hash),
+    );
+    if (fresh.length === 0) return;
+    this.#pool = mergeEvidence(this.#pool, fresh, poolMax);
+    const hashes = new Set([...occurrence.evidence, ...fresh.map((item) => item.hash)]);
     occurrence.evidence = this.#pool.map((item) => item.hash).filter((hash) => hashes.has(hash));
   }
 
@@ -221,6 +224,12 @@ export class Occurrences {
       restored.#live.set(id, { atUs, seenUs, confidence, judged: judged === 1, evidence });
     }
     return restored;
+  }
+
+  /** Whether it would stay in the pool: late evidence of a long insight would not. */
+  #isWanted(item: Evidence): boolean {
+    const last = this.#pool.at(-1);
+    return this.#pool.length < poolMax || last === undefined || item.atUs <= last.atUs;
   }
 
   /** Evidence that fell out of the pool needs no pin. */
