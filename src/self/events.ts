@@ -143,7 +143,7 @@ export class ReceiverEvents {
   connectionEnded(reason: ConnectionEnd, address: string, detail: string): void {
     this.#connectionEnds[reason].inc();
     if (reason === "idle" || reason === "age") return; // ordinary life
-    this.#seldom(reason, "a connection was closed", { reason, address, detail });
+    this.#seldom(reason, "a connection was closed", { reason, address, detail }, "info");
   }
 
   connections(open: number): void {
@@ -158,7 +158,7 @@ export class ReceiverEvents {
     this.#log.info("draining the receiver", { connections, requests });
   }
 
-  #seldom(kind: string, message: string, fields: LogFields): void {
+  #seldom(kind: string, message: string, fields: LogFields, level: "warn" | "info" = "warn"): void {
     const nowMs = this.#clock.nowUs() / 1_000;
     const line = this.#lines.get(kind);
     if (line && nowMs - line.atMs < quietMs) {
@@ -166,7 +166,7 @@ export class ReceiverEvents {
       return;
     }
     this.#lines.set(kind, { atMs: nowMs, left: 0 });
-    this.#log.warn(message, line && line.left > 0 ? { ...fields, left_out: line.left } : fields);
+    this.#log[level](message, line && line.left > 0 ? { ...fields, left_out: line.left } : fields);
   }
 }
 
