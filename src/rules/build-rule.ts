@@ -51,7 +51,8 @@ export function buildRule(
   report: Report,
 ): BuiltRule | null {
   const errorsBefore = report.errorCount;
-  const where = `rule ${textOf(map.get("id", true)) ?? "without id"}`;
+  const id = textOf(map.get("id", true));
+  const where = id === undefined ? "a rule without id" : `rule '${id}'`;
   validateKeys(map, ruleKeys, where, report);
   const on = entityTypes.find((type) => type === textOf(map.get("on", true)));
   if (on === undefined) return null;

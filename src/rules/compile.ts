@@ -282,6 +282,7 @@ function compileArithmetic(
   return (frame) => {
     const [a, b] = [numberOf(left(frame), mistyped), numberOf(right(frame), mistyped)];
     if (!isInt) return calculate(a, b);
+    if (!Number.isInteger(a) || !Number.isInteger(b)) throw mistyped;
     if (divides && b === 0) throw byZero;
     const result = Math.trunc(calculate(a, b));
     if (!Number.isSafeInteger(result)) throw overflow;

@@ -52,16 +52,21 @@ export function formatDiagnostic(diagnostic: Diagnostic, text: string | undefine
   return `${head}\n  ${gutter} | ${source}\n  ${" ".repeat(gutter.length)} | ${indent}^`;
 }
 
-/** The candidate nearest to a mistyped word, or "" when none is near. */
+/** The candidate nearest to a mistyped or cut word, or "" when none is near. */
 export function nearest(word: string, candidates: Iterable<string>): string {
+  const known = [...candidates];
   let best = "";
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
-  for (const candidate of candidates) {
+  for (const candidate of known) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase(), bestDistance);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
-  return best;
+  if (best !== "" || word.length < beginningMin) return best;
+  return known.find((candidate) => candidate.startsWith(word)) ?? "";
 }
+
+/** Shorter beginnings fit too many words to mean one. */
+const beginningMin = 4;
 
 /** Edits that turn `a` into `b`, a swap of neighbours counting as one; `limit` when there are more. */
 function editDistance(a: string, b: string, limit: number): number {

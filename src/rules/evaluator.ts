@@ -2,8 +2,8 @@
  * Asks every rule about every entity that changed. Knows no time beyond what it is told and keeps no
  * insight: what becomes of a match is the lifecycle's business.
  *
- * A miss is told only where it can matter: for a rule that matched this entity before, or when nobody
- * remembers whether it did, which is so after a restart and beyond `entitiesMax`. Forgetting is therefore
+ * A miss is told only where it can matter: for a rule that matched this entity and has not been told of
+ * its end, or when nobody remembers whether it did, which is so after a restart and beyond `entitiesMax`. Forgetting is therefore
  * always right, and only costs.
  */
 import type { AnyEntityChange, GraphChange } from "../model/changes.ts";
@@ -16,7 +16,7 @@ import { Fault, type FaultReason } from "./functions.ts";
 import type { CompiledRule } from "./rule.ts";
 
 export interface EvaluatorOptions {
-  /** Entities whose matching rules are remembered, over all types. */
+  /** Entities of which it is remembered which rules matched them, over all types. */
   readonly entitiesMax: number;
   /** Seconds that only rise; without it no evaluation time is measured. */
   readonly clock: (() => number) | null;
@@ -39,9 +39,9 @@ interface Entry {
   seconds: number;
 }
 
-/** The rules that match an entity now; shared, since nearly always there are none. */
-type Matching = readonly Entry[];
-const none: Matching = [];
+/** The rules that may have an insight open about an entity; nearly always there are none. */
+type Open = readonly Entry[];
+const none: Open = [];
 
 export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
   readonly #next: Sink<readonly RuleEvent[]>;
@@ -51,8 +51,8 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
   readonly #frame: Frame = makeFrame();
   readonly #events: RuleEvent[] = [];
   /** By type and id. Two generations: the older one goes when the younger has grown to half the limit. */
-  #young = new Map<string, Matching>();
-  #old = new Map<string, Matching>();
+  #young = new Map<string, Open>();
+  #old = new Map<string, Open>();
   #forgotten = 0;
   #evaluations = 0;
 
@@ -122,15 +122,16 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
     if (!entries) return;
     const key = `${change.type} ${change.id}`;
     const before = this.#young.get(key) ?? this.#old.get(key);
-    let now: Entry[] | null = null;
+    let open: Entry[] | null = null;
     for (const entry of entries) {
       const verdict = this.#evaluate(entry, change);
-      if (verdict === "match") (now ??= []).push(entry);
-      else if (before === undefined || before.includes(entry)) {
-        this.#miss(entry.rule, change, verdict === "error");
+      if (verdict !== "match") {
+        if (before !== undefined && !before.includes(entry)) continue;
+        if (this.#miss(entry.rule, change, verdict === "error")) continue;
       }
+      (open ??= []).push(entry);
     }
-    this.#remember(key, now ?? none);
+    this.#remember(key, open ?? none);
   }
 
   #evaluate(entry: Entry, change: AnyEntityChange): "match" | "miss" | "error" {
@@ -182,17 +183,21 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
     }
   }
 
-  /** `isError`: the condition could not be told, which ends nothing. */
-  #miss(rule: CompiledRule, change: AnyEntityChange, isError: boolean): void {
+  /**
+   * Tells a miss; true when it ends whatever insight there was. One that ends nothing is told again, until
+   * somebody can tell. `isError`: the condition itself could not be told.
+   */
+  #miss(rule: CompiledRule, change: AnyEntityChange, isError: boolean): boolean {
     const { id: entityId, atUs } = change;
     const judged = change.judged && !isError;
     const isEvent = rule.meta.lifecycle === "event";
     const withdrawn = isEvent && judged && isDecided(change);
     this.#events.push({ kind: "miss", rule: rule.meta, entityId, atUs, judged, withdrawn });
+    return isEvent ? withdrawn : judged;
   }
 
-  #remember(key: string, matching: Matching): void {
-    this.#young.set(key, matching);
+  #remember(key: string, open: Open): void {
+    this.#young.set(key, open);
     if (this.#young.size < this.#options.entitiesMax / 2) return;
     this.#forgotten += this.#old.size;
     this.#old = this.#young;

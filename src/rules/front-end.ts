@@ -46,9 +46,12 @@ export function fieldTypeToCel(type: FieldType): string {
 export class FrontEnd {
   readonly #environment: Environment;
   readonly #names: readonly string[];
+  readonly #fields: readonly string[];
 
   constructor(variables: Variables) {
     this.#names = Object.keys(variables);
+    const nameless = Object.values(variables).filter((type) => typeof type === "object");
+    this.#fields = [...nameless.flatMap((fields) => Object.keys(fields)), ...fieldNames];
     this.#environment = base.clone();
     for (const [name, type] of Object.entries(variables)) {
       if (typeof type === "string")
@@ -78,7 +81,7 @@ export class FrontEnd {
     const range = { start: at?.start ?? 0, end: at?.end ?? at?.start ?? 0 };
     const word = text.slice(range.start, range.end);
     if (reason === "no_such_key") {
-      const suggestion = nearest(word, fieldNames);
+      const suggestion = nearest(word, this.#fields);
       return { ok: false, error: { code, range, message: `no field '${word}'`, suggestion } };
     }
     if (reason === "unknown_variable") {

@@ -4,7 +4,7 @@
  */
 import type { Scalar } from "yaml";
 import type { EntityType } from "../model/entities.ts";
-import { replaceNames, visit, type Node } from "./ast.ts";
+import { replaceNames, type Node } from "./ast.ts";
 import { checkCost, checkTree, fieldsRead, usesRegex, type ListValues } from "./check.ts";
 import { compile, type Expression } from "./compile.ts";
 import { durationType, FrontEnd, type ExpressionError, type Variables } from "./front-end.ts";
@@ -101,7 +101,6 @@ export class Scope {
     const errors = checkTree(checked.node, this.#lists, this.#names);
     for (const error of errors) reportExpression(error, written);
     if (errors.length > 0) return null;
-    this.#markUsed(checked.node);
     return replaceNames(checked.node, macros);
   }
 
@@ -120,17 +119,13 @@ export class Scope {
     return variables;
   }
 
-  #markUsed(node: Node): void {
-    visit(node, (inner) => {
-      if (inner.op === "name") this.#shared.used.add(inner.name);
-    });
-  }
-
   /** The macros whose names occur in the text; null when one of them has an error. */
   #macrosIn(written: Written): ReadonlyMap<string, Node> | null {
     const found = new Map<string, Node>();
     let isUsable = true;
     for (const [word] of written.text.matchAll(/[A-Za-z_]\w*/g)) {
+      // Also in an expression that has errors: those are not cured by removing the list.
+      if (this.#lists.has(word)) this.#shared.used.add(word);
       const macro = this.#shared.macros.get(word);
       if (!macro) continue;
       const node = this.#macro(word, macro, written);

@@ -1,0 +1,216 @@
+/**
+ * Runs the tests that stand in rule files: a timeline of entities through the real evaluator and the real
+ * lifecycle, on a virtual clock. All that a rule needs counts as received, unless the test's heartbeats
+ * say otherwise; an entity's identity is its key.
+ */
+import { insightDefaults, Insights } from "../insights/insights.ts";
+import type { AnyEntityChange, GraphChange, Observer } from "../model/changes.ts";
+import {
+  entityFields,
+  entityTraits,
+  makeEntity,
+  type EntityType,
+  type FieldType,
+  type RecordType,
+} from "../model/entities.ts";
+import type { Us } from "../model/time.ts";
+import { assert } from "../lib/assert.ts";
+import { parseDuration } from "../rules/durations.ts";
+import { Evaluator } from "../rules/evaluator.ts";
+import type {
+  CompiledRule,
+  RuleTest,
+  TestExpect,
+  TestGiven,
+  TestHeartbeat,
+} from "../rules/rule.ts";
+
+export interface RuleTestResult {
+  readonly rule: string;
+  /** `file:line` of the rule. */
+  readonly place: string;
+  readonly test: string;
+  readonly isTodo: boolean;
+  readonly passed: boolean;
+  /** What was expected and what was found, one line each; of a todo, why it still fails. */
+  readonly problems: readonly string[];
+}
+
+export function runRuleTests(rules: readonly CompiledRule[]): readonly RuleTestResult[] {
+  return rules.flatMap((rule) => rule.tests.map((test) => runTest(rule, test)));
+}
+
+function runTest(rule: CompiledRule, test: RuleTest): RuleTestResult {
+  const isTodo = test.todo === true;
+  const problems = new Run(rule, test).run();
+  const passes = problems.length === 0;
+  const surprise = isTodo && passes ? ["it passes now: remove 'todo'"] : problems;
+  return {
+    rule: rule.meta.id,
+    place: `${rule.file}:${rule.line}`,
+    test: test.name,
+    isTodo,
+    passed: passes !== isTodo,
+    problems: surprise,
+  };
+}
+
+/** 2026-01-01: any time will do, as long as it is always the same. */
+const startUs: Us = 1_767_225_600_000_000;
+
+type Step =
+  | { readonly atUs: Us; readonly given: TestGiven }
+  | { readonly atUs: Us; readonly expect: TestExpect };
+
+class Run {
+  readonly #rule: CompiledRule;
+  readonly #test: RuleTest;
+  readonly #insights: Insights;
+  readonly #evaluator: Evaluator;
+  /** Every source that the test names; they observe all of its entities. */
+  readonly #observers: readonly Observer[];
+  readonly #silent = new Set<string>();
+  readonly #problems: string[] = [];
+
+  constructor(rule: CompiledRule, test: RuleTest) {
+    this.#rule = rule;
+    this.#test = test;
+    this.#insights = new Insights(insightDefaults, { push: () => {} });
+    this.#insights.setRules([rule.meta]);
+    this.#evaluator = new Evaluator([rule], this.#insights);
+    const beats = test.given.flatMap(({ heartbeat }) => heartbeat ?? []);
+    this.#observers = beats.map(heartbeatToObserver);
+  }
+
+  run(): readonly string[] {
+    const given: Step[] = this.#test.given.map((step) => ({ atUs: toUs(step.at), given: step }));
+    const expect: Step[] = this.#test.expect.map((step) => ({ atUs: toUs(step.at), expect: step }));
+    // The sort is stable: at one time, what is given comes before what is expected.
+    for (const step of [...given, ...expect].sort((a, b) => a.atUs - b.atUs)) {
+      this.#evaluator.advance(step.atUs);
+      this.#insights.advance(step.atUs);
+      if ("given" in step) this.#evaluator.push(this.#changes(step.given, step.atUs));
+      else this.#compare(step.expect);
+    }
+    const fault = this.#evaluator.firstError(this.#rule.meta.id);
+    if (fault !== "" && this.#problems.length > 0) this.#problems.push(`a fault: ${fault}`);
+    return this.#problems;
+  }
+
+  #changes(given: TestGiven, atUs: Us): GraphChange[] {
+    const changes: GraphChange[] = [];
+    if (given.heartbeat) changes.push(this.#sourceChange(given.heartbeat, atUs));
+    for (const type of Object.keys(entityTraits) as EntityType[]) {
+      const fields = given[type];
+      if (fields) changes.push(this.#entityChange(type, fields, given, atUs));
+    }
+    return changes;
+  }
+
+  #sourceChange(heartbeat: TestHeartbeat, atUs: Us): GraphChange {
+    const observer = heartbeatToObserver(heartbeat);
+    const state = heartbeat.state ?? "live";
+    const name = `${observer.kind} ${observer.key}`;
+    if (state === "live") this.#silent.delete(name);
+    else this.#silent.add(name);
+    return { kind: "source", observer, state, atUs };
+  }
+
+  #entityChange(
+    type: EntityType,
+    fields: Readonly<Record<string, unknown>>,
+    given: TestGiven,
+    atUs: Us,
+  ): GraphChange {
+    const { on } = this.#rule.meta;
+    if (type !== on) this.#problems.push(`at ${given.at}: gives '${type}' to a rule on '${on}'`);
+    const entity = makeEntity(type);
+    merge(entity, type, fields, atUs);
+    const id = type === on ? this.#rule.key(entity).join("\n") : "";
+    const change = {
+      kind: "entity",
+      type,
+      id,
+      entity,
+      judged: this.#silent.size === 0,
+      atUs: given.event_time === undefined ? atUs : toUs(given.event_time),
+      evidence: [],
+      observers: this.#observers,
+    };
+    return change as unknown as AnyEntityChange; // the entity was made for this very type
+  }
+
+  #compare(expect: TestExpect): void {
+    const all = [...this.#insights.current()].filter(({ state }) => state !== "inactive");
+    const found = all.length === 0 ? "inactive" : all.map(({ state }) => state).join(", ");
+    const say = (what: string): void => {
+      this.#problems.push(`at ${expect.at}: ${what}`);
+    };
+    if (expect.state === "inactive") {
+      if (all.length > 0) say(`expected no insight, found ${found}: "${all[0]?.message}"`);
+      return;
+    }
+    const inState = all.filter(({ state }) => state === expect.state);
+    if (inState.length === 0) say(`expected ${expect.state}, found ${found}`);
+    if (expect.count !== undefined && expect.count !== inState.length) {
+      say(`expected ${expect.count} in state ${expect.state}, found ${inState.length}`);
+    }
+    for (const field of ["reason", "message"] as const) {
+      const wanted = expect[field];
+      if (wanted === undefined || inState.length === 0) continue;
+      if (inState.some((insight) => insight[field] === wanted)) continue;
+      say(`expected the ${field} "${wanted}", found "${inState[0]?.[field]}"`);
+    }
+  }
+}
+
+function heartbeatToObserver({ kind, key }: TestHeartbeat): Observer {
+  return { kind, key: key ?? "" };
+}
+
+/** Times in tests count from their start. */
+function toUs(text: string): Us {
+  return startUs + durationUs(text);
+}
+
+function durationUs(text: string): Us {
+  const us = parseDuration(text);
+  assert(us !== null, "durations were validated when the rule was loaded");
+  return us;
+}
+
+/** Deep-merges the written fields, whose shapes were validated, onto a record. */
+function merge(
+  record: object,
+  type: RecordType,
+  fields: Readonly<Record<string, unknown>>,
+  atUs: Us,
+): void {
+  const table: Readonly<Record<string, FieldType>> = entityFields[type];
+  const target = record as Record<string, unknown>; // a plain record of this type
+  for (const [name, value] of Object.entries(fields)) {
+    target[name] = fieldValue(table[name], value, target[name], atUs);
+  }
+}
+
+function fieldValue(type: FieldType | undefined, value: unknown, old: unknown, atUs: Us): unknown {
+  switch (type) {
+    case "duration":
+      return durationUs(value as string); // validated as text of a duration
+    case "age":
+      // Held as the time that it counts from.
+      return atUs - durationUs(value as string); // likewise
+    case "node":
+    case "process":
+      merge(old as object, type, value as Record<string, unknown>, atUs); // likewise records
+      return old;
+    case "list<container>":
+      return (value as Record<string, unknown>[]).map((fields) => {
+        const container = makeEntity("container");
+        merge(container, "container", fields, atUs);
+        return container;
+      });
+    default:
+      return value;
+  }
+}

@@ -1,0 +1,40 @@
+/** `rules check`: every problem of the rule files below a folder, for people or as JSON. */
+import { formatDiagnostic, type Diagnostic } from "../rules/diagnostics.ts";
+import { loadRules } from "../rules/load.ts";
+import type { RuleFileText } from "../rules/source.ts";
+import type { CliIo } from "./io.ts";
+import { readRuleFiles, shippedRulesFolder } from "./rules-folder.ts";
+
+export interface RulesCheckOptions {
+  /** The shipped rules unless given. */
+  readonly folder?: string | undefined;
+  readonly json?: boolean;
+}
+
+/** 0 = usable, 1 = there are errors. Throws `UserError` when the folder cannot be read. */
+export function runRulesCheck(options: RulesCheckOptions, io: CliIo): number {
+  const files = readRuleFiles(options.folder ?? shippedRulesFolder);
+  const { rules, diagnostics } = loadRules(files);
+  const errorCount = diagnostics.filter(({ severity }) => severity === "error").length;
+  if (options.json) {
+    const report = { files: files.length, rules: rules.length, diagnostics };
+    io.out(`${JSON.stringify(report, null, 2)}\n`);
+  } else {
+    printDiagnostics(diagnostics, files, io);
+    const warningCount = diagnostics.length - errorCount;
+    const found = `${errorCount} errors, ${warningCount} warnings`;
+    io.out(`${rules.length} rules in ${files.length} files: ${found}\n`);
+  }
+  return errorCount === 0 ? 0 : 1;
+}
+
+export function printDiagnostics(
+  diagnostics: readonly Diagnostic[],
+  files: readonly RuleFileText[],
+  io: CliIo,
+): void {
+  const texts = new Map(files.map(({ path, text }) => [path, text]));
+  for (const diagnostic of diagnostics) {
+    io.error(`${formatDiagnostic(diagnostic, texts.get(diagnostic.file))}\n`);
+  }
+}

@@ -1,0 +1,45 @@
+/** Reads rule files from folders: the loader itself takes texts, so that it can run anywhere. */
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { RuleFileText } from "../rules/source.ts";
+import { UserError } from "./io.ts";
+
+/** Beside `src/` and `dist/` alike. */
+export const shippedRulesFolder = join(import.meta.dirname, "../../rules");
+
+/** A rule file is written by hand: more than this is something else. */
+const fileMaxBytes = 1024 * 1024;
+
+/**
+ * Every `.yaml` and `.yml` below a folder in the order of their paths, or the one file that is named.
+ * Hidden names are left out: Kubernetes keeps the old and new contents of a mounted ConfigMap in such.
+ */
+export function readRuleFiles(path: string): readonly RuleFileText[] {
+  try {
+    const paths = statSync(path).isDirectory() ? pathsBelow(path) : [path];
+    return paths.map(readRuleFile);
+  } catch (cause) {
+    if (cause instanceof UserError) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new UserError(`cannot read rules from '${path}': ${why}`);
+  }
+}
+
+function pathsBelow(folder: string): readonly string[] {
+  return readdirSync(folder)
+    .filter((name) => !name.startsWith("."))
+    .toSorted()
+    .flatMap((name) => {
+      const path = join(folder, name);
+      if (statSync(path).isDirectory()) return pathsBelow(path);
+      return /\.ya?ml$/.test(name) ? [path] : [];
+    });
+}
+
+function readRuleFile(path: string): RuleFileText {
+  const { size } = statSync(path);
+  if (size > fileMaxBytes) {
+    throw new UserError(`cannot read '${path}': a rule file has at most ${fileMaxBytes} bytes`);
+  }
+  return { path, text: readFileSync(path, "utf8") };
+}

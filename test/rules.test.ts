@@ -1,0 +1,53 @@
+/** The shipped rules: they load without a complaint, and their own tests pass. */
+import { expect, test } from "vitest";
+import { runRuleTests } from "../src/cli/rule-tests.ts";
+import { runRulesCheck } from "../src/cli/rules-check.ts";
+import { readRuleFiles } from "../src/cli/rules-folder.ts";
+import { runRulesTest } from "../src/cli/rules-test.ts";
+import type { CliIo } from "../src/cli/io.ts";
+import { loadRules } from "../src/rules/load.ts";
+
+const shipped = new URL("../rules", import.meta.url).pathname;
+const examples = new URL("fixtures/rules-examples", import.meta.url).pathname;
+
+function makeIo(): CliIo & { readonly lines: string[] } {
+  const lines: string[] = [];
+  const out = (text: string): void => {
+    lines.push(text);
+  };
+  return { lines, out, error: out, isTty: false, env: {}, signal: new AbortController().signal };
+}
+
+test.each([
+  ["shipped rules", shipped, 6],
+  ["the worked examples of the format", examples, 3],
+])("%s load and pass their tests", (_, dir, count) => {
+  const { rules, diagnostics } = loadRules(readRuleFiles(dir));
+  expect(diagnostics).toEqual([]);
+  expect(rules).toHaveLength(count);
+  expect(runRuleTests(rules).filter(({ passed }) => !passed)).toEqual([]);
+});
+
+test.each(loadRules(readRuleFiles(shipped)).rules.map((rule) => [rule.meta.id, rule] as const))(
+  "%s tells people what they need to know",
+  (_, { meta, tests }) => {
+    for (const text of [meta.title, meta.description, meta.ruleset]) expect(text).not.toBe("");
+    expect(meta.remediation).toMatch(/kubectl|istioctl/);
+    for (const list of [meta.falsePositives, meta.references, meta.tags, meta.needs]) {
+      expect(list.length).toBeGreaterThan(0);
+    }
+    const fires = tests.filter((one) => one.expect.some(({ state }) => state === "firing"));
+    const quiet = tests.filter((one) => one.expect.every(({ state }) => state === "inactive"));
+    expect(fires.length).toBeGreaterThanOrEqual(1);
+    expect(quiet.length).toBeGreaterThanOrEqual(2);
+  },
+);
+
+test("rules check and rules test succeed on the shipped folder", () => {
+  const io = makeIo();
+  expect(runRulesCheck({}, io)).toBe(0);
+  expect(runRulesTest({ folder: shipped }, io)).toBe(0);
+  expect(io.lines.join("")).toMatch(
+    /^6 rules in 6 files: 0 errors, 0 warnings\n\d+ tests of 6 rules/,
+  );
+});
