@@ -2,7 +2,7 @@
 import zlib from "node:zlib";
 import { expect, test } from "vitest";
 import type { Answer } from "../src/model/requests.ts";
-import type { GrpcReceiverOptions } from "../src/receive/grpc-receiver.ts";
+import type { GrpcReceiverOptions } from "../src/receive/grpc-options.ts";
 import {
   exportPath,
   grpcFrame,

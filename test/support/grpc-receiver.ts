@@ -3,11 +3,8 @@ import { connect, type ClientHttp2Session, type IncomingHttpHeaders } from "node
 import { systemClock } from "../../src/lib/clock.ts";
 import type { Answer, ReceivedRequest, RequestHandler } from "../../src/model/requests.ts";
 import { PrometheusRegistry } from "../../src/export/prometheus.ts";
-import {
-  grpcReceiverDefaults,
-  OtlpGrpcReceiver,
-  type GrpcReceiverOptions,
-} from "../../src/receive/grpc-receiver.ts";
+import { grpcReceiverDefaults, type GrpcReceiverOptions } from "../../src/receive/grpc-options.ts";
+import { OtlpGrpcReceiver } from "../../src/receive/grpc-receiver.ts";
 import { ReceiverEvents } from "../../src/self/events.ts";
 import { makeLog } from "../../src/self/log.ts";
 
