@@ -22,7 +22,8 @@ export interface Amounts {
   closed: number;
   bytesSent: number;
   bytesReceived: number;
-  latencySumMs: number;
+  /** Whole microseconds: sums of fractions would hang on their order. */
+  latencySumUs: number;
   latencyCount: number;
 }
 
@@ -50,7 +51,7 @@ const amountNames = [
   "closed",
   "bytesSent",
   "bytesReceived",
-  "latencySumMs",
+  "latencySumUs",
   "latencyCount",
 ] as const satisfies readonly (keyof Amounts)[];
 
@@ -82,7 +83,7 @@ export function makeAmounts(): Amounts {
     closed: 0,
     bytesSent: 0,
     bytesReceived: 0,
-    latencySumMs: 0,
+    latencySumUs: 0,
     latencyCount: 0,
   };
 }

@@ -33,10 +33,11 @@ export class FlowEdges {
   }
 
   /** False when this record was there before. */
-  add(flow: Flow, nowUs: Us, isCounted: boolean): boolean {
+  add(flow: Flow, nowUs: Us): boolean {
     const key = keyOf(flow);
     if (this.#flows.get(key)) return false;
     this.#flows.set(key, true, nowUs);
+    if (flow.transport !== "tcp" && flow.transport !== "udp") return true;
     if (!canBeEdge(flow.srcIp) || !canBeEdge(flow.dstIp)) return true;
     const isServerPort = flow.dstPort > 0 && flow.dstPort < ephemeralFrom;
     const isReplyPort = flow.srcPort > 0 && flow.srcPort < ephemeralFrom;
@@ -44,7 +45,7 @@ export class FlowEdges {
       this.#unoriented++;
       return true;
     }
-    this.#placements.place(placementOf(flow, isReplyPort), nowUs, isCounted);
+    this.#placements.place(placementOf(flow, isReplyPort), nowUs);
     return true;
   }
 

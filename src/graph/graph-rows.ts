@@ -4,6 +4,7 @@ import type { Evidence } from "../model/changes.ts";
 import { makeEntity, type NodeEntity } from "../model/entities.ts";
 import type { Channel, Reporter, Transport } from "../model/observations.ts";
 import type { FacetColumnRow, NodeRow, PodRow, Restored, WriteSet } from "../model/rows.ts";
+import { usPerMs } from "../model/time.ts";
 import { connectionsOf, type Amounts, type Column } from "./columns.ts";
 import { isFolded, viewsOf, wordsOf, type FacetView } from "./edge-view.ts";
 import type { Edge, Facet, Facets } from "./facets.ts";
@@ -186,7 +187,7 @@ function columnRow(into: WriteSet, facet: Facet, column: Column): void {
     connections: connectionsOf(amounts),
     bytesSent: amounts.bytesSent,
     bytesReceived: amounts.bytesReceived,
-    latencySumMs: amounts.latencySumMs,
+    latencySumMs: amounts.latencySumUs / usPerMs,
     latencyCount: amounts.latencyCount,
     security: securityOf(buckets).security,
     firstSeenUs: column.firstUs,

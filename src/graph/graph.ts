@@ -71,7 +71,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#placements = new Placements({ ...limits, ttlUs }, this.#identity, this.#facets);
     this.#series = new SeriesTable(limits.seriesMax, latenessUs, this.#identity, this.#facets);
     this.#spans = new Spans(limits.placementsMax, ttlUs, this.#placements);
-    this.#lines = new Lines(limits.placementsMax, ttlUs, this.#placements);
+    this.#lines = new Lines(limits.placementsMax, ttlUs, this.#placements, this.#spans);
     this.#flows = new FlowEdges(limits.placementsMax, ttlUs, this.#placements);
     this.#sources = new Sources(limits.sourcesMax);
     this.#bypass = new Bypass(this.#identity, this.#marks(), options.bypass);
@@ -88,7 +88,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       this.#identify(observation);
     }
     this.#settleIdentity();
-    for (const observation of batch.observations) this.#apply(observation, false);
+    for (const observation of batch.observations) this.#apply(observation);
     this.#settleIdentity();
     this.#tell();
   }
@@ -134,9 +134,11 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     restoreGraph(rows, this.#identity, this.#facets);
     this.#sources.restore(rows);
     this.#series.restore(rows);
+    this.#placements.restoring();
     for (const { blob } of rows.journal) {
-      for (const observation of decodeJournal(blob)) this.#place(observation, true);
+      for (const observation of decodeJournal(blob)) this.#remember(observation);
     }
+    this.#placements.restored();
     this.#bypass.restore(rows, this.#out);
   }
 
@@ -217,7 +219,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#identity.virtual.learn(this.#identity.clusterOf(leg.cluster), leg);
   }
 
-  #apply(observation: Observation, isCounted: boolean): void {
+  #apply(observation: Observation): void {
     switch (observation.kind) {
       case "socket_opened":
         this.#bypass.socket(observation, this.#out);
@@ -225,31 +227,36 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       case "process_seen":
         this.#bypass.process(observation, this.#out);
         return;
-      case "flow":
-        if (!this.#place(observation, isCounted)) return;
-        this.#bypass.flow(observation, this.#out);
-        return;
-      case "proxy_leg": {
-        const placed = this.#place(observation, isCounted);
-        if (placed?.kind === "proxy_leg") this.#bypass.leg(placed, this.#out);
-        return;
-      }
       default:
-        this.#place(observation, isCounted);
+        this.#applyPlaced(observation);
     }
   }
 
+  /** Events on edges: counted and, where new, handed to the bypass join. */
+  #applyPlaced(observation: Observation): void {
+    const placed = this.#place(observation);
+    if (!placed) return;
+    this.#fresh.push(observation);
+    if (placed.kind === "flow") this.#bypass.flow(placed, this.#out);
+    if (placed.kind === "proxy_leg") this.#bypass.leg(placed, this.#out);
+  }
+
+  #remember(observation: Observation): void {
+    this.#place(observation);
+    if (observation.kind !== "proxy_leg") return;
+    this.#identity.virtual.learn(this.#identity.clusterOf(observation.cluster), observation);
+  }
+
   /** Counts an event on its edge; null when it was there before. */
-  #place(observation: Observation, isCounted: boolean): Observation | null {
+  #place(observation: Observation): Observation | null {
     let placed: Observation | null = null;
     if (observation.kind === "span_half") {
-      placed = this.#spans.add(observation, this.#nowUs, isCounted) ? observation : null;
+      placed = this.#spans.add(observation, this.#nowUs) ? observation : null;
     } else if (observation.kind === "proxy_leg") {
-      placed = this.#lines.add(observation, this.#nowUs, isCounted);
+      placed = this.#lines.add(observation, this.#nowUs);
     } else if (observation.kind === "flow") {
-      placed = this.#flows.add(observation, this.#nowUs, isCounted) ? observation : null;
+      placed = this.#flows.add(observation, this.#nowUs) ? observation : null;
     }
-    if (placed && !isCounted) this.#fresh.push(observation);
     return placed;
   }
 

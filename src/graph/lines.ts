@@ -15,6 +15,7 @@ import {
   type Placement,
   type Placements,
 } from "./placements.ts";
+import type { Spans } from "./spans.ts";
 
 interface Line {
   leg: ProxyLeg;
@@ -26,10 +27,12 @@ const meshServerName = "outbound_";
 
 export class Lines {
   readonly #placements: Placements;
+  readonly #spans: Spans;
   readonly #lines: ExpiringMap<Line>;
 
-  constructor(linesMax: number, ttlUs: Us, placements: Placements) {
+  constructor(linesMax: number, ttlUs: Us, placements: Placements, spans: Spans) {
     this.#placements = placements;
+    this.#spans = spans;
     this.#lines = new ExpiringMap(linesMax, ttlUs);
   }
 
@@ -38,13 +41,14 @@ export class Lines {
   }
 
   /** The line with all that its variants say; null when this one adds nothing. */
-  add(leg: ProxyLeg, nowUs: Us, isCounted: boolean): ProxyLeg | null {
+  add(leg: ProxyLeg, nowUs: Us): ProxyLeg | null {
     if (leg.side === "unknown") return leg;
     const known = this.#lines.get(leg.lineId);
-    if (known) return this.#revise(known, leg);
+    if (known) return this.#revise(known, leg, nowUs);
     const line: Line = { leg, placement: placementOf(leg) };
     this.#lines.set(leg.lineId, line, nowUs);
-    this.#placements.place(line.placement, nowUs, isCounted);
+    this.#placements.place(line.placement, nowUs);
+    this.#tellSpan(line, nowUs);
     return leg;
   }
 
@@ -52,7 +56,7 @@ export class Lines {
     this.#lines.advance(nowUs);
   }
 
-  #revise(line: Line, leg: ProxyLeg): ProxyLeg | null {
+  #revise(line: Line, leg: ProxyLeg, nowUs: Us): ProxyLeg | null {
     const merged = mergeLegs(line.leg, leg);
     if (merged === line.leg) return null;
     line.leg = merged;
@@ -60,7 +64,14 @@ export class Lines {
       const { src, dst, port, protocol, amounts, security, tags } = placementOf(merged);
       Object.assign(placement, { src, dst, port, protocol, amounts, security, tags });
     });
+    this.#tellSpan(line, nowUs);
     return merged;
+  }
+
+  #tellSpan({ leg, placement }: Line, nowUs: Us): void {
+    if (leg.side !== "outbound" || leg.traceId === "" || leg.spanId === "") return;
+    const { dst, port } = placement;
+    this.#spans.calleeSeen(leg.traceId, leg.spanId, { dst, port }, nowUs);
   }
 }
 
@@ -169,7 +180,7 @@ function amountsOf(leg: ProxyLeg): Amounts {
     amounts.closed = 1;
   } else {
     amounts.requests = 1;
-    amounts.latencySumMs = Math.max(0, leg.endUs - leg.timeUs) / 1_000;
+    amounts.latencySumUs = Math.max(0, leg.endUs - leg.timeUs);
     amounts.latencyCount = 1;
   }
   amounts.errors = leg.isError ? 1 : 0;

@@ -65,12 +65,13 @@ const aliasesMax = 64;
 
 export class Nodes {
   readonly #nodesMax: number;
-  readonly #records: NodeRecord[] = [];
+  /** By id - 1; nodes that were never stored leave holes after a restart. */
+  readonly #records: (NodeRecord | undefined)[] = [];
   readonly #byAlias = new Map<string, NodeRecord>();
   readonly #dirty = new Set<NodeRecord>();
   /** Nodes whose entity is another one since it was last taken. */
   readonly #changed = new Set<NodeRecord>();
-  readonly #newAliases: { alias: string; nodeId: number }[] = [];
+  #newAliases: { alias: string; node: NodeRecord }[] = [];
   #live = 0;
   #dropped = 0;
 
@@ -114,7 +115,7 @@ export class Nodes {
     if (this.#byAlias.has(alias) || record.aliases.size >= aliasesMax) return;
     record.aliases.add(alias);
     this.#byAlias.set(alias, record);
-    this.#newAliases.push({ alias, nodeId: record.id });
+    this.#newAliases.push({ alias, node: record });
   }
 
   /** Adds facts; true when the entity changed. */
@@ -177,7 +178,7 @@ export class Nodes {
     for (const alias of loser.aliases) {
       winner.aliases.add(alias);
       this.#byAlias.set(alias, winner);
-      this.#newAliases.push({ alias, nodeId: winner.id });
+      this.#newAliases.push({ alias, node: winner });
     }
     for (const [pod, signs] of loser.podSigns) winner.podSigns.set(pod, signs);
     this.seen(winner, loser.firstUs);
@@ -195,11 +196,11 @@ export class Nodes {
   }
 
   *[Symbol.iterator](): Iterator<NodeRecord> {
-    for (const record of this.#records) if (record.uses > 0) yield record;
+    for (const record of this.#records) if (record && record.uses > 0) yield record;
   }
 
-  all(): readonly NodeRecord[] {
-    return this.#records;
+  all(): NodeRecord[] {
+    return this.#records.filter((record) => record !== undefined);
   }
 
   takeDirty(): NodeRecord[] {
@@ -216,8 +217,11 @@ export class Nodes {
     return changed;
   }
 
+  /** Names of nodes that have a row; an id without one may be given anew after a restart. */
   takeNewAliases(): { alias: string; nodeId: number }[] {
-    return this.#newAliases.splice(0);
+    const stored = this.#newAliases.filter(({ node }) => isStored(node));
+    this.#newAliases = this.#newAliases.filter(({ node }) => !isStored(node));
+    return stored.map(({ alias, node }) => ({ alias, nodeId: this.get(node.id).id }));
   }
 
   restore(record: NodeRecord): void {

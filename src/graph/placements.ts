@@ -53,6 +53,7 @@ export class Placements {
   readonly #waiting = new Set<Placement>();
   readonly #byName = new Map<string, Set<Placement>>();
   readonly #perSource = new Map<string, number>();
+  #isRestoring = false;
   #settledEarly = 0;
 
   constructor(limits: PlacementLimits, identity: IdentityTables, facets: Facets) {
@@ -71,11 +72,10 @@ export class Placements {
   }
 
   /**
-   * Counts the event on its facet and remembers it. `isCounted`: its numbers are in the restored columns
-   * already, only the memory of it is to be rebuilt.
+   * Counts the event on its facet and remembers it.
    */
-  place(placement: Placement, nowUs: Us, isCounted: boolean): void {
-    this.#put(placement, isCounted);
+  place(placement: Placement, nowUs: Us): void {
+    if (!this.#isRestoring) this.#put(placement);
     const ofSource = this.#perSource.get(placement.sourceKey) ?? 0;
     placement.settlesUs = nowUs + this.#limits.ttlUs;
     this.#waiting.add(placement);
@@ -88,6 +88,24 @@ export class Placements {
     }
   }
 
+  /**
+   * Until `restored`, events are only remembered: their numbers are in the restored columns already, at
+   * the place that all of them together give.
+   */
+  restoring(): void {
+    this.#isRestoring = true;
+  }
+
+  restored(): void {
+    this.#isRestoring = false;
+    for (const placement of this.#waiting) {
+      const facet = this.#facetOf(placement);
+      if (!facet) continue;
+      const column = this.#facets.column(facet, placement.reporter, placement.channel);
+      this.#facets.reclaim(column, placement.atUs);
+    }
+  }
+
   /** Changes what is known of an event; one that has settled stays as it was. */
   revise(placement: Placement, change: (placement: Placement) => void): void {
     if (placement.settlesUs === 0) return;
@@ -95,7 +113,7 @@ export class Placements {
     this.#index(placement, false);
     change(placement);
     this.#index(placement, true);
-    this.#put(placement, false);
+    if (!this.#isRestoring) this.#put(placement);
   }
 
   /** Looks again at everything that named one of these pods or addresses. */
@@ -107,7 +125,7 @@ export class Placements {
         const edge = placement.facet && this.#facets.live(placement.facet).edge;
         if (edge && edge.srcId === src.id && edge.dstId === dst.id) continue;
         this.#take(placement);
-        this.#put(placement, false);
+        this.#put(placement);
       }
     }
   }
@@ -119,25 +137,20 @@ export class Placements {
     }
   }
 
-  #put(placement: Placement, isCounted: boolean): void {
+  #facetOf(placement: Placement): Facet | null {
     const src = this.#identity.nodeOf(placement.src, placement.atUs);
     const dst = this.#identity.nodeOf(placement.dst, placement.atUs);
     this.#identity.nodes.seen(src, placement.atUs);
     this.#identity.nodes.seen(dst, placement.atUs);
-    const facet = this.#facets.facet(
-      src.id,
-      dst.id,
-      placement.transport,
-      placement.protocol,
-      placement.port,
-    );
-    placement.facet = facet;
+    const { transport, protocol, port } = placement;
+    placement.facet = this.#facets.facet(src.id, dst.id, transport, protocol, port);
+    return placement.facet;
+  }
+
+  #put(placement: Placement): void {
+    const facet = this.#facetOf(placement);
     if (!facet) return;
     const column = this.#facets.column(facet, placement.reporter, placement.channel);
-    if (isCounted) {
-      this.#facets.reclaim(column, placement.atUs);
-      return;
-    }
     this.#facets.apply(facet, column, placement.amounts, placement.atUs, placement.security, 1);
     for (const tag of placement.tags) this.#facets.tag(facet, tag, 1);
   }

@@ -5,7 +5,7 @@
  */
 import type { EdgeSamples, EdgeSeries } from "../model/observations.ts";
 import { seriesPerPage, type Restored, type WriteSet } from "../model/rows.ts";
-import type { Us } from "../model/time.ts";
+import { usPerMs, type Us } from "../model/time.ts";
 import type { Amounts, Column } from "./columns.ts";
 import { deltasOf, type Delta, type Point } from "./counter-points.ts";
 import { evidenceHashOf, plaintextEvidence } from "./evidence.ts";
@@ -342,7 +342,7 @@ function addMeasure(amounts: Amounts, definition: EdgeSeries, delta: Delta, sign
       amounts.bytesReceived += value;
       return;
     case "latency_ms":
-      amounts.latencySumMs += value;
+      amounts.latencySumUs += Math.round(value * usPerMs);
       amounts.latencyCount += sign * delta.count;
       return;
   }

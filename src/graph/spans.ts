@@ -15,18 +15,27 @@ interface Half {
   other: Half | null;
 }
 
+/** The other end of a call and its port, as an access-log line of the caller's proxy gives them. */
+export interface Callee {
+  readonly dst: PeerName;
+  readonly port: number;
+}
+
 export class Spans {
   readonly #placements: Placements;
   /** Client halves by `trace/span`, server halves by `trace/parent`, every half by `trace/span/side`. */
   readonly #halves: ExpiringMap<Half>;
   readonly #clients: ExpiringMap<Half>;
   readonly #servers: ExpiringMap<Half>;
+  /** What access-log lines say of the callee of a client half, by `trace/span`. */
+  readonly #callees: ExpiringMap<Callee>;
 
   constructor(halvesMax: number, ttlUs: Us, placements: Placements) {
     this.#placements = placements;
     this.#halves = new ExpiringMap(halvesMax, ttlUs);
     this.#clients = new ExpiringMap(halvesMax, ttlUs);
     this.#servers = new ExpiringMap(halvesMax, ttlUs);
+    this.#callees = new ExpiringMap(halvesMax, ttlUs);
   }
 
   get dropped(): number {
@@ -34,7 +43,7 @@ export class Spans {
   }
 
   /** False when this half was there before. */
-  add(span: SpanHalf, nowUs: Us, isCounted: boolean): boolean {
+  add(span: SpanHalf, nowUs: Us): boolean {
     const key = `${span.traceId}/${span.spanId}/${span.side}`;
     if (this.#halves.get(key)) return false;
     const half: Half = { span, placement: placementOf(span), other: null };
@@ -45,20 +54,41 @@ export class Spans {
         : `${span.traceId}/${span.parentSpanId}`;
     const other = (span.side === "client" ? this.#servers : this.#clients).get(pairKey);
     this.#remember(half, pairKey, nowUs);
-    if (other && !isCounted) {
-      this.#placements.place(half.placement, nowUs, false);
-      this.#pair(span.side === "client" ? half : other, span.side === "client" ? other : half);
-    } else {
-      if (other) refine(half, other);
-      this.#placements.place(half.placement, nowUs, isCounted);
+    this.#placements.place(half.placement, nowUs);
+    if (other) {
+      const isClient = span.side === "client";
+      this.#pair(isClient ? half : other, isClient ? other : half);
+    } else if (span.side === "client") {
+      const callee = this.#callees.get(pairKey);
+      if (callee) this.#nameCallee(half, callee);
     }
     return true;
+  }
+
+  /**
+   * The line of the same call names the host that the proxy chose. A client half of a passthrough call
+   * names nobody, so this is the only way to know whom it called.
+   */
+  calleeSeen(traceId: string, spanId: string, callee: Callee, nowUs: Us): void {
+    const key = `${traceId}/${spanId}`;
+    this.#callees.set(key, callee, nowUs);
+    const half = this.#clients.get(key);
+    if (half) this.#nameCallee(half, callee);
   }
 
   advance(nowUs: Us): void {
     this.#halves.advance(nowUs);
     this.#clients.advance(nowUs);
     this.#servers.advance(nowUs);
+    this.#callees.advance(nowUs);
+  }
+
+  #nameCallee(half: Half, callee: Callee): void {
+    if (half.other || !isNobody(half.placement.dst)) return;
+    this.#placements.revise(half.placement, (placement) => {
+      placement.dst = callee.dst;
+      if (placement.port === 0) placement.port = callee.port;
+    });
   }
 
   #remember(half: Half, pairKey: string, nowUs: Us): void {
@@ -90,6 +120,10 @@ function refine(half: Half, other: Half): void {
   if (other.span.port > 0) placement.port = other.span.port;
 }
 
+function isNobody(peer: PeerName): boolean {
+  return peer.workload === "" && peer.pod === "" && peer.service === "" && peer.address === "";
+}
+
 function placementOf(span: SpanHalf): Placement {
   const self = podToPeer(span.self);
   const isServer = span.side === "server";
@@ -97,7 +131,7 @@ function placementOf(span: SpanHalf): Placement {
   amounts.requests = 1;
   amounts.errors = span.isError ? 1 : 0;
   amounts.denied = span.isDenied ? 1 : 0;
-  amounts.latencySumMs = span.durationUs / 1_000;
+  amounts.latencySumUs = span.durationUs;
   amounts.latencyCount = 1;
   return {
     sourceKey: span.source.key,
