@@ -1,5 +1,5 @@
 /** The journal: what it gives back, what a restart keeps, and what damage does to it. */
-import fc from "fast-check";
+import { assert, integer, nat, property } from "fast-check";
 import { expect, test } from "vitest";
 import { Bypass } from "../src/graph/bypass.ts";
 import { decodeJournal, encodeJournal, JournalError } from "../src/graph/journal.ts";
@@ -58,18 +58,12 @@ test("damage is an error of its own, wherever it is", () => {
   for (let length = 0; length < good.length; length += 7) {
     expect(() => decodeJournal(good.subarray(0, length))).toThrow(JournalError);
   }
-  fc.assert(
-    fc.property(fc.nat(good.length - 1), fc.nat(255), (at, byte) => {
-      const bad = Uint8Array.from(good);
-      bad[at] = byte;
-      try {
-        expect(decodeJournal(bad).length).toBeLessThanOrEqual(observations.length);
-      } catch (error) {
-        expect(error).toBeInstanceOf(JournalError);
-      }
-      expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
+  assert(
+    property(nat(good.length - 1), integer({ min: 1, max: 255 }), (at, flip) => {
+      const bad = Uint8Array.from(good, (byte, index) => (index === at ? byte ^ flip : byte));
+      expect(() => decodeJournal(bad)).toThrow(JournalError);
     }),
-    { numRuns: 3_000 },
+    { numRuns: 2_000 },
   );
 });
 

@@ -14,7 +14,7 @@ export interface BypassOptions {
   readonly proxyExecutables: readonly string[];
   /** Names of the proxy's container, for pods whose object has not been seen. */
   readonly proxyContainers: readonly string[];
-  /** Texts of which the last path segment of the proxy's image must contain one. */
+  /** Texts of which the last path segment of the proxy's image must contain one; none listed = any. */
   readonly proxyImages: readonly string[];
   /** Further addresses of the cluster's name servers. */
   readonly dnsAddresses: readonly string[];

@@ -8,6 +8,8 @@
  * what was said then stands.
  */
 import type { GraphChange } from "../model/changes.ts";
+import type { NodeEntity } from "../model/entities.ts";
+import { nodeKey } from "../model/keys.ts";
 import type {
   Flow,
   Observation,
@@ -25,7 +27,7 @@ import type { AroundProxyMarks, ConnectionJudge, Identity, PodFacts } from "./co
 import { verdictToFlow } from "./flow-entity.ts";
 import { FlowSkew } from "./flow-skew.ts";
 import { flowId } from "./flows.ts";
-import { canLeavePod } from "./innocents.ts";
+import { canLeavePod, dnsPort } from "./innocents.ts";
 import { JoinTable } from "./join-table.ts";
 import { decodeJournal, encodeJournal } from "./journal.ts";
 import { extendLeg, lineToLegs, type Leg } from "./legs.ts";
@@ -66,7 +68,8 @@ export class Bypass implements ConnectionJudge {
   readonly #remapped = new Set<SourceEnd>();
   /** Observations that must outlive a restart, since the last commit. */
   #fresh: Observation[] = [];
-  #nowUs: Us = 0;
+  /** One for all verdicts; `nowUs` moves with `advance`. */
+  readonly #scene: Scene & { nowUs: Us };
   #isRestoring = false;
   readonly #judged = { found: 0, unknown: 0, cleared: 0 };
   readonly #oriented = { observed: 0, inferred: 0, reply: 0, unknown: 0 };
@@ -79,6 +82,14 @@ export class Bypass implements ConnectionJudge {
     this.#identity = identity;
     this.#marks = marks;
     this.#options = options;
+    this.#scene = {
+      identity,
+      options,
+      nowUs: 0,
+      skewUs: (source) => this.#skew.boundUs(source),
+      endOf: (cluster, ip, port) => this.#ends.find(cluster, ip, port),
+      isBlind: (pod, end, fromUs) => this.#isBlind(pod, end, fromUs),
+    };
     const share = options.workloadShare;
     this.#processes = new ProcessTable(identity, options);
     this.#sockets = new JoinTable(options.socketsMax, share, ({ value }) =>
@@ -89,11 +100,11 @@ export class Bypass implements ConnectionJudge {
   }
 
   process(observation: ProcessSeen, out: GraphChange[]): void {
-    if (this.#processes.see(observation, this.#nowUs, out)) this.#keep(observation);
+    if (this.#processes.see(observation, this.#scene.nowUs, out)) this.#keep(observation);
   }
 
   socket(observation: SocketOpened, out: GraphChange[]): void {
-    const isNew = this.#processes.see(observation, this.#nowUs, out);
+    const isNew = this.#processes.see(observation, this.#scene.nowUs, out);
     const { transport } = observation;
     const isWatched = transport === "tcp" || transport === "udp";
     if (!isWatched || !canLeavePod(observation.dstIp)) {
@@ -135,27 +146,27 @@ export class Bypass implements ConnectionJudge {
   }
 
   podChanged(pod: PodFacts, out: GraphChange[]): void {
-    this.#processes.podChanged(pod, this.#nowUs, out);
+    this.#processes.podChanged(pod, this.#scene.nowUs, out);
     for (const end of this.#ends.ofPod(pod)) this.#judgeEnd(end, out);
   }
 
   advance(nowUs: Us, out: GraphChange[]): void {
-    this.#nowUs = Math.max(this.#nowUs, nowUs);
-    this.#sockets.expire(this.#nowUs);
-    this.#flows.expire(this.#nowUs);
-    this.#legs.expire(this.#nowUs);
-    this.#processes.advance(this.#nowUs, out);
+    this.#scene.nowUs = Math.max(this.#scene.nowUs, nowUs);
+    this.#sockets.expire(this.#scene.nowUs);
+    this.#flows.expire(this.#scene.nowUs);
+    this.#legs.expire(this.#scene.nowUs);
+    this.#processes.advance(this.#scene.nowUs, out);
     for (const end of this.#remapped) this.#judgeEnd(end, out);
     this.#remapped.clear();
     if (this.#reskewed.size > 0) this.#judgeReskewed(out);
-    for (const end of this.#waiting.take(this.#nowUs)) this.#judgeEnd(end, out);
+    for (const end of this.#waiting.take(this.#scene.nowUs)) this.#judgeEnd(end, out);
   }
 
   /** Process rows, and one journal blob of what has come since the last call. */
   collect(into: WriteSet): void {
     this.#processes.collect(into);
     if (this.#fresh.length === 0) return;
-    const untilUs = this.#nowUs + this.#options.retentionUs;
+    const untilUs = this.#scene.nowUs + this.#options.retentionUs;
     into.journal.push({ untilUs, blob: encodeJournal(this.#fresh) });
     this.#fresh = [];
   }
@@ -166,8 +177,8 @@ export class Bypass implements ConnectionJudge {
    */
   restore(rows: Restored, out: GraphChange[]): void {
     this.#isRestoring = true;
-    this.#nowUs = Math.max(this.#nowUs, rows.lastCommitUs);
-    this.#processes.restore(rows, this.#nowUs, out);
+    this.#scene.nowUs = Math.max(this.#scene.nowUs, rows.lastCommitUs);
+    this.#processes.restore(rows, this.#scene.nowUs, out);
     for (const { blob } of rows.journal) {
       for (const observation of decodeJournal(blob)) this.#replay(observation, out);
     }
@@ -203,7 +214,7 @@ export class Bypass implements ConnectionJudge {
   }
 
   #expiry(): Us {
-    return this.#nowUs + this.#options.retentionUs;
+    return this.#scene.nowUs + this.#options.retentionUs;
   }
 
   #joinSocket(socket: SocketOpened, out: GraphChange[]): void {
@@ -211,10 +222,11 @@ export class Bypass implements ConnectionJudge {
     if (this.#sockets.get(id)) return;
     const cluster = socketCluster(socket);
     const end = this.#ends.forSocket(cluster, id, socket);
-    const dueUs = Math.min(socket.timeUs, this.#nowUs) + this.#options.latenessUs;
+    const dueUs = Math.min(socket.timeUs, this.#scene.nowUs) + this.#options.latenessUs;
     const record: SocketRecord = { id, cluster, socket, dueUs, end };
     this.#ends.addSocket(record);
     this.#virtual.watch(cluster, socket.dstIp, socket.dstPort, end);
+    if (socket.dstPort === dnsPort) this.#ends.dependsOn(end, socket.dstIp);
     const pod = this.#identity.podOf(eventPod(socket), socket.timeUs);
     const owner = pod ? podOwner(pod) : addressOwner(cluster, socket.srcIp);
     const { timeUs: atUs } = socket;
@@ -286,7 +298,7 @@ export class Bypass implements ConnectionJudge {
 
   #judgeEnd(end: SourceEnd, out: GraphChange[]): void {
     if (end.sockets.size === 0) return;
-    const scene = this.#scene();
+    const scene = this.#scene;
     for (const record of end.sockets.values()) {
       const said = end.said.get(record.id);
       if (said?.isFrozen) continue;
@@ -309,7 +321,7 @@ export class Bypass implements ConnectionJudge {
       entity.outcome = "cleared";
     }
     const saying = contentHash([
-      JSON.stringify({ ...entity, src: judged.srcId, dst: judged.dstId, mode: entity.src.mode }),
+      JSON.stringify({ ...entity, src: nodeToText(entity.src), dst: nodeToText(entity.dst) }),
       ...verdict.evidence.map((item) => item.hash),
     ]);
     if (said?.saying === saying) return;
@@ -319,6 +331,7 @@ export class Bypass implements ConnectionJudge {
         ? { srcId: judged.srcId, dstId: judged.dstId, port: entity.dst_port }
         : null;
     this.#moveMark(record, said?.mark ?? null, mark);
+    this.#ends.dependsOn(end, entity.dst_ip);
     const { outcome } = entity;
     end.said.set(id, { outcome, saying, mark, isFrozen: false });
     this.#judged[outcome]++;
@@ -342,17 +355,6 @@ export class Bypass implements ConnectionJudge {
     const { transport, timeUs } = socket;
     if (from) this.#marks.unmark(from.srcId, from.dstId, transport, from.port, id);
     if (to) this.#marks.mark(to.srcId, to.dstId, transport, to.port, id, timeUs);
-  }
-
-  #scene(): Scene {
-    return {
-      identity: this.#identity,
-      options: this.#options,
-      nowUs: this.#nowUs,
-      skewUs: (source) => this.#skew.boundUs(source),
-      endOf: (cluster, ip, port) => this.#ends.find(cluster, ip, port),
-      isBlind: (pod, end, fromUs) => this.#isBlind(pod, end, fromUs),
-    };
   }
 
   #isBlind(pod: PodFacts, end: SourceEnd, fromUs: Us): boolean {
@@ -380,7 +382,7 @@ export class Bypass implements ConnectionJudge {
       }
       if (nearestUs > skewReachUs) continue;
       const source = flow.source.key;
-      if (this.#skew.learn(source, id, nearestUs, this.#nowUs)) this.#reskewed.add(source);
+      if (this.#skew.learn(source, id, nearestUs, this.#scene.nowUs)) this.#reskewed.add(source);
     }
   }
 
@@ -400,6 +402,11 @@ export class Bypass implements ConnectionJudge {
     const answered = hasOpened(far, srcIp, srcPort) || hasOpenedLeg(far, srcIp, srcPort);
     this.#oriented[countedAs(this.#flowEnds.orient(flow, opened, answered))]++;
   }
+}
+
+/** What rules and keys read of a node; the rest of it may change without news. */
+function nodeToText(node: NodeEntity): string {
+  return `${nodeKey(node)} ${node.mode} ${node.mesh} ${node.resolved}`;
 }
 
 function isTakenBack(said: Said | undefined): boolean {

@@ -85,39 +85,35 @@ function judgeRungs(
   const { socket } = record;
   const isNamed = place.container !== "unknown";
   const hasWaited = scene.nowUs >= record.dueUs;
-  const hasIds = holdsProxyIds(socket.process, pod) && place.container !== "proxy";
+  const hasIds = place.container !== "proxy" && holdsProxyIds(socket.process, pod);
   const mayBeProxy = place.isProxy === "unknown" && (isNamed || !hasWaited);
   const wire = mayBeProxy ? noWire : matchWire(record, pod, scene);
-  const excluded = excludedBy(pod, socket.dstIp, socket.dstPort);
-  const base = { ...nothing, pod, place, excludedBy: excluded };
-  const own = socketEvidence(socket, record.id);
-
+  if (!isNamed && !hasWaited && (hasIds || mayBeProxy) && wire.flows.length === 0) {
+    return { ...nothing, kind: "wait", pod, place, reason: "container_unknown" };
+  }
   const byIds = hasIds && (isNamed || hasWaited);
-  const idsConfidence = isNamed ? "high" : "medium";
-  if (wire.flows.length > 0 && !wire.isBlind) {
-    const isWeak = wire.isWeak || !isNamed || excluded === "unknown";
-    const confidence = stepDown(isWeak ? "medium" : "high", wire.isDisputed);
-    return {
-      ...base,
-      kind: "found",
-      rung: "b3",
-      reason: reasonOf(wire.isDisputed, isNamed, excluded === "unknown"),
-      confidence: byIds && idsConfidence === "high" ? "high" : confidence,
-      wire: wire.flows.map((match) => match.flow),
-      evidence: mergeEvidence([own], wire.evidence),
-    };
+  if (!byIds && wire === noWire) return { ...nothing, pod, place };
+
+  const own = socketEvidence(socket, record.id);
+  const excluded = excludedBy(pod, socket.dstIp, socket.dstPort);
+  const evidence = mergeEvidence([own], wire.evidence);
+  const base = { ...nothing, pod, place, excludedBy: excluded, evidence };
+  const isOnWire = wire.flows.length > 0 && !wire.isBlind;
+  if (isOnWire) {
+    const isSure = !wire.isWeak && isNamed && excluded !== "unknown";
+    const joined = stepDown(isSure ? "high" : "medium", wire.isDisputed);
+    const confidence = byIds && isNamed ? "high" : joined;
+    const reason = reasonOf(wire.isDisputed, isNamed, excluded === "unknown");
+    const flows = wire.flows.map((match) => match.flow);
+    return { ...base, kind: "found", rung: "b3", reason, confidence, wire: flows };
   }
   if (byIds) {
     const reason = reasonOf(false, isNamed, false);
-    const evidence = [own];
-    return { ...base, kind: "found", rung: "b2", reason, confidence: idsConfidence, evidence };
+    const confidence = isNamed ? "high" : "medium";
+    return { ...base, kind: "found", rung: "b2", reason, confidence, evidence: [own] };
   }
-  if (wire.isBlind) {
-    return { ...base, kind: "unknown", reason: "capacity", evidence: [own] };
-  }
-  const maySpeak = hasIds || (mayBeProxy && !isNamed);
-  if (maySpeak && !hasWaited) return { ...base, kind: "wait", reason: "container_unknown" };
-  return { ...base, reason: wire.cleared, evidence: mergeEvidence([own], wire.evidence) };
+  if (wire.isBlind) return { ...base, kind: "unknown", reason: "capacity" };
+  return { ...base, reason: wire.cleared };
 }
 
 function reasonOf(isDisputed: boolean, isNamed: boolean, isHoleUnknown: boolean): string {
@@ -205,6 +201,7 @@ function matchWire(record: SocketRecord, pod: PodFacts, scene: Scene): Wire {
     (counters.length > 0 ? disputed : plain).push(candidate);
     evidence.push(flowEvidence(candidate.flow, candidate.id));
   }
+  if (evidence.length === 0) return noWire;
   const flows = nearestFirst(plain.length > 0 ? plain : disputed, socket.timeUs);
   return {
     flows,

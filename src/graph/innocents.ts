@@ -8,7 +8,7 @@ import type { Us } from "../model/time.ts";
 import type { BypassOptions } from "./bypass-options.ts";
 import type { Identity, PodFacts } from "./contracts.ts";
 
-const dnsPort = 53;
+export const dnsPort = 53;
 
 /** False for addresses that never lie beyond a pod, or beyond its host: nothing needs to be kept. */
 export function canLeavePod(ip: string): boolean {

@@ -62,7 +62,7 @@ function isListed(exe: string, listed: readonly string[]): boolean {
 function isAllowedImage(image: string, allowed: readonly string[]): boolean {
   const path = image.split("@")[0] ?? "";
   const name = path.slice(path.lastIndexOf("/") + 1).split(":")[0] ?? "";
-  return allowed.some((text) => name.includes(text));
+  return allowed.length === 0 || allowed.some((text) => name.includes(text));
 }
 
 /** The ids by which the redirect rules let the proxy's own packets out. 0 would exempt every root. */

@@ -51,6 +51,8 @@ export interface SourceEnd {
   readonly flows: Map<string, FlowRecord>;
   readonly legs: Map<string, Leg>;
   readonly said: Map<string, Said>;
+  /** Addresses whose owner a verdict here names or asks for. */
+  readonly peers: Set<string>;
   /** A record was refused because the end was full: absence here proves nothing. */
   isBlind: boolean;
 }
@@ -61,6 +63,7 @@ const perEndMax = 64;
 export class SourceEnds {
   readonly #byIp = new Map<string, Map<string, SourceEnd>>();
   readonly #byPod = new Map<string, Set<SourceEnd>>();
+  readonly #byPeer = new Map<string, Set<SourceEnd>>();
   #refused = 0;
 
   get refused(): number {
@@ -106,22 +109,42 @@ export class SourceEnds {
     return null;
   }
 
+  /** The end's verdicts depend on who this address is; bounded by the verdicts. */
+  dependsOn(end: SourceEnd, ip: string): void {
+    if (end.peers.has(ip)) return;
+    end.peers.add(ip);
+    const ends = this.#byPeer.get(ip);
+    if (ends) ends.add(end);
+    else this.#byPeer.set(ip, new Set([end]));
+  }
+
   /** Drops the end if nothing is left in it. */
   leave(end: SourceEnd): void {
+    if (end.sockets.size === 0) this.#dependsOnNobody(end);
     if (end.sockets.size + end.flows.size + end.legs.size > 0) return;
     const ofIp = this.#byIp.get(end.ip);
     ofIp?.delete(end.key);
     if (ofIp?.size === 0) this.#byIp.delete(end.ip);
   }
 
-  /** The ends whose verdicts rest on this pod, by its addresses and by name. */
+  /** The ends whose verdicts rest on this pod: it is their own, or the other end's. */
   ofPod(pod: PodFacts): readonly SourceEnd[] {
     const ends = new Set(this.#byPod.get(`${pod.namespace}/${pod.name}`));
     for (const end of this.#byPod.get(pod.uid) ?? []) ends.add(end);
     for (const ip of pod.ips) {
       for (const end of this.#byIp.get(ip)?.values() ?? []) if (end.sockets.size > 0) ends.add(end);
+      for (const end of this.#byPeer.get(ip) ?? []) ends.add(end);
     }
     return [...ends];
+  }
+
+  #dependsOnNobody(end: SourceEnd): void {
+    for (const ip of end.peers) {
+      const ends = this.#byPeer.get(ip);
+      ends?.delete(end);
+      if (ends?.size === 0) this.#byPeer.delete(ip);
+    }
+    end.peers.clear();
   }
 
   #at(key: string, ip: string): SourceEnd {
@@ -136,6 +159,7 @@ export class SourceEnds {
         flows: new Map(),
         legs: new Map(),
         said: new Map(),
+        peers: new Set(),
         isBlind: false,
       };
       ofIp.set(key, end);

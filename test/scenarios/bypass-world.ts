@@ -62,7 +62,7 @@ export class Town implements Identity {
   readonly pods = new Map<string, PodFacts>();
   readonly hosts = new Map<string, string>();
   readonly endpoints = new Map<string, readonly string[]>();
-  readonly #addresses: string[] = [];
+  readonly #addresses = new Map<number, string>();
 
   ownerAt(cluster: string, ip: string, atUs: Us, skewUs: Us): Owner {
     const host = this.hosts.get(ip);
@@ -89,8 +89,11 @@ export class Town implements Identity {
 
   nodeOfAddress(_cluster: string, ip: string, _atUs: Us): number {
     for (const pod of this.pods.values()) if (pod.ips.includes(ip)) return pod.nodeId;
-    if (!this.#addresses.includes(ip)) this.#addresses.push(ip);
-    return 100 + this.#addresses.indexOf(ip);
+    // A number of the address itself, so that worlds in different orders can be compared.
+    let id = 100;
+    for (const char of ip) id = (id * 31 + char.charCodeAt(0)) % 1_000_003;
+    this.#addresses.set(id, ip);
+    return id;
   }
 
   node(nodeId: number): NodeEntity {
@@ -105,7 +108,7 @@ export class Town implements Identity {
       node.resolved = "object";
       return node;
     }
-    node.address = this.#addresses[nodeId - 100] ?? "";
+    node.address = this.#addresses.get(nodeId) ?? "";
     node.external = !node.address.startsWith("10.");
     return node;
   }

@@ -1,0 +1,121 @@
+/**
+ * Random small worlds: few ports, few addresses, times close together, so that ports and addresses are
+ * reused, legs and sockets contradict each other and objects come at any moment. Whatever the order, the
+ * batches and the repeats, the verdicts are the same.
+ */
+import { assert, array, boolean, constantFrom, nat, property, record, tuple } from "fast-check";
+import { expect, test } from "vitest";
+import type { PodFacts } from "../src/graph/contracts.ts";
+import type { Observation } from "../src/model/observations.ts";
+import {
+  app,
+  connect,
+  envoy,
+  exec,
+  makePod,
+  outboundLine,
+  outside,
+  reply,
+  seconds,
+  shell1337,
+  t0,
+  web,
+  wire,
+  World,
+  type Step,
+} from "./scenarios/bypass-world.ts";
+
+const virtualIp = "10.96.0.20";
+const endpointIp = "10.1.0.60";
+const endpoints = { [`${virtualIp}:443`]: [`${endpointIp}:443`] };
+
+const known = makePod({ endUs: t0 + seconds(12) });
+const pods: readonly PodFacts[] = [
+  known,
+  makePod({ uid: "uid-next-1", name: "next-1", nodeId: 2, fromUs: t0 + seconds(13) }),
+  makePod({ uid: "uid-api-1", name: "api-1", nodeId: 3, ips: [endpointIp], mode: "none" }),
+];
+const nextApp = { ...app, pod: { ...app.pod, pod: "next-1", podUid: "uid-next-1" } };
+const nameless = { ...envoy, container: "", containerImage: "" };
+
+const port = constantFrom(40_001, 40_002, 40_003);
+const atS = nat(200).map((tenths) => tenths / 10);
+const peer = constantFrom(outside, virtualIp, endpointIp);
+const trust = constantFrom("attested" as const, "attested" as const, "claimed" as const);
+const process = constantFrom(app, shell1337, envoy, nextApp, nameless);
+
+const socket = tuple(process, atS, port, peer, trust).map(
+  ([who, at, from, to, level]): Observation => connect(who, at, from, to, 443, { trust: level }),
+);
+const flow = tuple(atS, port, peer, boolean(), boolean()).map(
+  ([at, from, to, clamped, isReply]): Observation => {
+    const forward = wire(at, from, to, 443, { clamped });
+    return isReply ? reply(forward) : forward;
+  },
+);
+const line = tuple(atS, port, port, peer, trust).map(([at, from, own, to, level]): Observation =>
+  outboundLine(at, from, [to, 443], own, [to === virtualIp ? endpointIp : to, 443], {
+    trust: level,
+  }),
+);
+const started = tuple(process, atS).map(([who, at]): Observation => exec(who, at));
+const world = record({
+  observations: array(
+    constantFrom(socket, flow, line, started).chain((one) => one),
+    {
+      minLength: 2,
+      maxLength: 14,
+    },
+  ),
+  /** Which pods are known from the start; the others' objects come among the observations. */
+  known: tuple(boolean(), boolean(), boolean()),
+  order: array(nat(1_000), { minLength: 20, maxLength: 20 }),
+  batches: array(nat(3_000), { minLength: 20, maxLength: 20 }),
+});
+
+function run(early: readonly PodFacts[], steps: readonly Step[], pauses: readonly number[]): World {
+  const town = new World({ pods: early, endpoints });
+  steps.forEach((step, index) => {
+    town.take(step);
+    town.pass((pauses[index] ?? 0) * 1_000);
+  });
+  town.pass(seconds(90));
+  return town;
+}
+
+test("no order, split or repetition changes a verdict", () => {
+  let found = 0;
+  assert(
+    property(world, ({ observations, known: isKnown, order, batches }) => {
+      const early = pods.filter((_, index) => isKnown[index]);
+      const late = pods.filter((_, index) => !isKnown[index]);
+      const steps: Step[] = [...late.map((pod): Step => ({ kind: "pod", pod })), ...observations];
+      const straight = run(early, steps, []);
+      const shuffled = [...steps, ...observations.slice(0, 3)]
+        .map((step, index) => ({ step, at: order[index] ?? 0 }))
+        .sort((a, b) => a.at - b.at)
+        .map(({ step }) => step);
+      expect(run(early, shuffled, batches).essence()).toEqual(straight.essence());
+      found += straight.findings().length;
+    }),
+    { numRuns: 2_000, seed: 7 },
+  );
+  expect(found).toBeGreaterThan(500);
+});
+
+test("nothing claimed takes a finding away, whatever else there is", () => {
+  assert(
+    property(world, ({ observations }) => {
+      const attested = observations.filter((one) => one.trust !== "claimed");
+      const flowsFound = (steps: readonly Step[]): string[] =>
+        run(pods, steps, [])
+          .said.flatMap((change) =>
+            change.kind === "entity" && change.type === "flow" ? [change] : [],
+          )
+          .filter(({ entity }) => entity.outcome === "found" && entity.src_ip === web.ip)
+          .map(({ id }) => id);
+      expect(flowsFound(observations)).toEqual(expect.arrayContaining(flowsFound(attested)));
+    }),
+    { numRuns: 500, seed: 11 },
+  );
+});
