@@ -100,6 +100,17 @@ export class WireReader {
 
   /** Any varint into `low` and `high`. Bits past the 64th are dropped, as every protobuf reader does. */
   varint(end: number): void {
+    const first = this.bytes[this.pos]!;
+    if (first < 128 && this.pos < end) {
+      this.pos++;
+      this.low = first;
+      this.high = 0;
+    } else {
+      this.#longVarint(end);
+    }
+  }
+
+  #longVarint(end: number): void {
     let low = 0;
     let high = 0;
     for (let shift = 0; shift < 70; shift += 7) {
@@ -124,11 +135,6 @@ export class WireReader {
   }
 
   uint32(end: number): number {
-    const byte = this.bytes[this.pos]!;
-    if (byte < 128 && this.pos < end) {
-      this.pos++;
-      return byte;
-    }
     this.varint(end);
     return this.low;
   }
