@@ -7,7 +7,7 @@ import { ValueKind, type AnyValues, type Attributes } from "../decode/views.ts";
 import type { TextInterner } from "../lib/interner.ts";
 import { halvesToUs } from "./times.ts";
 
-/** Longer keys name nothing that a vocabulary knows; they are not interned. */
+/** Longer keys name nothing that a vocabulary knows. */
 const maxKeyLength = 128;
 /** Values beyond this are cut: what is compared and shown is short. */
 export const maxTextLength = 1_024;
@@ -34,9 +34,18 @@ export function valueText(
   }
 }
 
+/** Where a key of this length and last byte may stand among the wanted ones. */
+function bucketOf(length: number, lastByte: number): number {
+  return length * 256 + lastByte;
+}
+
 export class AttributeSlots {
   readonly #interner: TextInterner;
   readonly #slots: ReadonlyMap<string, number>;
+  readonly #keys: readonly Buffer[];
+  /** Slot + 1 of a bucket's first key, and of the next one after each. */
+  readonly #first = new Uint16Array(bucketOf(maxKeyLength + 1, 0));
+  readonly #next: Uint16Array;
   readonly #found: Int32Array;
   #bytes: Buffer = Buffer.alloc(0);
   #attributes: Attributes | null = null;
@@ -44,7 +53,14 @@ export class AttributeSlots {
   constructor(names: readonly string[], interner: TextInterner) {
     this.#interner = interner;
     this.#slots = new Map(names.map((name, slot) => [name, slot]));
+    this.#keys = names.map((name) => Buffer.from(name));
+    this.#next = new Uint16Array(names.length);
     this.#found = new Int32Array(names.length);
+    for (const [slot, key] of this.#keys.entries()) {
+      const bucket = bucketOf(key.length, key.at(-1) ?? 0);
+      this.#next[slot] = this.#first[bucket] ?? 0;
+      this.#first[bucket] = slot + 1;
+    }
   }
 
   /** Looks at the attributes [start, end). What was found is valid until the next call. */
@@ -53,17 +69,24 @@ export class AttributeSlots {
     this.#attributes = attributes;
     this.#found.fill(-1);
     for (let index = start; index < end; index++) {
-      const keyStart = attributes.keyStart[index] ?? 0;
-      const keyEnd = attributes.keyEnd[index] ?? 0;
-      if (keyEnd - keyStart > maxKeyLength) continue;
-      const slot = this.#slots.get(this.#interner.text(bytes, keyStart, keyEnd));
-      if (slot !== undefined) this.#found[slot] = index;
+      const slot = this.#slotOf(
+        bytes,
+        attributes.keyStart[index] ?? 0,
+        attributes.keyEnd[index] ?? 0,
+      );
+      if (slot >= 0) this.#found[slot] = index;
     }
   }
 
-  /** Whether any of the names was found. */
-  hasAny(): boolean {
-    return this.#found.some((index) => index >= 0);
+  /** The slot of the key with these bytes, -1 = none wants it. */
+  #slotOf(bytes: Buffer, start: number, end: number): number {
+    const length = end - start;
+    if (length === 0 || length > maxKeyLength) return -1;
+    let slot = (this.#first[bucketOf(length, bytes[end - 1] ?? 0)] ?? 0) - 1;
+    while (slot >= 0 && !isEqual(this.#keys[slot], bytes, start, length)) {
+      slot = (this.#next[slot] ?? 0) - 1;
+    }
+    return slot;
   }
 
   has(name: string): boolean {
@@ -109,4 +132,12 @@ export class AttributeSlots {
     }
     return Math.max(0, Math.floor(this.number(name) / 1_000));
   }
+}
+
+function isEqual(key: Buffer | undefined, bytes: Buffer, start: number, length: number): boolean {
+  if (!key) return false;
+  for (let at = 0; at < length; at++) {
+    if (key[at] !== bytes[start + at]) return false;
+  }
+  return true;
 }

@@ -18,6 +18,18 @@ import type { Us } from "../model/time.ts";
 export const SampleKind = { cumulative: 0, delta: 1, gaugeOfTotal: 2 } as const;
 export type SampleKind = (typeof SampleKind)[keyof typeof SampleKind];
 
+/** Arrays of no length cannot be changed, so every batch of traces or logs may share them. */
+const noSamples: EdgeSamples = {
+  count: 0,
+  series: new Int32Array(0),
+  timeUs: new Float64Array(0),
+  startUs: new Float64Array(0),
+  value: new Float64Array(0),
+  valueCount: new Float64Array(0),
+  temporality: new Uint8Array(0),
+  stale: new Uint8Array(0),
+};
+
 export class BatchBuilder {
   #capacity = 1_024;
   #count = 0;
@@ -40,10 +52,6 @@ export class BatchBuilder {
     this.#count = 0;
     this.#observations = [];
     this.#alive.clear();
-  }
-
-  get sampleCount(): number {
-    return this.#count;
   }
 
   add(observation: Observation): void {
@@ -107,6 +115,7 @@ export class BatchBuilder {
 
   #takeSamples(): EdgeSamples {
     const count = this.#count;
+    if (count === 0) return noSamples;
     return {
       count,
       series: this.#series.slice(0, count),

@@ -1,7 +1,8 @@
 /**
  * Remembers which series a block of attribute bytes meant, so that a known point costs one hash and one
  * native comparison instead of reading two dozen labels. A hit is proved by the stored bytes and the
- * context they stood in; the hash only finds the row. It may forget at any time and is never wrong.
+ * context they stood in; a guess (the row after the last one found) or the hash only finds the row. It
+ * may forget at any time and is never wrong.
  *
  * Bounds: `maxBytes` of stored blocks (then it starts anew) and `maxProbes` rows looked at per lookup,
  * so that a sender who finds colliding blocks gains nothing but the slow path.
@@ -21,6 +22,8 @@ export class SeriesMemo {
   /** Bytes in use of the last segment; blocks never span two. */
   #used = segmentBytes;
   #rows = 0;
+  /** The row found last. */
+  #lastRow = -1;
   #capacity = firstRows;
   /** Row + 1 by hash, open addressing; at most half full. */
   #slots = new Int32Array(firstRows * 2);
@@ -41,12 +44,19 @@ export class SeriesMemo {
 
   /** The series of the block [start, end) in its context, -1 = not known. */
   find(bytes: Buffer, start: number, end: number, context: number): number {
+    // A scrape repeats its points in the order of the one before: the next row needs no hash.
+    const guess = this.#lastRow + 1;
+    if (guess < this.#rows && this.#isBlock(guess, bytes, start, end, context)) {
+      this.#lastRow = guess;
+      return this.#series[guess] ?? -1;
+    }
     const hash = this.#hashOf(bytes, start, end, context);
     const mask = this.#slots.length - 1;
     for (let probe = 0; probe < maxProbes; probe++) {
       const row = (this.#slots[(hash + probe) & mask] ?? 0) - 1;
       if (row < 0) return -1;
       if (this.#hash[row] === hash && this.#isBlock(row, bytes, start, end, context)) {
+        this.#lastRow = row;
         return this.#series[row] ?? -1;
       }
     }
@@ -75,6 +85,7 @@ export class SeriesMemo {
     this.#segments = [];
     this.#used = segmentBytes;
     this.#rows = 0;
+    this.#lastRow = -1;
     this.#slots.fill(0);
     this.resets++;
   }

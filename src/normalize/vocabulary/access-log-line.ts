@@ -113,9 +113,25 @@ function quotedFromEnd(
 
 /** A line from named fields; null when it does not hold both of a connection's inner ends. */
 export function accessLogFromFields(text: (name: string) => string): AccessLogLine | null {
-  const line = Object.fromEntries(
-    Object.entries(fieldNames).map(([part, name]) => [part, known(text(name))]),
-  ) as unknown as AccessLogLine; // the same keys: fieldNames has one entry per part
+  const line: AccessLogLine = {
+    startTime: known(text(fieldNames.startTime)),
+    method: known(text(fieldNames.method)),
+    protocol: known(text(fieldNames.protocol)),
+    responseCode: known(text(fieldNames.responseCode)),
+    responseFlags: known(text(fieldNames.responseFlags)),
+    responseCodeDetails: known(text(fieldNames.responseCodeDetails)),
+    terminationDetails: known(text(fieldNames.terminationDetails)),
+    bytesReceived: known(text(fieldNames.bytesReceived)),
+    bytesSent: known(text(fieldNames.bytesSent)),
+    durationMs: known(text(fieldNames.durationMs)),
+    requestId: known(text(fieldNames.requestId)),
+    upstreamHost: known(text(fieldNames.upstreamHost)),
+    upstreamCluster: known(text(fieldNames.upstreamCluster)),
+    upstreamLocal: known(text(fieldNames.upstreamLocal)),
+    downstreamLocal: known(text(fieldNames.downstreamLocal)),
+    downstreamRemote: known(text(fieldNames.downstreamRemote)),
+    serverName: known(text(fieldNames.serverName)),
+  };
   return line.downstreamRemote === "" || line.downstreamLocal === "" ? null : line;
 }
 
