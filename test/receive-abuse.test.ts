@@ -174,7 +174,7 @@ for (const [name, bytes] of [
   ],
 ] as const) {
   test(`not HTTP/2: ${name} ends its own connection`, async () => {
-    await using server = await startReceiver({ firstMessageDeadlineMs: 300 });
+    await using server = await startReceiver({ firstMessageDeadlineMs: 1_000 });
     const socket = net.connect(server.port, "127.0.0.1");
     socket.on("error", () => {});
     socket.resume();
@@ -209,7 +209,7 @@ test("a connection that says nothing is closed", async () => {
 
 for (const [reason, options] of [
   ["idle", { idleMs: 50 }],
-  ["age", { ageMs: 50, ageGraceMs: 50 }],
+  ["age", { ageMs: 400, ageGraceMs: 50 }],
 ] as const) {
   test(`a connection is closed for ${reason} with GOAWAY, and without an error`, async () => {
     await using server = await startReceiver(options);
