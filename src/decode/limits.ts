@@ -11,8 +11,9 @@ export interface DecodeLimits {
 }
 
 /**
- * Far above what honest senders put into 64 MiB (about 400,000 points, 2 million attributes), and low
- * enough that a request of empty messages, two bytes each, cannot take more than some 200 MB.
+ * Far above what honest senders put into 64 MiB (about 400,000 points, 2 million attributes). A request
+ * of empty messages, two bytes each, can make the columns of one decoder grow to about 600 MB at these
+ * limits (172 of it attributes, 200 points); they shrink again as `columns.ts` says.
  */
 export const defaultDecodeLimits: DecodeLimits = {
   itemsMax: 1 << 20,

@@ -37,15 +37,15 @@ export class MetricsDecoder {
   }
 
   #view(): MetricsView {
-    const { points, exemplars, doubles, counts } = this.#points;
+    const { points, exemplars, lists } = this.#points;
     return {
       ...this.#envelope.view(),
       metrics: this.#metrics.table,
       points: points.table,
-      exemplars: exemplars.table,
-      doubles: doubles.table.value,
-      countsLow: counts.table.low,
-      countsHigh: counts.table.high,
+      exemplars: exemplars.rows.table,
+      doubles: lists.doubles.table.value,
+      countsLow: lists.counts.table.low,
+      countsHigh: lists.counts.table.high,
     };
   }
 

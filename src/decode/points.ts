@@ -5,11 +5,13 @@
  *
  * https://github.com/open-telemetry/opentelemetry-proto/blob/v1.11.0/opentelemetry/proto/metrics/v1/metrics.proto
  */
-import { Rows, float64s, uint32s } from "./columns.ts";
+import { Rows } from "./columns.ts";
 import type { Envelope } from "./envelope.ts";
-import { makeExemplars, makePoints } from "./metrics-tables.ts";
-import { MetricKind, NumberKind } from "./views.ts";
-import type { Exemplars, Points } from "./views.ts";
+import { ExemplarReader, setDouble, setInt } from "./exemplars.ts";
+import { makePoints } from "./metrics-tables.ts";
+import { NumberLists } from "./number-lists.ts";
+import { MetricKind } from "./views.ts";
+import type { Points } from "./views.ts";
 import { WireFault } from "./wire.ts";
 import type { WireReader } from "./wire.ts";
 
@@ -23,30 +25,30 @@ const replacedMax = 1_000;
 
 export class PointReader {
   readonly points: Rows<Points>;
-  readonly exemplars: Rows<Exemplars>;
-  readonly doubles: Rows<{ count: number; value: Float64Array }>;
-  readonly counts: Rows<{ count: number; low: Uint32Array; high: Uint32Array }>;
+  readonly exemplars: ExemplarReader;
+  readonly lists: NumberLists;
   readonly #reader: WireReader;
   readonly #envelope: Envelope;
   #replaced = 0;
 
   constructor(envelope: Envelope) {
-    const { itemsMax, numbersMax } = envelope.limits;
-    this.points = new Rows(makePoints(), itemsMax);
-    this.exemplars = new Rows(makeExemplars(), itemsMax);
-    this.doubles = new Rows({ count: 0, value: float64s() }, numbersMax, false);
-    this.counts = new Rows({ count: 0, low: uint32s(), high: uint32s() }, numbersMax, false);
+    this.points = new Rows(makePoints(), envelope.limits.itemsMax);
+    this.exemplars = new ExemplarReader(envelope);
+    this.lists = new NumberLists(envelope);
     this.#reader = envelope.reader;
     this.#envelope = envelope;
   }
 
   reset(): void {
-    for (const rows of [this.points, this.exemplars, this.doubles, this.counts]) rows.reset();
+    this.points.reset();
+    this.exemplars.rows.reset();
+    this.lists.reset();
     this.#replaced = 0;
   }
 
   publish(): void {
-    for (const rows of [this.points, this.exemplars, this.doubles, this.counts]) rows.publish();
+    this.points.publish();
+    this.exemplars.rows.publish();
   }
 
   /** Forgets the points from `start` on. Clearing them costs, so no request may ask for it often. */
@@ -108,7 +110,7 @@ export class PointReader {
           setInt(table, row, reader.low, reader.high | 0);
           break;
         case 0x2a:
-          this.#readExemplarOf(row, end);
+          this.exemplars.readOf(table, row, end);
           break;
         case 0x3a:
           this.#readAttributes(row, tag, end);
@@ -142,14 +144,14 @@ export class PointReader {
       switch (tag) {
         case 0x31:
         case 0x32:
-          this.#readFixedCounts(row, tag, end);
+          this.lists.readFixedCounts(table, row, tag, end);
           break;
         case 0x39:
         case 0x3a:
-          this.#readBounds(row, tag, end);
+          this.lists.readBounds(table, row, tag, end);
           break;
         case 0x42:
-          this.#readExemplarOf(row, end);
+          this.exemplars.readOf(table, row, end);
           break;
         case 0x4a:
           this.#readAttributes(row, tag, end);
@@ -200,16 +202,28 @@ export class PointReader {
           reader.fixed64Into(table.zeroCountLow, table.zeroCountHigh, row, end);
           break;
         case 0x42:
-          this.#readBuckets(table.bucketStart, table.bucketEnd, table.positiveOffset, row, end);
+          this.lists.readBuckets(
+            table.bucketStart,
+            table.bucketEnd,
+            table.positiveOffset,
+            row,
+            end,
+          );
           break;
         case 0x4a:
-          this.#readBuckets(table.negativeStart, table.negativeEnd, table.negativeOffset, row, end);
+          this.lists.readBuckets(
+            table.negativeStart,
+            table.negativeEnd,
+            table.negativeOffset,
+            row,
+            end,
+          );
           break;
         case 0x50:
           table.flags[row] = reader.uint32(end);
           break;
         case 0x5a:
-          this.#readExemplarOf(row, end);
+          this.exemplars.readOf(table, row, end);
           break;
         case 0x61:
           table.min[row] = reader.double(end);
@@ -245,7 +259,7 @@ export class PointReader {
       const tag = reader.tag(end);
       switch (tag) {
         case 0x32:
-          this.#readQuantile(row, reader.length(end));
+          this.lists.readQuantile(table, row, reader.length(end));
           break;
         case 0x3a:
           this.#readAttributes(row, tag, end);
@@ -293,173 +307,4 @@ export class PointReader {
     attrBytesStart[row] = isFirstRun ? bytesStart : 0;
     attrBytesEnd[row] = isFirstRun ? reader.pos : 0;
   }
-
-  #readFixedCounts(row: number, tag: number, end: number): void {
-    const reader = this.#reader;
-    const { bucketStart, bucketEnd } = this.points.table;
-    if (bucketStart[row] === bucketEnd[row]) bucketStart[row] = this.counts.count;
-    const stop = tag === 0x32 ? reader.length(end) : reader.pos + 8;
-    while (reader.pos < stop) {
-      reader.fixed64(Math.min(stop, end));
-      this.#addCount(reader.low, reader.high);
-    }
-    bucketEnd[row] = this.counts.count;
-  }
-
-  #readBounds(row: number, tag: number, end: number): void {
-    const reader = this.#reader;
-    const { boundStart, boundEnd } = this.points.table;
-    if (boundStart[row] === boundEnd[row]) boundStart[row] = this.doubles.count;
-    const stop = tag === 0x3a ? reader.length(end) : reader.pos + 8;
-    while (reader.pos < stop) this.#addDouble(reader.double(Math.min(stop, end)));
-    boundEnd[row] = this.doubles.count;
-  }
-
-  /** `message Buckets { sint32 offset = 1; repeated uint64 bucket_counts = 2; }` */
-  #readBuckets(
-    starts: Int32Array,
-    ends: Int32Array,
-    offsets: Int32Array,
-    row: number,
-    end: number,
-  ): void {
-    const reader = this.#reader;
-    const stop = reader.length(end);
-    while (reader.pos < stop) {
-      const tag = reader.tag(stop);
-      if (tag === 0x08) {
-        offsets[row] = reader.sint32(stop);
-      } else if (tag === 0x10 || tag === 0x12) {
-        starts[row] = this.#resumeCounts(starts[row]!, ends[row]!);
-        this.#readVarintCounts(tag, stop);
-        ends[row] = this.counts.count;
-      } else {
-        reader.skip(tag, stop);
-      }
-    }
-    reader.finish(stop);
-  }
-
-  /** Moves a list that was interrupted by the other buckets to the end, so that it stays one range. */
-  #resumeCounts(start: number, end: number): number {
-    const { counts } = this;
-    if (start === end) return counts.count;
-    if (end === counts.count) return start;
-    const moved = counts.count;
-    for (let from = start; from < end; from++) {
-      this.#addCount(counts.table.low[from]!, counts.table.high[from]!);
-    }
-    return moved;
-  }
-
-  #readVarintCounts(tag: number, end: number): void {
-    const reader = this.#reader;
-    if (tag === 0x10) {
-      reader.varint(end);
-      this.#addCount(reader.low, reader.high);
-      return;
-    }
-    const stop = reader.length(end);
-    while (reader.pos < stop) {
-      reader.varint(stop);
-      this.#addCount(reader.low, reader.high);
-    }
-  }
-
-  /** `message ValueAtQuantile { double quantile = 1; double value = 2; }` */
-  #readQuantile(row: number, end: number): void {
-    const reader = this.#reader;
-    const { boundStart, boundEnd } = this.points.table;
-    let quantile = 0;
-    let value = 0;
-    while (reader.pos < end) {
-      const tag = reader.tag(end);
-      if (tag === 0x09) quantile = reader.double(end);
-      else if (tag === 0x11) value = reader.double(end);
-      else reader.skip(tag, end);
-    }
-    reader.finish(end);
-    if (boundStart[row] === boundEnd[row]) boundStart[row] = this.doubles.count;
-    this.#addDouble(quantile);
-    this.#addDouble(value);
-    boundEnd[row] = this.doubles.count;
-  }
-
-  #addCount(low: number, high: number): void {
-    const at = this.counts.add();
-    this.counts.table.low[at] = low;
-    this.counts.table.high[at] = high;
-  }
-
-  #addDouble(value: number): void {
-    const at = this.doubles.add();
-    this.doubles.table.value[at] = value;
-  }
-
-  #readExemplarOf(point: number, end: number): void {
-    const { exemplarStart, exemplarEnd } = this.points.table;
-    const row = this.exemplars.add();
-    if (exemplarStart[point] === exemplarEnd[point]) exemplarStart[point] = row;
-    exemplarEnd[point] = row + 1;
-    this.#readExemplar(row, this.#reader.length(end));
-  }
-
-  /**
-   * ```proto
-   * message Exemplar {
-   *   fixed64 time_unix_nano = 2; oneof value { double as_double = 3; sfixed64 as_int = 6; }
-   *   bytes span_id = 4; bytes trace_id = 5; repeated KeyValue filtered_attributes = 7;
-   * }
-   * ```
-   */
-  #readExemplar(row: number, end: number): void {
-    const { attributes, reader } = this.#envelope;
-    const table = this.exemplars.table;
-    while (reader.pos < end) {
-      const tag = reader.tag(end);
-      switch (tag) {
-        case 0x11:
-          reader.fixed64Into(table.timeLow, table.timeHigh, row, end);
-          break;
-        case 0x19:
-          setDouble(table, row, reader.double(end));
-          break;
-        case 0x31:
-          reader.fixed64(end);
-          setInt(table, row, reader.low, reader.high | 0);
-          break;
-        case 0x22:
-          reader.rangeInto(table.spanIdStart, table.spanIdEnd, row, end);
-          break;
-        case 0x2a:
-          reader.rangeInto(table.traceIdStart, table.traceIdEnd, row, end);
-          break;
-        case 0x3a: {
-          const { attrStart, attrEnd } = table;
-          attrStart[row] = attributes.readRun(attrStart[row]!, attrEnd[row]!, tag, end);
-          attrEnd[row] = attributes.rows.count;
-          break;
-        }
-        default:
-          reader.skip(tag, end);
-      }
-    }
-    reader.finish(end);
-  }
-}
-
-type Numbers = Pick<Points, "numberKind" | "value" | "valueLow" | "valueHigh">;
-
-function setDouble(table: Numbers, row: number, value: number): void {
-  table.numberKind[row] = NumberKind.double;
-  table.value[row] = value;
-  table.valueLow[row] = 0;
-  table.valueHigh[row] = 0;
-}
-
-function setInt(table: Numbers, row: number, low: number, high: number): void {
-  table.numberKind[row] = NumberKind.int;
-  table.value[row] = high * 4_294_967_296 + low;
-  table.valueLow[row] = low;
-  table.valueHigh[row] = high;
 }

@@ -25,7 +25,7 @@ test.each(["metrics", "traces", "logs"] as const)("generated requests: %s", (sig
       expect(differenceFromOracle(signal, variant)).toBe("");
     }
   });
-  fc.assert(property, { numRuns: 800 });
+  fc.assert(property, { numRuns: 700 });
 });
 
 test.each(recordingPaths())("recording %s", (recording) => {
