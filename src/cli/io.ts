@@ -1,8 +1,8 @@
 /** What a command may touch of the terminal, so that tests can run commands in-process. */
 
 export interface CliIo {
-  out(text: string): void;
-  error(text: string): void;
+  readonly out: (text: string) => void;
+  readonly error: (text: string) => void;
   readonly isTty: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted by SIGINT or SIGTERM. */

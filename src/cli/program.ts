@@ -149,7 +149,7 @@ function addRules(program: Command, io: CliIo, done: Done): void {
     .option("--json", "one JSON document instead of text")
     .addHelpText("after", "\nExample:\n  $ mesh-insights rules check ./my-rules")
     .action((folder: string | undefined, options) =>
-      done(runRulesCheck({ folder, ...options }, io)),
+      done(runRulesCheck({ folder, json: options.json === true }, io)),
     );
   rules
     .command("test")
@@ -158,7 +158,7 @@ function addRules(program: Command, io: CliIo, done: Done): void {
     .option("--json", "one JSON document instead of text")
     .addHelpText("after", "\nExample:\n  $ mesh-insights rules test ./my-rules")
     .action((folder: string | undefined, options) =>
-      done(runRulesTest({ folder, ...options }, io)),
+      done(runRulesTest({ folder, json: options.json === true }, io)),
     );
 }
 

@@ -194,23 +194,18 @@ function merge(
 }
 
 function fieldValue(type: FieldType | undefined, value: unknown, old: unknown, atUs: Us): unknown {
-  switch (type) {
-    case "duration":
-      return durationUs(value as string); // validated as text of a duration
-    case "age":
-      // Held as the time that it counts from.
-      return atUs - durationUs(value as string); // likewise
-    case "node":
-    case "process":
-      merge(old as object, type, value as Record<string, unknown>, atUs); // likewise records
-      return old;
-    case "list<container>":
-      return (value as Record<string, unknown>[]).map((fields) => {
-        const container = makeEntity("container");
-        merge(container, "container", fields, atUs);
-        return container;
-      });
-    default:
-      return value;
+  // What is cast here was validated against this very type when the rule was loaded.
+  if (type === "duration") return durationUs(value as string);
+  // An age is held as the time that it counts from.
+  if (type === "age") return atUs - durationUs(value as string);
+  if (type === "node" || type === "process") {
+    merge(old as object, type, value as Record<string, unknown>, atUs);
+    return old;
   }
+  if (type !== "list<container>") return value;
+  return (value as Record<string, unknown>[]).map((fields) => {
+    const container = makeEntity("container");
+    merge(container, "container", fields, atUs);
+    return container;
+  });
 }

@@ -6,7 +6,7 @@
 import type { Answer, ReceivedRequest } from "../model/requests.ts";
 import type { WriteSet } from "../model/rows.ts";
 import type { CounterSample } from "../model/stages.ts";
-import { usPerMs, usPerSecond, type Us } from "../model/time.ts";
+import { usPerSecond, type Us } from "../model/time.ts";
 import { Commits } from "./commits.ts";
 import { isEmptyWriteSet, PrepareError, type Handled, type Pipeline } from "./pipeline.ts";
 

@@ -55,19 +55,14 @@ const host = new EngineHost(
 
 storePort.on("message", (message: FromStore) => {
   const nowUs = systemClock.nowUs();
-  switch (message.kind) {
-    case "loaded":
-      return start(message.rows);
-    case "committed":
-      host.committed(message.seq, nowUs);
-      return stopWhenIdle();
-    case "failed":
-      tell({ kind: "trouble", what: `commit ${message.seq} failed`, error: message.message });
-      host.commitFailed(message.seq, nowUs);
-      return stopWhenIdle();
-    default:
-      return undefined;
+  // What else the store says concerns io, which hears it itself.
+  if (message.kind === "loaded") start(message.rows);
+  if (message.kind === "committed") host.committed(message.seq, nowUs);
+  if (message.kind === "failed") {
+    tell({ kind: "trouble", what: `commit ${message.seq} failed`, error: message.message });
+    host.commitFailed(message.seq, nowUs);
   }
+  stopWhenIdle();
 });
 send(storePort, { kind: "load" });
 

@@ -2,6 +2,7 @@
  * How each simulated source words what happened: Istio's access-log text, Envoy's spans and standard
  * metrics, Tetragon's JSON, NetFlow records, Kubernetes objects. Shapes only, no story.
  */
+import { createHash } from "node:crypto";
 import type { SimulatedCounter, SimulatedLog, SimulatedSpan } from "./otlp.ts";
 import {
   clusterName,
@@ -310,7 +311,7 @@ function flowRecord(flow: WireFlow): SimulatedLog {
 }
 
 const containerId = (pod: SimulatedPod, container: string): string =>
-  Buffer.from(`${pod.uid}/${container}`).toString("hex").slice(0, 64);
+  createHash("sha256").update(`${pod.uid}/${container}`).digest("hex");
 
 const imageOf = (container: string): string =>
   container === "istio-proxy"

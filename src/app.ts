@@ -1,0 +1,204 @@
+/**
+ * The composition root: the only place that chooses implementations, starts threads and servers, and
+ * wires them. Everything is started downstream first (store, engine, page, receiver), so that stopping
+ * in reverse takes no request that could not be finished.
+ */
+import { readFileSync } from "node:fs";
+import type { Config } from "./config/config.ts";
+import { PrometheusRegistry } from "./export/prometheus.ts";
+import { systemClock } from "./lib/clock.ts";
+import { Disposer } from "./lib/disposer.ts";
+import type { RuleMeta } from "./model/insights.ts";
+import type { RequestHandler } from "./model/requests.ts";
+import { usPerSecond, usToRfc3339 } from "./model/time.ts";
+import { grpcReceiverDefaults } from "./receive/grpc-options.ts";
+import { OtlpGrpcReceiver } from "./receive/grpc-receiver.ts";
+import { ReceiverEvents } from "./self/events.ts";
+import type { Log } from "./self/log.ts";
+import type { EngineStatus } from "./serve/status.ts";
+import { WebServer } from "./serve/web-server.ts";
+import { EngineClient } from "./threads/engine-client.ts";
+import type { RuleFile } from "./threads/engine-messages.ts";
+import { ReaderThread } from "./threads/reader-client.ts";
+import { StoreClient } from "./threads/store-client.ts";
+
+export interface AppParts {
+  readonly config: Config;
+  readonly version: string;
+  /** Checked rule files, and what the enabled rules among them are. */
+  readonly ruleFiles: readonly RuleFile[];
+  readonly rules: readonly RuleMeta[];
+  readonly log: Log;
+  /** Told once when the engine cannot go on: it has lost its store. */
+  readonly onFatal: (why: string) => void;
+}
+
+export class App implements AsyncDisposable {
+  readonly #parts: AppParts;
+  readonly #disposer = new Disposer();
+  readonly #metrics: PrometheusRegistry;
+  readonly #startedAt = usToRfc3339(systemClock.nowUs());
+  #store: StoreClient | null = null;
+  #engine: EngineClient | null = null;
+  #grpcAddress = "";
+  #webAddress = "";
+  #isDraining = false;
+
+  private constructor(parts: AppParts) {
+    this.#parts = parts;
+    const { version, config, rules } = parts;
+    this.#metrics = new PrometheusRegistry({ version, seriesMax: config.metrics.seriesMax });
+    this.#metrics.rulesLoaded(rules, systemClock.nowUs() / usPerSecond);
+  }
+
+  /** Resolves when telemetry can be sent; rejects, with nothing left running, when something is amiss. */
+  static async start(parts: AppParts): Promise<App> {
+    const app = new App(parts);
+    try {
+      await app.#startStore();
+      await app.#startEngine();
+      await app.#startWeb();
+      await app.#startReceiver();
+      return app;
+    } catch (error) {
+      await app[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Where OTLP/gRPC is received, `host:port`. */
+  get grpcAddress(): string {
+    return this.#grpcAddress;
+  }
+
+  get webAddress(): string {
+    return this.#webAddress;
+  }
+
+  status(): EngineStatus {
+    const { config, version, rules } = this.#parts;
+    const isReceiving = this.#grpcAddress !== "" && !this.#isDraining;
+    const isEngineReady = this.#engine?.isReady === true;
+    const components = [
+      {
+        name: "store",
+        ok: this.#store?.isOpen === true,
+        text: config.store.path,
+      },
+      {
+        name: "engine",
+        ok: isEngineReady,
+        text: isEngineReady ? "taking requests" : "starting",
+      },
+      { name: "rules", ok: true, text: `${rules.length} loaded` },
+      {
+        name: "receiver",
+        ok: isReceiving,
+        text: this.#isDraining ? "draining" : `OTLP/gRPC on ${this.#grpcAddress}`,
+      },
+    ];
+    const ready = components.every((part) => part.ok);
+    return { version, startedAt: this.#startedAt, ready, components };
+  }
+
+  /** Takes nothing new, finishes and commits what was taken, then closes everything. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDraining = true;
+    await this.#disposer[Symbol.asyncDispose]();
+  }
+
+  async #startStore(): Promise<void> {
+    const { config, version, log, onFatal } = this.#parts;
+    const pruned = this.#metrics.counter("store_pruned_rows_total", {});
+    const workerData = {
+      path: config.store.path,
+      programVersion: version,
+      maxBytes: config.store.maxBytes,
+      failpoint: null,
+    };
+    this.#metrics.gauge("store_limit_bytes", {}).set(config.store.maxBytes);
+    this.#store = this.#disposer.use(
+      await StoreClient.start(workerData, {
+        pruned: (rows) => pruned.inc(rows),
+        trouble: (what, error) => log.warn(what, { error }),
+        lost: (why) => {
+          log.error("the store is lost", { why });
+          onFatal(`the store is lost: ${why}`);
+        },
+      }),
+    );
+  }
+
+  async #startEngine(): Promise<void> {
+    const { config, ruleFiles, log } = this.#parts;
+    const store = this.#store;
+    if (store === null) throw new Error("the store is started first");
+    this.#engine = this.#disposer.use(
+      await EngineClient.start(config, ruleFiles, store, {
+        counters: (samples) => this.#metrics.applySamples(samples),
+        trouble: (what, error) => log.error(what, { error }),
+        restarted: (why) => log.error("the engine thread is started again", { why }),
+      }),
+    );
+  }
+
+  async #startWeb(): Promise<void> {
+    const { config, log } = this.#parts;
+    const reader = new ReaderThread(config.store.path, (why) =>
+      log.warn("a reader is started again", { why }),
+    );
+    this.#disposer.use(reader);
+    const metrics = this.#metrics;
+    const web = new WebServer(config.web.endpoint, {
+      queries: reader,
+      metrics: { contentType: metrics.contentType, text: () => metrics.text() },
+      status: this,
+      onError: (path, error) => log.error("cannot answer", { path, error: error.message }),
+    });
+    this.#disposer.use(web);
+    this.#webAddress = addressOf(await web.listen());
+  }
+
+  async #startReceiver(): Promise<void> {
+    const { grpc } = this.#parts.config;
+    const engine = this.#engine;
+    if (engine === null) throw new Error("the engine is started before what feeds it");
+    const receiver = makeGrpcReceiver(this.#parts.config, engine, this.#metrics, this.#parts.log);
+    this.#disposer.use(receiver);
+    this.#grpcAddress = addressOf(await receiver.listen());
+    if (grpc.tls === null && !isLoopback(grpc.endpoint.host)) {
+      this.#parts.log.warn("the receiver is open to the network without TLS or authentication", {
+        endpoint: this.#grpcAddress,
+      });
+    }
+  }
+}
+
+/** The OTLP/gRPC receiver that a configuration describes; also `record` listens with it. */
+export function makeGrpcReceiver(
+  config: Config,
+  handler: RequestHandler,
+  metrics: PrometheusRegistry,
+  log: Log,
+): OtlpGrpcReceiver {
+  const { endpoint, tls, ...limits } = config.grpc;
+  const options = {
+    ...grpcReceiverDefaults,
+    ...limits,
+    ...endpoint,
+    // Nobody is told apart from anybody yet: open trust, as SECURITY.md says.
+    trust: "attested" as const,
+    tls: tls && {
+      cert: readFileSync(tls.certFile, "utf8"),
+      key: readFileSync(tls.keyFile, "utf8"),
+    },
+  };
+  const events = new ReceiverEvents("grpc", metrics, log, systemClock);
+  return new OtlpGrpcReceiver(options, handler, systemClock, events);
+}
+
+const addressOf = ({ host, port }: { host: string; port: number }): string =>
+  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+
+const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "::1" || host.startsWith("127.");

@@ -1,0 +1,64 @@
+/** Reads what `serve` and its kin need: configuration files and rule files, with every fault at once. */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { loadConfig, type Config } from "../config/config.ts";
+import { formatConfigDiagnostic } from "../config/diagnostics.ts";
+import { selectRules } from "../engine/options.ts";
+import type { RuleMeta } from "../model/insights.ts";
+import { formatDiagnostic, hasErrors } from "../rules/diagnostics.ts";
+import { loadRules, type CompiledRule } from "../rules/load.ts";
+import type { RuleFile } from "../threads/engine-messages.ts";
+import { UserError, type CliIo } from "./io.ts";
+import { readRuleFiles } from "./rules-folder.ts";
+
+/** The rules that come with the program, beside src/ and dist/. */
+export const shippedRules = fileURLToPath(new URL("../../rules", import.meta.url));
+
+export interface ConfigOptions {
+  readonly config: readonly string[];
+  readonly set: readonly string[];
+}
+
+export interface LoadedRuleSet {
+  readonly files: readonly RuleFile[];
+  /** Those that the configuration leaves switched on. */
+  readonly rules: readonly CompiledRule[];
+  readonly metas: readonly RuleMeta[];
+}
+
+/** Throws a `UserError` that holds every diagnostic. */
+export function readConfig(options: ConfigOptions, io: CliIo): Config {
+  const files = options.config.map((path) => ({ path, text: readText(path) }));
+  const loaded = loadConfig(files, options.set, io.env);
+  if (loaded.ok) return loaded.config;
+  const faults = loaded.diagnostics.map(formatConfigDiagnostic).join("\n");
+  throw new UserError(`cannot use the configuration:\n${faults}`);
+}
+
+export function readRules(config: Config): LoadedRuleSet {
+  const files = [shippedRules, ...config.rules.paths].flatMap(readRuleFiles);
+  const loaded = loadRules(files);
+  if (hasErrors(loaded.diagnostics)) {
+    const texts = new Map(files.map(({ path, text }) => [path, text]));
+    const faults = loaded.diagnostics
+      .filter(({ severity }) => severity === "error")
+      .map((diagnostic) => formatDiagnostic(diagnostic, texts.get(diagnostic.file)));
+    throw new UserError(`cannot load the rules:\n${faults.join("\n")}`);
+  }
+  const known = new Set(loaded.rules.map((rule) => rule.meta.id));
+  const unknown = config.rules.disabled.find((id) => !known.has(id));
+  if (unknown !== undefined) {
+    throw new UserError(`cannot disable the rule "${unknown}": there is no such rule`);
+  }
+  const rules = selectRules(config, loaded.rules);
+  return { files, rules, metas: rules.map((rule) => rule.meta) };
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    const why = (cause as NodeJS.ErrnoException).code === "ENOENT" ? "no such file" : String(cause);
+    throw new UserError(`cannot read the configuration "${path}": ${why}`);
+  }
+}

@@ -1,0 +1,39 @@
+/** `record`: takes what senders send and writes it to a file, until stopped. No engine runs. */
+import { makeGrpcReceiver } from "../app.ts";
+import { PrometheusRegistry } from "../export/prometheus.ts";
+import type { Answer, ReceivedRequest } from "../model/requests.ts";
+import { makeLog } from "../self/log.ts";
+import type { CliIo } from "./io.ts";
+import { readConfig, type ConfigOptions } from "./load.ts";
+import { makeRecordingWriter } from "./recording.ts";
+import { aborted } from "./serve.ts";
+
+export interface RecordOptions extends ConfigOptions {
+  readonly out: string;
+}
+
+export async function runRecord(options: RecordOptions, io: CliIo): Promise<number> {
+  const config = readConfig(options, io);
+  const log = makeLog({ level: "warn", format: "text", write: io.error });
+  await using recording = await makeRecordingWriter(options.out);
+  const handler = {
+    /** Accepted once it is written; a full disk makes the sender come again. */
+    async submit(request: ReceivedRequest): Promise<Answer> {
+      const { receivedUs, signal } = request;
+      try {
+        await recording.write({ receivedUs, signal, body: new Uint8Array(request.body) });
+        return { kind: "accepted", items: 0, rejectedItems: 0, message: "" };
+      } catch (error) {
+        log.error("cannot record", { error: String(error) });
+        return { kind: "unavailable", reason: "recording", retryAfterMs: 5_000 };
+      }
+    },
+  };
+  await using receiver = makeGrpcReceiver(config, handler, new PrometheusRegistry(), log);
+  const { host, port } = await receiver.listen();
+  io.error(`recording OTLP/gRPC on ${host}:${port} to ${options.out}; stop with Ctrl-C\n`);
+  await aborted(io.signal);
+  await receiver[Symbol.asyncDispose]();
+  io.error(`${recording.count} requests recorded\n`);
+  return 0;
+}

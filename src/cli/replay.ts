@@ -1,0 +1,109 @@
+/** `replay`: sends a recording to an engine, or evaluates it without one. */
+import { stat } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { insightToApi } from "../store/queries/insight-rows.ts";
+import { Evaluator } from "./evaluate.ts";
+import { UserError, type CliIo } from "./io.ts";
+import { readConfig, readRules } from "./load.ts";
+import { OtlpClient } from "./otlp-client.ts";
+import { readRecording } from "./recording.ts";
+import { shiftTimes } from "./shift-times.ts";
+
+export interface ReplayOptions {
+  readonly to: string;
+  readonly eval?: boolean;
+  /** 0 = as fast as it goes. */
+  readonly speed: number;
+  readonly originalTime?: boolean;
+}
+
+export async function runReplay(path: string, options: ReplayOptions, io: CliIo): Promise<number> {
+  return options.eval === true ? evaluate(path, io) : send(path, options, io);
+}
+
+/** Insights as JSON lines on stdout, a summary on stderr. */
+async function evaluate(path: string, io: CliIo): Promise<number> {
+  const config = readConfig({ config: [], set: [] }, io);
+  const evaluator = new Evaluator(config, readRules(config).rules);
+  const progress = await Progress.start(path, io);
+  for await (const request of readRecording(path)) {
+    evaluator.take(request);
+    progress.add(request.body.byteLength);
+  }
+  progress.end();
+  const { accepted, repeated, refused, insights } = evaluator.finish();
+  for (const row of insights) {
+    // The row as the store would give it back; it keeps booleans as numbers.
+    const insight = insightToApi({ ...row, flapping: Number(row.flapping) });
+    io.out(`${JSON.stringify(insight)}\n`);
+  }
+  io.error(`${accepted} requests evaluated, ${repeated} repeated, ${refused.length} refused\n`);
+  for (const why of refused.slice(0, 10)) io.error(`  refused: ${why}\n`);
+  return refused.length === 0 ? 0 : 1;
+}
+
+async function send(path: string, options: ReplayOptions, io: CliIo): Promise<number> {
+  using client = new OtlpClient(options.to);
+  const progress = await Progress.start(path, io);
+  const startedMs = Date.now();
+  let firstMs: number | null = null;
+  let sent = 0;
+  const refused: string[] = [];
+  for await (const { receivedUs, signal, body } of readRecording(path)) {
+    if (io.signal.aborted) break;
+    const recordedMs = receivedUs / 1_000;
+    firstMs ??= recordedMs;
+    const dueMs = options.speed > 0 ? startedMs + (recordedMs - firstMs) / options.speed : 0;
+    await sleep(Math.max(0, dueMs - Date.now()), undefined, { signal: io.signal }).catch(() => {});
+    const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    if (options.originalTime !== true) shiftTimes(signal, bytes, startedMs - firstMs);
+    const result = await client.send(signal, bytes);
+    if (result.ok) sent++;
+    else if (result.code === "UNAVAILABLE") throw unreachable(options.to, result.message);
+    else refused.push(`${result.code}: ${result.message}`);
+    progress.add(bytes.length);
+  }
+  progress.end();
+  io.error(`${sent} requests accepted by ${options.to}, ${refused.length} refused\n`);
+  for (const why of refused.slice(0, 10)) io.error(`  refused: ${why}\n`);
+  return refused.length === 0 ? 0 : 1;
+}
+
+function unreachable(address: string, why: string): UserError {
+  return new UserError(
+    `cannot send to ${address}: ${why}; is an engine running there? name another with --to`,
+    1,
+  );
+}
+
+/** Percent of a file on a terminal, once a second, for what takes longer than two. */
+class Progress {
+  readonly #io: CliIo;
+  readonly #totalBytes: number;
+  readonly #startedMs = Date.now();
+  #bytes = 0;
+  #shownMs = 0;
+
+  private constructor(io: CliIo, totalBytes: number) {
+    this.#io = io;
+    this.#totalBytes = totalBytes;
+  }
+
+  static async start(path: string, io: CliIo): Promise<Progress> {
+    const info = await stat(path).catch(() => null); // reading says what is wrong with it
+    return new Progress(io, info?.size ?? 0);
+  }
+
+  add(bytes: number): void {
+    this.#bytes += bytes;
+    const nowMs = Date.now();
+    if (!this.#io.isTty || nowMs - this.#startedMs < 2_000 || nowMs - this.#shownMs < 1_000) return;
+    this.#shownMs = nowMs;
+    const percent = Math.min(99, Math.floor((this.#bytes / Math.max(1, this.#totalBytes)) * 100));
+    this.#io.error(`\r${percent} %`);
+  }
+
+  end(): void {
+    if (this.#shownMs > 0) this.#io.error("\r     \r");
+  }
+}
