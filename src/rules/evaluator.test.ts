@@ -41,16 +41,12 @@ class Catch {
   /** What came since the last call, one word each. */
   take(): string[] {
     const said = this.events.map((event) => {
-      switch (event.kind) {
-        case "match":
-          return `${event.rule.id} matches ${event.entityId}: ${event.message}`;
-        case "miss": {
-          const how = `${event.judged ? "" : " unjudged"}${event.withdrawn ? " withdrawn" : ""}`;
-          return `${event.rule.id} misses ${event.entityId}${how}`;
-        }
-        default:
-          return event.kind;
+      if (event.kind === "match") {
+        return `${event.rule.id} matches ${event.entityId}: ${event.message}`;
       }
+      if (event.kind !== "miss") return event.kind;
+      const how = `${event.judged ? "" : " unjudged"}${event.withdrawn ? " withdrawn" : ""}`;
+      return `${event.rule.id} misses ${event.entityId}${how}`;
     });
     this.events = [];
     return said;

@@ -16,13 +16,13 @@ import { Fault, type FaultReason } from "./functions.ts";
 import type { CompiledRule } from "./rule.ts";
 
 export interface EvaluatorOptions {
-  /** Entities of which it is remembered which rules matched them, over all types. */
+  /** Entities per type of which it is remembered which rules matched them. */
   readonly entitiesMax: number;
   /** Seconds that only rise; without it no evaluation time is measured. */
   readonly clock: (() => number) | null;
 }
 
-export const evaluatorDefaults: EvaluatorOptions = { entitiesMax: 500_000, clock: null };
+export const evaluatorDefaults: EvaluatorOptions = { entitiesMax: 400_000, clock: null };
 
 /** Why an evaluation failed; `internal` is a fault of ours. */
 const errorReasons = ["missing", "type", "arithmetic", "conversion", "cost", "internal"] as const;
@@ -47,13 +47,9 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
   readonly #next: Sink<readonly RuleEvent[]>;
   readonly #options: EvaluatorOptions;
   readonly #entries: readonly Entry[];
-  readonly #byType = new Map<EntityType, Entry[]>();
+  readonly #byType = new Map<EntityType, { readonly entries: Entry[]; readonly memory: Memory }>();
   readonly #frame: Frame = makeFrame();
   readonly #events: RuleEvent[] = [];
-  /** By type and id. Two generations: the older one goes when the younger has grown to half the limit. */
-  #young = new Map<string, Open>();
-  #old = new Map<string, Open>();
-  #forgotten = 0;
   #evaluations = 0;
 
   constructor(
@@ -67,8 +63,8 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
     for (const entry of this.#entries) {
       const { on } = entry.rule.meta;
       const ofType = this.#byType.get(on);
-      if (ofType) ofType.push(entry);
-      else this.#byType.set(on, [entry]);
+      if (ofType) ofType.entries.push(entry);
+      else this.#byType.set(on, { entries: [entry], memory: new Memory(options.entitiesMax) });
     }
   }
 
@@ -84,7 +80,10 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
 
   counters(into: CounterSample[]): void {
     into.push({ name: "rule_evaluations_total", labels: {}, value: this.#evaluations });
-    into.push({ name: "rule_entities_forgotten_total", labels: {}, value: this.#forgotten });
+    for (const [entity, { memory }] of this.#byType) {
+      const value = memory.forgotten;
+      into.push({ name: "rule_entities_forgotten_total", labels: { entity }, value });
+    }
     for (const { rule, errors, seconds } of this.#entries) {
       const { id } = rule.meta;
       for (const reason of errorReasons) {
@@ -107,8 +106,10 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
         return;
       case "gone": {
         const { type, id: entityId, atUs } = change;
-        this.#forget(`${type} ${entityId}`);
-        if (this.#byType.has(type)) this.#events.push({ kind: "lost", type, entityId, atUs });
+        const ofType = this.#byType.get(type);
+        if (!ofType) return;
+        ofType.memory.delete(entityId);
+        this.#events.push({ kind: "lost", type, entityId, atUs });
         return;
       }
       case "renamed":
@@ -118,12 +119,11 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
   }
 
   #evaluateAll(change: AnyEntityChange): void {
-    const entries = this.#byType.get(change.type);
-    if (!entries) return;
-    const key = `${change.type} ${change.id}`;
-    const before = this.#young.get(key) ?? this.#old.get(key);
+    const ofType = this.#byType.get(change.type);
+    if (!ofType) return;
+    const before = ofType.memory.get(change.id);
     let open: Entry[] | null = null;
-    for (const entry of entries) {
+    for (const entry of ofType.entries) {
       const verdict = this.#evaluate(entry, change);
       if (verdict !== "match") {
         if (before !== undefined && !before.includes(entry)) continue;
@@ -131,7 +131,8 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
       }
       (open ??= []).push(entry);
     }
-    this.#remember(key, open ?? none);
+    const now = open ?? none;
+    if (now !== before) ofType.memory.set(change.id, now);
   }
 
   #evaluate(entry: Entry, change: AnyEntityChange): "match" | "miss" | "error" {
@@ -195,18 +196,45 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
     this.#events.push({ kind: "miss", rule: rule.meta, entityId, atUs, judged, withdrawn });
     return isEvent ? withdrawn : judged;
   }
+}
 
-  #remember(key: string, open: Open): void {
-    this.#young.set(key, open);
-    if (this.#young.size < this.#options.entitiesMax / 2) return;
-    this.#forgotten += this.#old.size;
+/**
+ * What is open about the entities seen last, at most `max` of them. Two generations: the older one goes
+ * when the younger has grown to half of that.
+ */
+class Memory {
+  readonly #generationMax: number;
+  #young = new Map<string, Open>();
+  #old = new Map<string, Open>();
+  forgotten = 0;
+
+  constructor(max: number) {
+    this.#generationMax = Math.max(1, Math.floor(max / 2));
+  }
+
+  /** Undefined = not remembered. */
+  get(id: string): Open | undefined {
+    const young = this.#young.get(id);
+    if (young !== undefined) return young;
+    const old = this.#old.get(id);
+    if (old !== undefined) {
+      this.#old.delete(id);
+      this.set(id, old);
+    }
+    return old;
+  }
+
+  set(id: string, open: Open): void {
+    this.#young.set(id, open);
+    if (this.#young.size < this.#generationMax) return;
+    this.forgotten += this.#old.size;
     this.#old = this.#young;
     this.#young = new Map();
   }
 
-  #forget(key: string): void {
-    this.#young.delete(key);
-    this.#old.delete(key);
+  delete(id: string): void {
+    this.#young.delete(id);
+    this.#old.delete(id);
   }
 }
 

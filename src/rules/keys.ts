@@ -19,7 +19,8 @@ export type Shape =
   | { readonly kind: "choice"; readonly values: readonly (string | number)[] }
   | { readonly kind: "list"; readonly of: Shape; readonly isNonEmpty?: true }
   | { readonly kind: "map"; readonly keys: string; readonly like: string; readonly of: Shape }
-  | { readonly kind: "record"; readonly keys: Keys }
+  /** `name`: it stands in several places, and the JSON Schema defines it once. */
+  | { readonly kind: "record"; readonly keys: Keys; readonly name?: RecordType }
   /** The first that accepts the YAML node's kind. */
   | { readonly kind: "either"; readonly of: readonly Shape[] };
 
@@ -266,7 +267,7 @@ function recordShape(record: RecordType): Shape {
   for (const [name, type] of Object.entries(entityFields[record])) {
     keys[name] = { shape: fieldShape(type), says: "" };
   }
-  return { kind: "record", keys };
+  return { kind: "record", keys, name: record };
 }
 
 function fieldShape(type: FieldType): Shape {
