@@ -33,7 +33,7 @@ import { decodeJournal, encodeJournal } from "./journal.ts";
 import { extendLeg, lineToLegs, type Leg } from "./legs.ts";
 import { FlowEnds, type Orientation } from "./orientation.ts";
 import { eventPod, observersOf, ProcessTable } from "./processes.ts";
-import { socketCluster, socketId } from "./sockets.ts";
+import { connectionId, socketCluster, socketId } from "./sockets.ts";
 import {
   SourceEnds,
   type FlowRecord,
@@ -314,7 +314,8 @@ export class Bypass implements ConnectionJudge {
     if (verdict.reason === "capacity" && said?.outcome === "found") return;
     const { pod } = verdict;
     if (!pod) return;
-    const { socket, id, end } = record;
+    const { socket, end } = record;
+    const id = connectionId(record.id);
     const judged = verdictToFlow(verdict, pod, record, this.#identity);
     const { entity } = judged;
     if (verdict.kind === "none" || (verdict.kind === "unknown" && isTakenBack(said))) {
@@ -330,10 +331,10 @@ export class Bypass implements ConnectionJudge {
       entity.outcome === "found" && !isHole
         ? { srcId: judged.srcId, dstId: judged.dstId, port: entity.dst_port }
         : null;
-    this.#moveMark(record, said?.mark ?? null, mark);
+    this.#moveMark(id, socket, said?.mark ?? null, mark);
     this.#ends.dependsOn(end, entity.dst_ip);
     const { outcome } = entity;
-    end.said.set(id, { outcome, saying, mark, isFrozen: false });
+    end.said.set(record.id, { outcome, saying, mark, isFrozen: false });
     this.#judged[outcome]++;
     const sources = [socket, ...verdict.wire];
     out.push({
@@ -348,7 +349,7 @@ export class Bypass implements ConnectionJudge {
     });
   }
 
-  #moveMark({ id, socket }: SocketRecord, from: Mark | null, to: Mark | null): void {
+  #moveMark(id: string, socket: SocketOpened, from: Mark | null, to: Mark | null): void {
     const isSame =
       from?.srcId === to?.srcId && from?.dstId === to?.dstId && from?.port === to?.port;
     if (isSame) return;

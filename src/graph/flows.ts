@@ -6,12 +6,11 @@ import type { Evidence } from "../model/changes.ts";
 import type { Flow } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import type { BypassOptions } from "./bypass-options.ts";
-import { contentHash } from "./content-hash.ts";
+import { contentHash, contentText } from "./content-hash.ts";
 import { hostPort } from "./sockets.ts";
 
 export function flowId(flow: Flow): string {
-  return contentHash([
-    "flow",
+  return contentText(
     flow.cluster,
     flow.source.key,
     flow.agent,
@@ -25,7 +24,7 @@ export function flowId(flow: Flow): string {
     flow.bytes,
     flow.packets,
     flow.trust,
-  ]);
+  );
 }
 
 /** `loose`: the flow's own times bound its opening only from above, so the match is weaker. */
@@ -83,6 +82,6 @@ export function flowEvidence(flow: Flow, id: string): Evidence {
       agent: flow.agent,
       trust: flow.trust,
     },
-    hash: id,
+    hash: contentHash(["flow", id]),
   };
 }

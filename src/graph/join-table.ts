@@ -25,6 +25,8 @@ interface OwnerShare<T> {
 export class JoinTable<T> {
   readonly #max: number;
   readonly #ownerMax: number;
+  /** So many go at once: finding the oldest costs more than letting go of the next ones. */
+  readonly #step: number;
   readonly #onGone: (entry: JoinEntry<T>) => void;
   /** In order of arrival, so that the first expires first. */
   readonly #entries = new Map<string, JoinEntry<T>>();
@@ -34,6 +36,7 @@ export class JoinTable<T> {
   constructor(max: number, workloadShare: number, onGone: (entry: JoinEntry<T>) => void) {
     this.#max = max;
     this.#ownerMax = Math.max(1, Math.floor(max * workloadShare));
+    this.#step = Math.max(1, Math.floor(this.#ownerMax / 64));
     this.#onGone = onGone;
   }
 
@@ -83,12 +86,13 @@ export class JoinTable<T> {
   }
 
   #evictFirst(entries: Iterable<JoinEntry<T>>): void {
+    let left = this.#step;
     for (const entry of entries) {
+      if (left-- === 0) return;
       const share = this.#owners.get(entry.owner);
       if (share) share.horizonUs = Math.max(share.horizonUs, entry.atUs);
       this.#evicted++;
       this.#remove(entry);
-      return;
     }
   }
 

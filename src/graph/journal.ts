@@ -43,15 +43,13 @@ export function encodeJournal(observations: readonly Observation[]): Uint8Array 
   const shapes = new Map<string, number>();
   const rows: number[] = [];
   for (const observation of observations) {
-    const fields: Field[] = [];
     const at = rows.push(0) - 1;
-    flatten(observation, [], fields, rows, texts);
-    const shape = JSON.stringify(fields);
+    const shape = flatten(observation, 0, rows, texts);
     let number = shapes.get(shape);
     if (number === undefined) shapes.set(shape, (number = shapes.size));
     rows[at] = number;
   }
-  return assemble(texts.withShapes([...shapes.keys()]), rows);
+  return assemble(texts.withShapes([...shapes.keys()].map(shapeToJson)), rows);
 }
 
 function assemble(texts: readonly string[], rows: readonly number[]): Uint8Array {
@@ -177,27 +175,45 @@ class Texts {
   }
 }
 
-function flatten(
-  record: object,
-  path: readonly string[],
-  fields: Field[],
-  rows: number[],
-  texts: Texts,
-): void {
-  assert(path.length < depthMax, "an observation is not nested deeper than the journal reads");
+/**
+ * Appends the values and returns the shape as text: `n` and a name per field, `{name … }` around a record.
+ * The names are our model's own, so the text is unambiguous; one is made per observation, and turned
+ * into JSON once per blob.
+ */
+function flatten(record: object, depth: number, rows: number[], texts: Texts): string {
+  assert(depth < depthMax, "an observation is not nested deeper than the journal reads");
+  let shape = "";
   for (const [key, value] of Object.entries(record) as [string, unknown][]) {
-    const here = [...path, key];
-    if (typeof value === "number") push(here, "n", value);
-    else if (typeof value === "string") push(here, "s", texts.indexOf(value));
-    else if (typeof value === "boolean") push(here, "b", value ? 1 : 0);
+    if (typeof value === "number") shape += `n${key} `;
+    else if (typeof value === "string") shape += `s${key} `;
+    else if (typeof value === "boolean") shape += `b${key} `;
     // A Kubernetes object has lists and free keys: it stays JSON.
-    else if (key === "object" || !isRecord(value)) push(here, "j", texts.indexOf(toJson(value)));
-    else flatten(value, here, fields, rows, texts);
+    else if (key === "object" || !isRecord(value)) shape += `j${key} `;
+    else {
+      shape += `{${key} ${flatten(value, depth + 1, rows, texts)}} `;
+      continue;
+    }
+    rows.push(toNumber(value, texts));
   }
-  function push(here: readonly string[], type: Field[1], value: number): void {
-    fields.push([here, type]);
-    rows.push(value);
+  return shape;
+}
+
+function toNumber(value: unknown, texts: Texts): number {
+  if (typeof value === "number") return value;
+  if (typeof value === "boolean") return value ? 1 : 0;
+  return texts.indexOf(typeof value === "string" ? value : toJson(value));
+}
+
+function shapeToJson(shape: string): string {
+  const fields: Field[] = [];
+  const path: string[] = [];
+  for (const word of shape.trimEnd().split(" ")) {
+    if (word === "}") path.pop();
+    else if (word.startsWith("{")) path.push(word.slice(1));
+    // The first letter is a field's type: `flatten` has just written it.
+    else fields.push([[...path, word.slice(1)], word[0] as Field[1]]);
   }
+  return JSON.stringify(fields);
 }
 
 function isRecord(value: unknown): value is object {

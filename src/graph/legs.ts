@@ -8,7 +8,7 @@ import type { Evidence } from "../model/changes.ts";
 import type { Flow, ProxyLeg, SocketOpened } from "../model/observations.ts";
 import { usPerMinute, usPerSecond, type Us } from "../model/time.ts";
 import type { BypassOptions } from "./bypass-options.ts";
-import { contentHash } from "./content-hash.ts";
+import { contentHash, contentText } from "./content-hash.ts";
 import { overlaps } from "./flows.ts";
 import { hostPort } from "./sockets.ts";
 
@@ -60,7 +60,7 @@ function makeLeg(role: LegRole, line: ProxyLeg, near: End, far: End): readonly L
   const [toIp, toPort] = far;
   if (ip === "" || port <= 0) return [];
   const minute = Math.floor(line.timeUs / usPerMinute);
-  const id = contentHash(["leg", role, line.cluster, ...near, ...far, minute, line.trust]);
+  const id = contentText(role, line.cluster, ip, port, toIp, toPort, minute, line.trust);
   const { cluster, timeUs } = line;
   const toUs = roundedEnd(line);
   return [{ id, role, cluster, ip, port, toIp, toPort, first: line, fromUs: timeUs, toUs }];
@@ -135,6 +135,6 @@ export function legEvidence(leg: Leg): Evidence {
     source: first.source.key,
     text: `${told[leg.role]} from ${from} to ${to}`,
     fields: { role: leg.role, src: from, dst: to, pod: first.pod.pod, trust: first.trust },
-    hash: contentHash([leg.id, first.lineId, first.timeUs]),
+    hash: contentHash(["leg", leg.id, first.lineId, first.timeUs]),
   };
 }

@@ -11,7 +11,7 @@ import type { ProcessRow, Restored, WriteSet } from "../model/rows.ts";
 import type { CounterSample } from "../model/stages.ts";
 import { usPerDay, usPerMinute, type Us } from "../model/time.ts";
 import type { BypassOptions } from "./bypass-options.ts";
-import { contentHash } from "./content-hash.ts";
+import { contentHash, contentText } from "./content-hash.ts";
 import type { Identity, PodFacts } from "./contracts.ts";
 import { JoinTable } from "./join-table.ts";
 import { holdsProxyIds, placeOf } from "./proxy-container.ts";
@@ -31,6 +31,7 @@ interface Seen {
 }
 
 interface Entry {
+  /** The entity's. */
   readonly id: string;
   readonly pod: PodName;
   /** The first events by (time, hash). Never empty; one is enough while the ids are ordinary. */
@@ -41,6 +42,8 @@ interface Entry {
   /** What was last said of it; "" = nothing yet. */
   said: string;
   saidUs: Us;
+  /** What it was said from: while these are the same, so is what there is to say. */
+  saidOf: readonly [readonly Seen[], PodFacts, NodeEntity] | null;
 }
 
 export class ProcessTable {
@@ -64,9 +67,9 @@ export class ProcessTable {
   /** True if nothing like it was known, so it must outlive a restart. */
   see(event: ProcessEvent, nowUs: Us, out: GraphChange[]): boolean {
     const pod = eventPod(event);
-    const id = processId(event, pod);
-    const known = this.#entries.get(id)?.value;
-    const entry = known ?? this.#add(id, event, pod, nowUs);
+    const key = processKey(event, pod);
+    const known = this.#entries.get(key)?.value;
+    const entry = known ?? this.#add(key, event, pod, nowUs);
     entry.occurrences++;
     entry.lastUs = Math.max(entry.lastUs, event.timeUs);
     const facts = this.#identity.podOf(pod, entry.lastUs);
@@ -94,8 +97,10 @@ export class ProcessTable {
   /** Says again what it said, under the same ids. Rows that cannot be read are left out. */
   restore(rows: Restored, nowUs: Us, out: GraphChange[]): void {
     for (const row of rows.processes) {
-      for (const event of readEvents(row.detail)) this.see(event, nowUs, out);
-      const entry = this.#entries.get(row.key)?.value;
+      const events = readEvents(row.detail);
+      for (const event of events) this.see(event, nowUs, out);
+      const [first] = events;
+      const entry = first && this.#entries.get(processKey(first, eventPod(first)))?.value;
       if (!entry) continue;
       entry.occurrences = row.occurrences;
       entry.lastUs = Math.max(entry.lastUs, row.lastSeenUs);
@@ -110,11 +115,11 @@ export class ProcessTable {
     into.push({ name: "join_overflow_total", labels, value: this.#entries.evicted });
   }
 
-  #add(id: string, event: ProcessEvent, pod: PodName, nowUs: Us): Entry {
+  #add(key: string, event: ProcessEvent, pod: PodName, nowUs: Us): Entry {
     const dueUs = Math.min(event.timeUs, nowUs) + this.#options.latenessUs;
     const seen = [{ event, evidence: eventEvidence(event) }];
     const entry: Entry = {
-      id,
+      id: contentHash(["process", key]),
       pod,
       seen,
       lastUs: event.timeUs,
@@ -122,14 +127,14 @@ export class ProcessTable {
       occurrences: 0,
       said: "",
       saidUs: 0,
+      saidOf: null,
     };
     const owner = `${pod.namespace}/${pod.workload || podKey(pod)}`;
     const expiresUs = nowUs + keepUs;
-    this.#entries.add({ id, owner, value: entry, atUs: event.timeUs, expiresUs });
-    const key = podKey(pod);
-    const ofPod = this.#byPod.get(key);
+    this.#entries.add({ id: key, owner, value: entry, atUs: event.timeUs, expiresUs });
+    const ofPod = this.#byPod.get(podKey(pod));
     if (ofPod) ofPod.add(entry);
-    else this.#byPod.set(key, new Set([entry]));
+    else this.#byPod.set(podKey(pod), new Set([entry]));
     return entry;
   }
 
@@ -149,6 +154,10 @@ export class ProcessTable {
   #judge(entry: Entry, pod: PodFacts | null, nowUs: Us, out: GraphChange[]): void {
     const first = entry.seen[0]?.event;
     if (!first || !pod) return;
+    const node = this.#identity.node(pod.nodeId);
+    const [seen, ofPod, ofNode] = entry.saidOf ?? [];
+    const isSame = seen === entry.seen && ofPod === pod && ofNode === node;
+    if (isSame && entry.lastUs < entry.saidUs + againUs) return;
     const place = placeOf(first.process, pod, this.#options);
     const isMeshed = pod.mode === "sidecar" && !pod.hostNetwork;
     const concerns = isMeshed && !place.beforeProxy && holdsProxyIds(first.process, pod);
@@ -161,11 +170,11 @@ export class ProcessTable {
       this.#waiting.add(entry, entry.dueUs);
       return;
     }
-    const node = this.#identity.node(pod.nodeId);
     const entity = processEntity(first, pod, nodeAs(node, pod.mode));
     entity.is_proxy = place.isProxy === "yes";
     entity.in_proxy_container = place.container === "proxy";
     entity.confidence = place.container === "unknown" ? "medium" : "high";
+    entry.saidOf = [entry.seen, pod, node];
     this.#say(entry, entity, pod, out);
   }
 
@@ -194,6 +203,7 @@ export class ProcessTable {
 
   #retract(entry: Entry, out: GraphChange[]): void {
     entry.said = "";
+    entry.saidOf = null;
     out.push({ kind: "gone", type: "process", id: entry.id, atUs: entry.lastUs });
   }
 }
@@ -220,10 +230,9 @@ export function nodeAs(node: NodeEntity, mode: NodeEntity["mode"]): NodeEntity {
   return node.mode === mode ? node : { ...node, mode };
 }
 
-function processId(event: ProcessEvent, pod: PodName): string {
+function processKey(event: ProcessEvent, pod: PodName): string {
   const { process } = event;
-  return contentHash([
-    "process",
+  return contentText(
     pod.cluster || event.source.cluster,
     podKey(pod),
     process.container || process.containerId,
@@ -233,7 +242,7 @@ function processId(event: ProcessEvent, pod: PodName): string {
     process.euid,
     process.egid,
     event.trust,
-  ]);
+  );
 }
 
 function podKey(pod: PodName): string {

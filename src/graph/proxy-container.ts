@@ -41,13 +41,14 @@ function containerOf(
 ): ProcessPlace["container"] {
   const { proxy } = pod;
   const image = proxy.known === "object" ? proxy.image : process.containerImage || proxy.image;
-  const isAllowed = image === "" || isAllowedImage(image, options.proxyImages);
-  if (proxy.known === "object" && isSameId(process.containerId, proxy.containerId)) {
-    return isAllowed ? "proxy" : "other";
-  }
-  if (process.container === "") return "unknown";
-  const names = proxy.container === "" ? options.proxyContainers : [proxy.container];
-  return names.includes(process.container) && isAllowed ? "proxy" : "other";
+  const isById = proxy.known === "object" && isSameId(process.containerId, proxy.containerId);
+  if (!isById && process.container === "") return "unknown";
+  const isByName =
+    proxy.container === ""
+      ? options.proxyContainers.includes(process.container)
+      : process.container === proxy.container;
+  if (!isById && !isByName) return "other";
+  return image === "" || isAllowedImage(image, options.proxyImages) ? "proxy" : "other";
 }
 
 function isSameId(one: string, other: string): boolean {

@@ -5,7 +5,7 @@
 import type { Evidence } from "../model/changes.ts";
 import type { SocketOpened } from "../model/observations.ts";
 import type { Identity } from "./contracts.ts";
-import { contentHash } from "./content-hash.ts";
+import { contentHash, contentText } from "./content-hash.ts";
 
 export function socketCluster(socket: SocketOpened): string {
   return socket.process.pod.cluster || socket.source.cluster;
@@ -14,8 +14,7 @@ export function socketCluster(socket: SocketOpened): string {
 /** The same event in every order and process; two connects of one port at two times differ. */
 export function socketId(socket: SocketOpened): string {
   const { process } = socket;
-  return contentHash([
-    "socket",
+  return contentText(
     socketCluster(socket),
     process.pod.podUid || `${process.pod.namespace}/${process.pod.pod}`,
     socket.srcIp,
@@ -27,7 +26,12 @@ export function socketId(socket: SocketOpened): string {
     socket.nanos,
     process.execId || process.pid,
     socket.trust,
-  ]);
+  );
+}
+
+/** The connection's identity outside the graph, from its socket's. */
+export function connectionId(socket: string): string {
+  return contentHash(["socket", socket]);
 }
 
 /** Whether the address is where the socket goes: as it says, or an endpoint behind what it says. */
@@ -68,6 +72,6 @@ export function socketEvidence(socket: SocketOpened, id: string): Evidence {
       agent: socket.agent,
       trust: socket.trust,
     },
-    hash: id,
+    hash: connectionId(id),
   };
 }

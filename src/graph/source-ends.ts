@@ -29,7 +29,7 @@ export interface LegRecord {
   readonly end: SourceEnd;
 }
 
-/** What was last said of a connection; the key is its socket's id. */
+/** What was last said of a connection. */
 export interface Said {
   readonly outcome: "found" | "unknown" | "cleared";
   readonly saying: string;
