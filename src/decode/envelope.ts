@@ -85,6 +85,7 @@ export class Envelope {
     try {
       this.#readRequest(bytes.length);
     } catch (error) {
+      this.#pieces.take();
       if (!(error instanceof WireFault)) throw error;
       return makeDecodeError(error, this.#root, bytes, this.reader.pos);
     } finally {
@@ -94,9 +95,10 @@ export class Envelope {
     return null;
   }
 
+  /** The shared part of the view, once after each decode that succeeded. */
   view(): EnvelopeView {
     return {
-      bytes: this.#pieces.bytes(),
+      bytes: this.#pieces.take(),
       attributes: this.attributes.rows.table,
       resources: this.#resources.table,
       scopes: this.#scopes.table,

@@ -32,10 +32,15 @@ export class Pieces {
     return joinedStart;
   }
 
-  /** What the ranges of the view refer to: the request itself unless something was joined. */
-  bytes(): Buffer {
-    if (this.#joinedBytes === 0) return this.#request;
-    return Buffer.concat([this.#request, this.#joined.subarray(0, this.#joinedBytes)]);
+  /**
+   * What the ranges of the view refer to: the request itself unless something was joined. Forgets both,
+   * so that their memory is free when the decoder stands idle.
+   */
+  take(): Buffer {
+    const request = this.#request;
+    const joined = this.#joined.subarray(0, this.#joinedBytes);
+    this.reset(noBytes);
+    return joined.length === 0 ? request : Buffer.concat([request, joined]);
   }
 
   #append(start: number, end: number): void {
