@@ -28,6 +28,7 @@ type Row = [second: number, ...events: RuleEvent[]];
 interface Timeline {
   name: string;
   rows: Row[];
+  /** `state(reason)@second`, in order. */
   told: string[];
 }
 
@@ -35,7 +36,7 @@ const timelines: Timeline[] = [
   {
     name: "a state turns false and stays so",
     rows: [[0, match(stateRule, "e", 0)], [10, miss(stateRule, "e", 10)], [69], [70]],
-    told: ["firing", "resolved(fixed)"],
+    told: ["firing@0", "resolved(fixed)@70"],
   },
   {
     name: "true again within the keep window tells nobody",
@@ -45,7 +46,7 @@ const timelines: Timeline[] = [
       [69, match(stateRule, "e", 69)],
       [500],
     ],
-    told: ["firing"],
+    told: ["firing@0"],
   },
   {
     name: "two entities: false only when both are",
@@ -56,7 +57,7 @@ const timelines: Timeline[] = [
       [259],
       [260],
     ],
-    told: ["firing", "resolved(fixed)"],
+    told: ["firing@0", "resolved(fixed)@260"],
   },
   {
     name: "for: fires after 30 s without a break",
@@ -67,7 +68,7 @@ const timelines: Timeline[] = [
       [54],
       [55],
     ],
-    told: ["pending", "inactive", "pending", "firing"],
+    told: ["pending@0", "inactive@20", "pending@25", "firing@55"],
   },
   {
     name: "for does not count what nobody can judge",
@@ -78,7 +79,7 @@ const timelines: Timeline[] = [
       [129],
       [130],
     ],
-    told: ["pending", "firing"],
+    told: ["pending@0", "firing@130"],
   },
   {
     name: "not judged is unknown, and matched again fires",
@@ -87,7 +88,7 @@ const timelines: Timeline[] = [
       [10, miss(stateRule, "e", 10, "unjudged")],
       [500, match(stateRule, "e", 500)],
     ],
-    told: ["firing", "unknown", "firing"],
+    told: ["firing@0", "unknown@10", "firing@500"],
   },
   {
     name: "from unknown, judged false goes through the keep window",
@@ -98,7 +99,7 @@ const timelines: Timeline[] = [
       [559],
       [560],
     ],
-    told: ["firing", "unknown", "firing", "resolved(fixed)"],
+    told: ["firing@0", "unknown@10", "firing@500", "resolved(fixed)@560"],
   },
   {
     name: "told again without news while nobody can tell is unknown",
@@ -107,7 +108,7 @@ const timelines: Timeline[] = [
       [10, match(stateRule, "e", 0, { judged: false })],
       [20, match(stateRule, "e", 20, { judged: false })],
     ],
-    told: ["firing", "unknown", "firing"],
+    told: ["firing@0", "unknown@10", "firing@20"],
   },
   {
     name: "all observers of a state silent, then back",
@@ -116,12 +117,12 @@ const timelines: Timeline[] = [
       [10, source("silent", 10)],
       [20, source("live", 20)],
     ],
-    told: ["firing", "unknown", "firing"],
+    told: ["firing@0", "unknown@10", "firing@20"],
   },
   {
     name: "unknown for a day is archived, not resolved",
     rows: [[0, match(stateRule, "e", 0)], [10, source("silent", 10)], [9 + day], [10 + day]],
-    told: ["firing", "unknown", "inactive(no_data)"],
+    told: ["firing@0", "unknown@10", "inactive(no_data)@86410"],
   },
   {
     name: "a lost entity ends its insight at once, also out of unknown",
@@ -130,12 +131,12 @@ const timelines: Timeline[] = [
       [5, miss(stateRule, "e", 5, "unjudged")],
       [10, lost(stateRule, "e", 10)],
     ],
-    told: ["firing", "unknown", "resolved(entity_gone)"],
+    told: ["firing@0", "unknown@5", "resolved(entity_gone)@10"],
   },
   {
     name: "an event goes quiet",
     rows: [[0, match(eventRule, "f1", 0)], [30, match(eventRule, "f2", 30)], [89], [90]],
-    told: ["firing", "resolved(quiet)"],
+    told: ["firing@0", "resolved(quiet)@90"],
   },
   {
     name: "no miss and no lost entity ends an event",
@@ -144,12 +145,12 @@ const timelines: Timeline[] = [
       [1, miss(eventRule, "f1", 1), lost(eventRule, "f1", 1)],
       [59],
     ],
-    told: ["firing"],
+    told: ["firing@0"],
   },
   {
     name: "an event told again is no news",
     rows: [[0, match(eventRule, "f1", 0)], [50, match(eventRule, "f1", 0)], [60]],
-    told: ["firing", "resolved(quiet)"],
+    told: ["firing@0", "resolved(quiet)@60"],
   },
   {
     name: "a source that was silent within the window leaves it unknown until a whole window was heard",
@@ -161,7 +162,7 @@ const timelines: Timeline[] = [
       [99],
       [100],
     ],
-    told: ["firing", "unknown", "resolved(quiet)"],
+    told: ["firing@0", "unknown@60", "resolved(quiet)@100"],
   },
   {
     name: "a source still silent keeps it unknown; a new event fires",
@@ -171,12 +172,12 @@ const timelines: Timeline[] = [
       [1_000],
       [1_001, match(eventRule, "f2", 1_001)],
     ],
-    told: ["firing", "unknown", "firing"],
+    told: ["firing@0", "unknown@60", "firing@1001"],
   },
   {
     name: "a source that is gone is not missed",
     rows: [[0, match(eventRule, "f1", 0)], [20, source("gone", 20)], [60]],
-    told: ["firing", "resolved(quiet)"],
+    told: ["firing@0", "resolved(quiet)@60"],
   },
   {
     name: "a withdrawal takes back only its own occurrence",
@@ -187,7 +188,7 @@ const timelines: Timeline[] = [
       [59],
       [60],
     ],
-    told: ["firing", "resolved(quiet)"],
+    told: ["firing@0", "resolved(quiet)@60"],
   },
   {
     name: "the last withdrawal ends it at once",
@@ -195,7 +196,7 @@ const timelines: Timeline[] = [
       [0, match(eventRule, "f1", 0)],
       [10, miss(eventRule, "f1", 10, "withdrawn")],
     ],
-    told: ["firing", "resolved(late_evidence)"],
+    told: ["firing@0", "resolved(late_evidence)@10"],
   },
   {
     name: "withdrawn before it fired",
@@ -204,7 +205,7 @@ const timelines: Timeline[] = [
       [10, miss(slowEventRule, "f1", 10, "withdrawn")],
       [90],
     ],
-    told: ["pending", "inactive(withdrawn)"],
+    told: ["pending@0", "inactive(withdrawn)@10"],
   },
   {
     name: "judged again after a withdrawal",
@@ -213,7 +214,7 @@ const timelines: Timeline[] = [
       [10, miss(eventRule, "f1", 10, "withdrawn")],
       [20, match(eventRule, "f1", 0)],
     ],
-    told: ["firing", "resolved(late_evidence)", "firing"],
+    told: ["firing@0", "resolved(late_evidence)@10", "firing@20"],
   },
   {
     name: "an entity with another key leaves the insight it fed",
@@ -222,14 +223,14 @@ const timelines: Timeline[] = [
       [10, match(stateRule, "e", 10, { key: ["c1/shop/cart", "443"] })],
       [70],
     ],
-    told: ["firing", "firing", "resolved(fixed)"],
+    told: ["firing@0", "firing@10", "resolved(fixed)@70"],
   },
 ];
 
 test.each(timelines)("$name", ({ rows, told }) => {
   const world = new InsightWorld();
   for (const [second, ...events] of rows) world.at(second, ...events);
-  expect(world.told()).toEqual(told);
+  expect(world.toldAt()).toEqual(told);
 });
 
 test.each(timelines)("restarted after every step: $name", ({ rows, told }) => {
@@ -241,7 +242,7 @@ test.each(timelines)("restarted after every step: $name", ({ rows, told }) => {
       .restart()
       .at(second);
   }
-  expect(world.told()).toEqual(told);
+  expect(world.toldAt()).toEqual(told);
 });
 
 test("deadlines fall on their own time, however rarely the clock is read", () => {
@@ -323,6 +324,10 @@ test("what the graph tells again at a restart raises nothing", () => {
   world.insights.push(events);
   world.at(62);
   expect(world.told()).toEqual(["firing", "firing", "resolved(quiet)"]);
+  const written = [...world.commit(63).rows.values()];
+  world.at(63, ...events).commit(64);
+  const isSame = [...world.rows.values()].map((row, index) => row === written[index]);
+  expect(isSame, "and writes nothing").toEqual([true, true]);
 });
 
 test("while the graph restores itself, that nobody can tell is no news", () => {
@@ -364,6 +369,27 @@ test("a rule with a new text keeps its insights", () => {
   expect(world.told()).toEqual(["firing"]);
 });
 
+test("rules that come late in a restart close nothing before the first advance", () => {
+  const world = new InsightWorld()
+    .at(0, match(stateRule, "e", 0))
+    .commit(1)
+    .restart();
+  world.insights.setRules([]);
+  expect(world.told()).toEqual(["firing"]);
+});
+
+test("a reopening that lapses leaves the insight closed as it was", () => {
+  const world = new InsightWorld().at(0, match(slowRule, "e", 0)).at(30);
+  world.at(40, miss(slowRule, "e", 40)).at(100);
+  world
+    .at(200, match(slowRule, "e", 200))
+    .at(210, miss(slowRule, "e", 210))
+    .commit(210);
+  expect(world.told().slice(2)).toEqual(["resolved(fixed)", "pending", "resolved(fixed)"]);
+  expect([...world.rows.values()][0]).toMatchObject({ resolvedUs: atSecond(100), reason: "fixed" });
+  expect(world.samples("insights_resolved_total")["slow-rule fixed"]).toBe(1);
+});
+
 test("flapping is flagged at the fourth transition within an hour and cleared after two quiet ones", () => {
   const world = new InsightWorld();
   const isFlapping = (): boolean[] => [...world.insights.current()].map((one) => one.isFlapping);
@@ -399,6 +425,27 @@ test("a renamed node re-keys in silence and keeps the insight's id", () => {
   expect(world.rows.size, "the old key is free, and its id is not reused").toBe(2);
 });
 
+test("an id is not given again, however the node was renamed and whatever was forgotten", () => {
+  const world = new InsightWorld({ episodesMax: 1 });
+  for (const turn of [0, 1, 2]) {
+    const key = [unknownWeb, "443"];
+    world.at(turn, match(eventRule, `f${turn}`, turn, { key }));
+    world.at(turn, { kind: "renamed", from: unknownWeb, to: `c1/shop/web${turn}` }).commit(turn);
+  }
+  expect(world.rows.size).toBe(3);
+
+  const later = new InsightWorld();
+  later.at(0, match(eventRule, "f1", 0, { key: [unknownWeb] }));
+  later.at(1, { kind: "renamed", from: unknownWeb, to: web }).at(60).commit(60);
+  later
+    .at(3 * day)
+    .commit(3 * day)
+    .restart()
+    .at(3 * day);
+  later.at(3 * day, match(eventRule, "f2", 3 * day, { key: [unknownWeb] })).commit(3 * day);
+  expect(later.rows.size).toBe(2);
+});
+
 test("insights of two nodes that prove to be one merge: first seen wins, occurrences unite", () => {
   const world = new InsightWorld();
   world.at(1, match(eventRule, "f1", 1, { key: [web, "443"] }));
@@ -423,6 +470,14 @@ test("evidence is the first 20 of all by event time, without that of what was wi
   const texts = [...world.insights.current()][0]?.occurrences.evidence.map(({ text }) => text);
   const expected = [...Array(22).keys()].filter((second) => second !== 3 && second !== 7);
   expect(texts).toEqual(expected.map((second) => `f${second}`));
+});
+
+test("evidence of an event that can no longer be withdrawn stays", () => {
+  const exec = evidenceOf("exec", 0);
+  const world = new InsightWorld({ occurrencesMax: 1 });
+  for (const id of ["f1", "f2"]) world.at(1, match(eventRule, id, 1, { evidence: [exec] }));
+  world.at(2, miss(eventRule, "f2", 2, "withdrawn"));
+  expect([...world.insights.current()][0]?.occurrences.evidence).toEqual([exec]);
 });
 
 test("evidence that two events share stays while one of them stands", () => {

@@ -47,6 +47,7 @@ import {
   type Timings,
 } from "./lifecycle.ts";
 import { absorb, survivorOf } from "./merge.ts";
+import type { Occurrence } from "./occurrences.ts";
 import { Registry } from "./registry.ts";
 import { insightToRow, rowToInsight } from "./rows.ts";
 import { gaugesOf, Tally } from "./tally.ts";
@@ -178,6 +179,7 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     if (insight === null) return;
     const known = insight.occurrences.get(match.entityId);
     if (known === undefined && insight.occurrences.isSettled(match.atUs)) return;
+    if (known !== undefined && isToldAgain(insight, known, match)) return;
     const isNews = known === undefined || match.atUs > known.atUs;
     if (!this.#hold(insight, match, isNews)) return;
     if (isNews) {
@@ -549,6 +551,17 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     this.#transitions = [];
     this.#next.push(transitions);
   }
+}
+
+/** Nothing in it is new, so that nothing need be written. */
+function isToldAgain(insight: Insight, known: Occurrence, match: RuleMatch): boolean {
+  return (
+    match.atUs <= known.atUs &&
+    match.judged === known.judged &&
+    match.confidence === known.confidence &&
+    insight.occurrences.hasEvidence(known, match.evidence) &&
+    match.observers.every((observer) => insight.observers.has(observerKey(observer)))
+  );
 }
 
 function observerKey({ kind, key }: Observer): string {

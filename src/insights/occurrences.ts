@@ -93,13 +93,16 @@ export class Occurrences {
 
   /** Merges evidence into the pool and notes that this occurrence brought it. */
   addEvidence(occurrence: Occurrence, evidence: readonly Evidence[]): void {
-    const fresh = evidence.filter(
-      (item) => this.#isWanted(item) && !occurrence.evidence.includes(item.hash),
-    );
+    const fresh = this.#freshOf(occurrence, evidence);
     if (fresh.length === 0) return;
     this.#pool = mergeEvidence(this.#pool, fresh, poolMax);
     const hashes = new Set([...occurrence.evidence, ...fresh.map((item) => item.hash)]);
     occurrence.evidence = this.#pool.map((item) => item.hash).filter((hash) => hashes.has(hash));
+  }
+
+  /** True when nothing of this evidence would be new. */
+  hasEvidence(occurrence: Occurrence, evidence: readonly Evidence[]): boolean {
+    return this.#freshOf(occurrence, evidence).length === 0;
   }
 
   /** The entity is no longer true; what it showed stays shown. */
@@ -224,6 +227,12 @@ export class Occurrences {
       restored.#live.set(id, { atUs, seenUs, confidence, judged: judged === 1, evidence });
     }
     return restored;
+  }
+
+  #freshOf(occurrence: Occurrence, evidence: readonly Evidence[]): readonly Evidence[] {
+    return evidence.filter(
+      (item) => this.#isWanted(item) && !occurrence.evidence.includes(item.hash),
+    );
   }
 
   /** Whether it would stay in the pool: late evidence of a long insight would not. */

@@ -164,6 +164,12 @@ export class InsightWorld {
     return this.transitions.map(({ to, reason }) => (reason === "" ? to : `${to}(${reason})`));
   }
 
+  /** The same with the second at which it became so: `firing@30`. */
+  toldAt(): string[] {
+    const seconds = this.transitions.map(({ atUs }) => (atUs - startUs) / usPerSecond);
+    return this.told().map((told, index) => `${told}@${seconds[index]}`);
+  }
+
   /** `state(reason)` of every insight that is known, sorted. */
   states(): string[] {
     return [...this.insights.current()]
