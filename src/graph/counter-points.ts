@@ -10,7 +10,7 @@ export interface Point {
   /** 0 = no usable start. */
   readonly startUs: Us;
   readonly value: number;
-  /** Observations behind a sum; 0 for plain counters. */
+  /** Observations behind a sum; 0 for plain counters, -1 = not remembered over a restart. */
   readonly count: number;
 }
 
@@ -59,7 +59,8 @@ function increase(
   const isReset = value < previous.value || count < previous.count;
   const isRestarted = previous.startUs > 0 && point.startUs > previous.timeUs;
   if (isReset || isRestarted) return { value, count };
-  return { value: value - previous.value, count: count - previous.count };
+  const added = previous.count < 0 ? 0 : count - previous.count;
+  return { value: value - previous.value, count: added };
 }
 
 function hasKnownStart(point: Point): boolean {

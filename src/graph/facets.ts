@@ -2,8 +2,7 @@
  * Edges and their facets: who talked to whom, over what. It holds the numbers and moves them when nodes
  * prove to be one; what rules and readers see of them is made in `edge-view.ts`.
  */
-import type { Evidence } from "../model/changes.ts";
-import { mergeEvidence } from "../model/changes.ts";
+import { evidenceMax, mergeEvidence, type Evidence } from "../model/changes.ts";
 import type { Channel, Reporter, Transport } from "../model/observations.ts";
 import {
   addAmounts,
@@ -167,6 +166,12 @@ export class Facets {
       this.touch(facet, null);
       if (tag.startsWith("service:")) this.#touchServices(facet.edge.srcId);
     }
+  }
+
+  /** Whether evidence of that time could be among the first that are kept. */
+  wantsEvidence(facet: Facet, atUs: Us): boolean {
+    const last = facet.evidence.at(-1);
+    return facet.evidence.length < evidenceMax || !last || atUs <= last.atUs;
   }
 
   addEvidence(facet: Facet, evidence: Evidence): void {

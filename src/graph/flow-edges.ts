@@ -3,9 +3,9 @@
  * only records whose ports tell client from server count; the bypass join orients with more evidence
  * than this needs.
  */
-import { ipScope } from "../lib/ip.ts";
 import type { Flow } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
+import { isPeerAddress } from "./address-scope.ts";
 import { makeAmounts } from "./columns.ts";
 import { contentHash } from "./content-hash.ts";
 import { ExpiringMap } from "./expiring-map.ts";
@@ -38,7 +38,7 @@ export class FlowEdges {
     if (this.#flows.get(key)) return false;
     this.#flows.set(key, true, nowUs);
     if (flow.transport !== "tcp" && flow.transport !== "udp") return true;
-    if (!canBeEdge(flow.srcIp) || !canBeEdge(flow.dstIp)) return true;
+    if (!isPeerAddress(flow.srcIp) || !isPeerAddress(flow.dstIp)) return true;
     const isServerPort = flow.dstPort > 0 && flow.dstPort < ephemeralFrom;
     const isReplyPort = flow.srcPort > 0 && flow.srcPort < ephemeralFrom;
     if (isServerPort === isReplyPort) {
@@ -71,12 +71,6 @@ function keyOf(flow: Flow): string {
     packets,
     ...times,
   ]);
-}
-
-function canBeEdge(ip: string): boolean {
-  if (ip === "") return false;
-  const scope = ipScope(ip);
-  return scope === "private" || scope === "public";
 }
 
 function placementOf(flow: Flow, isReply: boolean): Placement {

@@ -3,11 +3,12 @@
  * `Identity` for the rest of the graph and tells which pods, addresses and nodes have changed, so that
  * what was recorded earlier can move. It keeps no edges.
  */
-import { canonicalIp, ipScope, parseCidr, type Cidr } from "../lib/ip.ts";
+import { canonicalIp, parseCidr, type Cidr } from "../lib/ip.ts";
 import type { NodeEntity } from "../model/entities.ts";
 import type { ObjectSeen, PeerName, PodName, PodObject, Trust } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import type { Identity, Owner, PodFacts } from "./contracts.ts";
+import { addressScope, isPeerAddress } from "./address-scope.ts";
 import { IpOwners, OwnerStrength, strengthOf, type Holder } from "./ip-owners.ts";
 import { Nodes, Sign, type NodeRecord } from "./nodes.ts";
 import { objectBorderUs, type GraphOptions } from "./options.ts";
@@ -202,6 +203,7 @@ export class IdentityTables implements Identity {
       return;
     }
     for (const ip of object.ips) {
+      if (!isPeerAddress(ip)) continue;
       this.owners.claim(
         cluster,
         ip,
@@ -441,7 +443,7 @@ export class IdentityTables implements Identity {
   }
 
   #addressSeen(pod: PodRecord, ip: string, atUs: Us, strength: OwnerStrength): void {
-    if (ip === "" || pod.facts.hostNetwork || !isPodAddress(ip)) return;
+    if (ip === "" || pod.facts.hostNetwork || !isPeerAddress(ip)) return;
     const sighting = { atUs, startUs: 0, endLoUs: 0, endHiUs: 0, isListed: false };
     const { cluster, namespace, ips } = pod.facts;
     this.owners.claim(cluster, ip, namespace, pod.key, strength, sighting);
@@ -519,7 +521,7 @@ export class IdentityTables implements Identity {
 
   #unresolvedAddress(cluster: string, ip: string): NodeRecord {
     const isPublic =
-      ipScope(ip) === "public" && !this.#clusterCidrs.some((cidr) => cidr.contains(ip));
+      addressScope(ip) === "public" && !this.#clusterCidrs.some((cidr) => cidr.contains(ip));
     if (isPublic || this.#externalCidrs.some((cidr) => cidr.contains(ip))) {
       return this.#externalNode("", ip);
     }
@@ -559,12 +561,6 @@ export function podName(cluster: string, namespace: string, pod: string): string
 
 function cidrsOf(texts: readonly string[]): Cidr[] {
   return texts.map(parseCidr).filter((cidr) => cidr !== null);
-}
-
-/** Loopback and the like are nobody's in particular. */
-function isPodAddress(ip: string): boolean {
-  const scope = ipScope(ip);
-  return scope === "private" || scope === "public";
 }
 
 /** The border in which an object's pod ended, zeros while it lives. A future deletion ends nothing. */

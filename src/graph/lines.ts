@@ -4,7 +4,7 @@
  */
 import type { PeerName, ProxyLeg, Trust } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
-import { ipScope } from "../lib/ip.ts";
+import { addressScope } from "./address-scope.ts";
 import { makeAmounts, type Amounts } from "./columns.ts";
 import { ExpiringMap } from "./expiring-map.ts";
 import {
@@ -146,7 +146,7 @@ function callerOf(leg: ProxyLeg): PeerName {
 
 /** The proxy's own pod: by name, else by the first of its addresses that is not loopback. */
 function ownEnd(leg: ProxyLeg, addresses: readonly string[]): PeerName {
-  const address = addresses.find((ip) => ip !== "" && ipScope(ip) !== "loopback") ?? "";
+  const address = addresses.find((ip) => ip !== "" && addressScope(ip) !== "loopback") ?? "";
   if (leg.pod.pod === "" && leg.pod.workload === "") return addressToPeer(leg.cluster, address);
   const named = podToPeer(leg.pod);
   return named.address === "" ? { ...named, address } : named;

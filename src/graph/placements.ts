@@ -109,11 +109,10 @@ export class Placements {
   /** Changes what is known of an event; one that has settled stays as it was. */
   revise(placement: Placement, change: (placement: Placement) => void): void {
     if (placement.settlesUs === 0) return;
-    this.#take(placement);
     this.#index(placement, false);
-    change(placement);
+    if (this.#isRestoring) change(placement);
+    else this.#move(placement, change);
     this.#index(placement, true);
-    if (!this.#isRestoring) this.#put(placement);
   }
 
   /** Looks again at everything that named one of these pods or addresses. */
@@ -124,8 +123,7 @@ export class Placements {
         const dst = this.#identity.nodeOf(placement.dst, placement.atUs);
         const edge = placement.facet && this.#facets.live(placement.facet).edge;
         if (edge && edge.srcId === src.id && edge.dstId === dst.id) continue;
-        this.#take(placement);
-        this.#put(placement);
+        this.#move(placement);
       }
     }
   }
@@ -153,6 +151,18 @@ export class Placements {
     const column = this.#facets.column(facet, placement.reporter, placement.channel);
     this.#facets.apply(facet, column, placement.amounts, placement.atUs, placement.security, 1);
     for (const tag of placement.tags) this.#facets.tag(facet, tag, 1);
+  }
+
+  #move(placement: Placement, change?: (placement: Placement) => void): void {
+    const from = placement.facet && this.#facets.live(placement.facet).edge;
+    this.#take(placement);
+    change?.(placement);
+    this.#put(placement);
+    const to = placement.facet?.edge;
+    if (!from || !to || from === to) return;
+    const { nodes } = this.#identity;
+    nodes.retire(nodes.get(from.srcId), to.srcId);
+    nodes.retire(nodes.get(from.dstId), to.dstId);
   }
 
   #take(placement: Placement): void {

@@ -152,7 +152,7 @@ export class SeriesTable {
       const at = (row % seriesPerPage) * 3;
       const page = this.#restoredPages.get(Math.floor(row / seriesPerPage));
       const [startUs = 0, timeUs = 0, value = 0] = page?.subarray(at, at + 3) ?? [];
-      const last = timeUs > 0 ? { startUs, timeUs, value, count: 0 } : null;
+      const last = timeUs > 0 ? { startUs, timeUs, value, count: -1 } : null;
       const { firstUs } = JSON.parse(detail) as { firstUs: Us }; // written by `collect`
       this.#restored.set(hash, { row, last, firstUs });
     }
@@ -226,11 +226,13 @@ export class SeriesTable {
       addMeasure(column.amounts, definition, delta, sign);
       this.#countSecurity(slot, facet, column, delta, sign);
     }
-    if (sign > 0) this.#stretch(slot, delta, column, of);
-    this.#facets.touch(facet, delta.value > 0 ? column : null);
+    const hasMoved = sign > 0 && this.#stretch(slot, delta, column, of);
+    // A counter that stands still changes nothing: most do at most scrapes.
+    if (hasMoved || delta.value > 0) this.#facets.touch(facet, column);
   }
 
-  #stretch(slot: Slot, delta: Delta, column: Column, of: { firstUs: Us; lastUs: Us }): void {
+  #stretch(slot: Slot, delta: Delta, column: Column, of: { firstUs: Us; lastUs: Us }): boolean {
+    const { firstUs, lastUs } = column;
     if (slot.firstUs === 0 || delta.timeUs < slot.firstUs) slot.firstUs = delta.timeUs;
     const isChange = delta.value > 0 || slot.lastChangeUs === 0;
     if (isChange && delta.timeUs > slot.lastChangeUs) slot.lastChangeUs = delta.timeUs;
@@ -239,6 +241,7 @@ export class SeriesTable {
     column.settledFirstUs =
       of.firstUs === 0 ? column.firstUs : Math.min(of.firstUs, column.firstUs);
     column.settledLastUs = Math.max(of.lastUs, column.lastUs);
+    return column.firstUs !== firstUs || column.lastUs !== lastUs;
   }
 
   /** After a correction a column's times may have to shrink: they are its series' and what it had before. */
@@ -280,6 +283,7 @@ export class SeriesTable {
     const value = sign * delta.value;
     countSecurity(column.security, delta.timeUs, isNone ? 0 : value, isNone ? value : 0);
     if (!isNone) return;
+    if (!this.#facets.wantsEvidence(facet, delta.timeUs)) return;
     if (sign < 0) this.#facets.removeEvidence(facet, evidenceHashOf(definition, delta.timeUs));
     else this.#facets.addEvidence(facet, plaintextEvidence(definition, delta));
   }
