@@ -1,6 +1,6 @@
 /**
  * Text from bytes, made once: the same bytes give the same string object again without allocating. The
- * hash of the bytes finds an entry, the stored bytes prove it. The hash starts from a random seed, so a
+ * hash of the bytes finds an entry, the stored bytes prove it. The hash depends on random secrets, so a
  * sender cannot choose texts that collide. When full it forgets everything and starts anew: a flood of
  * one-off texts costs time, never memory, and never shuts out the texts in use.
  */
@@ -15,6 +15,7 @@ export class TextInterner {
   readonly #entriesMax: number;
   readonly #bytesMax: number;
   readonly #seed = randomInt(2 ** 31);
+  readonly #secret = randomInt(2 ** 31) | 1;
   #texts: string[] = [];
   /** Of entry i: its hash, and where its bytes start in the pool; they end where i + 1 starts. */
   #hashes = new Int32Array(startSlots);
@@ -55,21 +56,26 @@ export class TextInterner {
     }
   }
 
+  /** Four bytes at a time. */
   #hash(bytes: Buffer, start: number, end: number): number {
+    const secret = this.#secret;
     let hash = this.#seed ^ (end - start);
-    for (let at = start; at < end; at++) {
-      hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01_00_01_93);
-      hash ^= hash >>> 15;
+    let at = start;
+    for (; at + 4 <= end; at += 4) {
+      const word =
+        bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24); // < end
+      hash = mix(hash ^ word, secret);
     }
-    hash = Math.imul(hash ^ this.#seed, 0x2c_1b_3c_6d);
-    return hash ^ (hash >>> 16);
+    for (; at < end; at++) hash = mix(hash ^ bytes[at]!, secret); // < end
+    return hash;
   }
 
   #isEqual(entry: number, bytes: Buffer, start: number, size: number): boolean {
     const from = this.#starts[entry] ?? 0;
     if ((this.#starts[entry + 1] ?? 0) - from !== size) return false;
+    const pool = this.#pool;
     for (let at = 0; at < size; at++) {
-      if (this.#pool[from + at] !== bytes[start + at]) return false;
+      if (pool[from + at] !== bytes[start + at]) return false;
     }
     return true;
   }
@@ -127,6 +133,16 @@ export class TextInterner {
       for (let entry = 0; entry < count; entry++) this.#place(entry, this.#hashes[entry] ?? 0);
     }
   }
+}
+
+/**
+ * Two multiplications: a flip of the highest bit passes the first one unchanged whatever the seed, so a
+ * sender could undo it with the next word; after the second one it depends on the secret.
+ */
+function mix(word: number, secret: number): number {
+  let mixed = Math.imul(word, 0x9e_37_79_b1);
+  mixed = Math.imul(mixed ^ (mixed >>> 15), secret);
+  return mixed ^ (mixed >>> 13);
 }
 
 function doubled(column: Int32Array): Int32Array<ArrayBuffer> {
