@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import type { EdgeSeries, Flow, ObservationBatch } from "../src/model/observations.ts";
 import type { Observation, ProxyLeg, SpanHalf } from "../src/model/observations.ts";
 import { NormalizeRun } from "./support/normalize-run.ts";
+import { requestTypes } from "./support/otlp-oracle.ts";
 import { readRecording } from "./support/recordings.ts";
 
 function batchesOf(recording: string, run = new NormalizeRun()): ObservationBatch[] {
@@ -67,6 +68,29 @@ test("both variants of Envoy's access log are the same 335 legs", () => {
   }: ProxyLeg) => leg;
   const byId = new Map(plain.map((leg) => [leg.lineId, facts(leg)]));
   for (const leg of labelled) expect(facts(leg)).toEqual(byId.get(leg.lineId));
+});
+
+/** The labelled variant as a mesh sends it that has emptied the text. */
+function withoutBodies(request: Buffer): Buffer {
+  const type = requestTypes.logs;
+  const plain = type.toObject(type.decode(request)) as LogsRequest; // what the type says
+  for (const { scope_logs } of plain.resource_logs) {
+    for (const { log_records } of scope_logs) {
+      for (const record of log_records) delete record.body;
+    }
+  }
+  return Buffer.from(type.encode(type.fromObject(plain)).finish());
+}
+
+interface LogsRequest {
+  readonly resource_logs: { scope_logs: { log_records: { body?: unknown }[] }[] }[];
+}
+
+test("labels alone tell what labels and text tell", () => {
+  const run = new NormalizeRun();
+  const path = "envoy/logs-labelled.u32le";
+  const batches = readRecording(path).map(({ body }) => run.push("logs", withoutBodies(body)));
+  expect(ofKind(batches, "proxy_leg")).toEqual(legsOf(path));
 });
 
 test("the legs tell sides, services, TLS and outcomes", () => {

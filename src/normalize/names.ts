@@ -1,6 +1,7 @@
 /** Names of pods, peers and clusters as observations carry them. */
 import type { PeerName, PodName } from "../model/observations.ts";
 
+/** To be spread under what a source names, so that every part is there. */
 export const noPod: PodName = {
   cluster: "",
   namespace: "",

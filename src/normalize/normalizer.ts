@@ -128,6 +128,7 @@ export class Normalizer implements Counted {
     this.#resources.begin();
   }
 
+  /** Definitions that an earlier, failed request left behind go with this batch. */
   #finish(): ObservationBatch {
     const batch = this.#batch.finish(this.#series.takeFresh());
     this.#tally.observed("edge_sample", batch.samples.count);
@@ -164,6 +165,7 @@ export class Normalizer implements Counted {
     this.#edgePoints({ view, plan, resource, scope, name, trust: context.trust }, metric, context);
   }
 
+  /** Plans are remembered by name, also that there is none; names beyond the bound are looked up anew. */
   #planOf(name: string): MetricPlan | null {
     const known = this.#plans.get(name);
     if (known !== undefined) return known;
@@ -193,6 +195,10 @@ export class Normalizer implements Counted {
     }
   }
 
+  /**
+   * The hot path: per point a usable value, its series, three numbers into columns. The stale flag is
+   * looked at before the value, which may then be absent or NaN; a stale point is no sign of life.
+   */
   #edgePoints(metric: MetricContext, index: number, context: RequestContext): void {
     const { view, plan } = metric;
     const { metrics, points } = view;
@@ -242,6 +248,10 @@ export class Normalizer implements Counted {
   }
 }
 
+/**
+ * Gauges that carry counters come from scrapes without type; a sum of unspecified temporality is treated
+ * alike, since for both only a falling value tells of a restart.
+ */
 function sampleKindOf(view: MetricsView, metric: number): SampleKind {
   if (view.metrics.kind[metric] === MetricKind.gauge) return SampleKind.gaugeOfTotal;
   if (view.metrics.kind[metric] === MetricKind.summary) return SampleKind.cumulative;

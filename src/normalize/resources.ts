@@ -15,6 +15,7 @@ export interface Resource {
   readonly canonical: string;
 }
 
+/** No honest label set comes near; a longer one is cut, the same way each time. */
 const maxPairs = 512;
 /** Larger resources are read each time instead of being kept. */
 const maxKeptBytes = 16_384;

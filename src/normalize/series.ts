@@ -27,7 +27,9 @@ export interface SeriesLimits {
   readonly memoMaxBytes: number;
 }
 
+/** Resources times metric names that are remembered; beyond, their blocks are learned again. */
 const maxContexts = 100_000;
+/** What `idOf` answers when the cap is reached. */
 export const noSeries = -1;
 
 export class SeriesTable {

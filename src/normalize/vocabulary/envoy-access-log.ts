@@ -30,7 +30,7 @@ import type { AccessLogLine } from "./access-log-line.ts";
 
 const vocabulary = "envoy-access-log";
 
-/** Labels beside Istio's own fields that a mesh may add; the first spelling found counts. */
+/** Labels beside Istio's own fields, as its samples and our guides name them. */
 const labelNames = [
   "pod",
   "namespace",
@@ -43,7 +43,7 @@ const labelNames = [
 /** A variant with one of these shows whether the downstream spoke mTLS. */
 const tlsNames = ["requested_server_name", "downstream_peer_uri_san", "downstream_tls_version"];
 
-/** Envoy's built-in resource labels, and those of a collector that knows the pod. */
+/** The resource label in which Envoy's logger puts the node id, unless Istio switched it off. */
 const nodeName = "node_name";
 
 const maxNameLength = 253;
@@ -55,7 +55,7 @@ type Extra = (name: string) => string;
 interface ReadLine {
   readonly line: AccessLogLine;
   readonly extra: Extra;
-  /** Whether the shape can show TLS fields beyond the SNI. */
+  /** Whether this shape would show SNI, peer identity or TLS version if there were any. */
   readonly showsTls: boolean;
 }
 
@@ -82,24 +82,29 @@ export class EnvoyAccessLog implements LogVocabulary {
     return true;
   }
 
-  /** The line in whatever shape the record holds it; null = no access log at all. */
+  /**
+   * The line in whatever shape the record holds it; null = no access log at all. The default text comes
+   * first: it is complete, while labels are those that somebody chose. Labels beside it add to it.
+   */
   #line(record: RecordAt<LogsView>): ReadLine | "bad_line" | null {
     const slots = this.#slots;
     const extra: Extra = (name) => (slots.text(name) === "-" ? "" : slots.text(name));
-    if (slots.has("upstream_cluster") && slots.has("downstream_remote_address")) {
-      const line = accessLogFromFields((name) => slots.text(name));
-      return line
-        ? { line, extra, showsTls: tlsNames.some((name) => slots.has(name)) }
-        : "bad_line";
-    }
     const { bytes, bodies, records } = record.view;
     const body = records.body[record.index] ?? -1;
-    if (body < 0) return null;
-    if (bodies.kind[body] === ValueKind.string) {
-      return readText(valueText(bytes, bodies, body, maxLineLength), extra);
+    const kind = body < 0 ? ValueKind.empty : bodies.kind[body];
+    const text = kind === ValueKind.string ? valueText(bytes, bodies, body, maxLineLength) : "";
+    const line = looksLikeAccessLog(text) ? parseAccessLogText(text) : null;
+    if (line) return { line, extra, showsTls: true };
+    if (slots.has("upstream_cluster") && slots.has("downstream_remote_address")) {
+      const labelled = accessLogFromFields((name) => slots.text(name));
+      const showsTls = tlsNames.some((name) => slots.has(name));
+      return labelled ? { line: labelled, extra, showsTls } : "bad_line";
     }
-    if (bodies.kind[body] !== ValueKind.kvlist) return null;
-    return readFields(anyValueToJson(bytes, bodies, body));
+    if (kind === ValueKind.kvlist) return readFields(anyValueToJson(bytes, bodies, body));
+    if (text.startsWith("{") && text.includes('"downstream_remote_address"')) {
+      return readFields(parseJsonObject(text, maxLineLength)) ?? "bad_line";
+    }
+    return looksLikeAccessLog(text) ? "bad_line" : null;
   }
 
   #leg(record: RecordAt<LogsView>, { line, extra, showsTls }: ReadLine): void {
@@ -164,8 +169,7 @@ export class EnvoyAccessLog implements LogVocabulary {
       spanId: hexText(view.bytes, view.records.spanIdStart[index], view.records.spanIdEnd[index]),
     };
     this.#workshop.batch.add(leg);
-    if (source.key !== this.#nobody().key)
-      this.#workshop.batch.alive(source, "proxy_logs", time.us);
+    if (source !== this.#nobody()) this.#workshop.batch.alive(source, "proxy_logs", time.us);
   }
 
   /** Who wrote the line: its node id, else labels of line or resource, else the proxy's own address. */
@@ -200,15 +204,7 @@ export class EnvoyAccessLog implements LogVocabulary {
   }
 }
 
-function readText(text: string, extra: Extra): ReadLine | "bad_line" | null {
-  if (text.startsWith("{") && text.includes('"downstream_remote_address"')) {
-    return readFields(parseJsonObject(text, maxLineLength)) ?? "bad_line";
-  }
-  if (!looksLikeAccessLog(text)) return null;
-  const line = parseAccessLogText(text);
-  return line ? { line, extra, showsTls: true } : "bad_line";
-}
-
+/** A JSON or key-value body; null when it is not an access log's. */
 function readFields(value: Json): ReadLine | null {
   if (!isObject(value) || !Object.hasOwn(value, "downstream_remote_address")) return null;
   const line = accessLogFromObject(value);

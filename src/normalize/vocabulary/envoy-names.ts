@@ -96,6 +96,13 @@ export function isDenial(flags: string): boolean {
   return flags !== "" && flags.split(",").some((flag) => flag === "UAEX" || flag === "DENY");
 }
 
+/** Unknown, deadline, unimplemented, internal, unavailable, data loss: a server's fault, as HTTP's 5xx. */
+const grpcErrors: ReadonlySet<string> = new Set(["2", "4", "12", "13", "14", "15"]);
+
+export function isGrpcError(status: string): boolean {
+  return grpcErrors.has(status);
+}
+
 /** `envoy://connect_originate/10.0.0.1:80`, as waypoints write an upstream host: its address. */
 export function withoutInternalAddress(text: string): string {
   return text.startsWith("envoy://") ? text.slice(text.lastIndexOf("/") + 1) : text;

@@ -14,6 +14,7 @@ import { halvesToNanos, halvesToUs, isUsableTime } from "../times.ts";
 import type { RecordAt, SpanVocabulary, Workshop } from "../vocabulary.ts";
 import {
   isDenial,
+  isGrpcError,
   isFailure,
   knownFlags,
   parseNodeId,
@@ -41,8 +42,6 @@ const names = [
   "guid:x-request-id",
   "istio.cluster_id",
 ];
-
-const grpcErrors: ReadonlySet<string> = new Set(["2", "4", "12", "13", "14", "15"]);
 
 export class EnvoySpans implements SpanVocabulary {
   readonly #workshop: Workshop;
@@ -128,7 +127,7 @@ export class EnvoySpans implements SpanVocabulary {
     const slots = this.#slots;
     const code = slots.internedText("http.status_code");
     if (slots.internedText("error") === "true" || /^5\d\d$/.test(code)) return true;
-    if (grpcErrors.has(slots.internedText("grpc.status_code"))) return true;
+    if (isGrpcError(slots.internedText("grpc.status_code"))) return true;
     return (code === "0" || code === "") && isFailure(flags);
   }
 
@@ -145,6 +144,7 @@ export class EnvoySpans implements SpanVocabulary {
   }
 }
 
+/** Pods of a large mesh; when full, what is not in it is parsed each time. */
 const maxRemembered = 20_000;
 
 function remembered<Value>(
@@ -163,6 +163,7 @@ function podOf(cluster: string, node: NodeId): PodName {
   return { ...noPod, cluster, namespace: node.namespace, pod: node.pod, address: node.address };
 }
 
+/** 0 for a span that ends before it starts or lasts longer than a day: two clocks, or none. */
 function durationOf(view: TracesView, index: number, startUs: number): number {
   const endUs = halvesToUs(view.spans.endLow[index] ?? 0, view.spans.endHigh[index] ?? 0);
   const duration = endUs - startUs;

@@ -11,7 +11,7 @@ import { hostToService, noPeer, withoutPort, type ServiceName } from "../names.t
 import type { Pairs, Resource } from "../resources.ts";
 import type { AlivePlan, EdgePlan, MetricPlan, MetricVocabulary } from "../vocabulary.ts";
 import type { SeriesFacts, Workshop } from "../vocabulary.ts";
-import { isDenial, isFailure, knownFlags, specialRoute } from "./envoy-names.ts";
+import { isDenial, isGrpcError, isFailure, knownFlags, specialRoute } from "./envoy-names.ts";
 import { scrapedProxy } from "./scrape-target.ts";
 
 /**
@@ -49,8 +49,6 @@ const sinkPrefix = "istiocustom.";
 const maxLabelLength = 253;
 const maxPrincipalLength = 512;
 
-/** gRPC codes that a server is to blame for: unknown, deadline, unimplemented, internal, unavailable, loss. */
-const grpcErrors: ReadonlySet<string> = new Set(["2", "4", "12", "13", "14", "15"]);
 const grpcPermissionDenied = "7";
 
 /** Istio calls a cluster so unless told otherwise, which says no more than "here". */
@@ -85,6 +83,7 @@ export class IstioMetrics implements MetricVocabulary {
     };
   }
 
+  /** An idle proxy has no edge yet; that it was scraped shows in its build information. */
   #buildPlan(): AlivePlan {
     return {
       kind: "alive",
@@ -97,6 +96,7 @@ export class IstioMetrics implements MetricVocabulary {
     };
   }
 
+  /** Who sent the row: a proxy reports both sides of its own traffic, so no label of a peer tells. */
   #source(labels: Pairs, resource: Resource): SourceRef {
     const { clusters, sources } = this.#workshop;
     const target = scrapedProxy(labels, resource);
@@ -168,6 +168,7 @@ function serviceOf(labels: Pairs): ServiceName {
   return { service, namespace: namespace || ownNamespace };
 }
 
+/** A row that names any service was routed by Istio's own configuration. */
 function routeOf(labels: Pairs): Route {
   const isNamed = label(labels, "destination_service") || label(labels, "destination_service_name");
   return isNamed ? "declared" : "unknown";
@@ -203,7 +204,7 @@ function securityOf(labels: Pairs, reporter: Reporter): Security {
 function isError(labels: Pairs, flags: string): boolean {
   const code = labels.get("response_code") ?? "0";
   if (/^5\d\d$/.test(code)) return true;
-  if (grpcErrors.has(labels.get("grpc_response_status") ?? "")) return true;
+  if (isGrpcError(labels.get("grpc_response_status") ?? "")) return true;
   return code === "0" && isFailure(flags);
 }
 

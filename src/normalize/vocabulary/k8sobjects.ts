@@ -67,10 +67,12 @@ function typeOf(body: Json): string {
   return isObject(field(body, "metadata")) ? "" : textField(body, "type");
 }
 
+/** The object itself in either shape. */
 function objectOf(body: Json): Json {
   return isObject(field(body, "metadata")) ? body : field(body, "object");
 }
 
+/** Null for what has no name: nothing could be said about it. */
 function readPodOrOther(object: Json, resource: string): ObjectSeen["object"] | null {
   const metadata = field(object, "metadata");
   const name = textField(metadata, "name");

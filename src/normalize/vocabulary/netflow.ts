@@ -31,10 +31,13 @@ const names = [
   "flow.tcp_flags",
 ];
 
+/** An exporter's clock may be a little ahead; a flow is reported within minutes of its end. */
 const maxAheadUs = 5 * usPerSecond;
 const maxBehindUs = usPerHour;
+/** Of the OR over the flow: either ends the conversation. */
 const finOrReset = 0x01 | 0x04;
 
+/** Names and spellings of IANA's protocol numbers as the receiver writes them. */
 const transports: Readonly<Record<string, Transport>> = {
   tcp: "tcp",
   udp: "udp",

@@ -63,6 +63,7 @@ function isTrueUnlessFalse(value: Json): boolean {
   return value !== false && value !== "false";
 }
 
+/** The controller: other owners only keep the pod from being collected. */
 function ownerOf(metadata: Json): Json {
   const owners = listField(metadata, "ownerReferences", 16);
   return owners.find((owner) => boolField(owner, "controller")) ?? owners[0];
@@ -75,6 +76,7 @@ function annotationsOf(metadata: Json): Readonly<Record<string, string>> {
   return kept;
 }
 
+/** Both families; older objects have only the single field. */
 function ipsOf(status: Json): readonly string[] {
   const listed = listField(status, "podIPs", 16).map((item) => textField(item, "ip"));
   const all = [textField(status, "podIP"), ...listed].map(canonicalIp).filter((ip) => ip !== "");
@@ -156,6 +158,7 @@ function containerOf(
   };
 }
 
+/** What a container does not set itself it takes from its pod. */
 function inheritedInt(own: Json, podSecurity: Json, name: string): number {
   const value = intField(own, name);
   return value >= 0 ? value : intField(podSecurity, name);

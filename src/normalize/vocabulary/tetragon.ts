@@ -39,6 +39,7 @@ const headLength = 512;
 /** Kernel functions that connect a socket; others that carry a socket only use one. */
 const connects = /(^|_)connect$/;
 
+/** `whole` carries node name and time, `body` is what stands under the event's key. */
 interface TetragonEvent {
   readonly name: EventName;
   readonly body: Json;
@@ -78,6 +79,7 @@ export class Tetragon implements LogVocabulary {
     return this.#text(record, valueText(bytes, bodies, body, maxEventLength + 1));
   }
 
+  /** The size is checked before anything is parsed: one event is some kilobytes. */
   #text(record: RecordAt<LogsView>, text: string): boolean {
     if (text.length > maxEventLength) return this.#dropped("too_long");
     const whole = parseJsonObject(text, maxEventLength);
@@ -162,6 +164,7 @@ function hostOf(whole: Json, record: RecordAt<LogsView>): string {
   return named || (pairs.get("k8s.node.name") ?? pairs.get("host.name") ?? "").slice(0, 256);
 }
 
+/** Whatever a process does shows that it runs, and as whom. */
 function processEvent(name: EventName): ProcessSeen["event"] {
   if (name === "process_exec") return "exec";
   return name === "process_exit" ? "exit" : "seen";
@@ -207,6 +210,7 @@ function plainArgument(argument: Json): SocketEnds | null {
   return { srcIp: "", srcPort: 0, dstIp, dstPort, transport: "other", mark: -1 };
 }
 
+/** The event of older releases and of the enterprise edition. */
 function oldConnect(body: Json): SocketEnds | null {
   const dstIp = canonicalIp(textField(body, "destination_ip"));
   if (dstIp === "") return null;
