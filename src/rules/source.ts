@@ -2,7 +2,15 @@
  * One rule file as YAML with positions. Knows where a character of a scalar's value stands in the file;
  * knows nothing of rules.
  */
-import { isScalar, LineCounter, parseDocument, type Document, type Node, type Scalar } from "yaml";
+import {
+  isScalar,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Document,
+  type Node,
+  type Scalar,
+} from "yaml";
 import type { Diagnostic } from "./diagnostics.ts";
 
 export interface Position {
@@ -35,13 +43,24 @@ export class Source {
     });
   }
 
+  /** Why the file cannot be used at all. Aliases could hide cycles, and rules gain nothing by them. */
   yamlErrors(): readonly Diagnostic[] {
-    return this.document.errors.map((error) => ({
+    const found = this.document.errors.map((error) => ({
+      offset: error.pos[0],
+      message: error.message.split("\n")[0] ?? "",
+    }));
+    visit(this.document, {
+      Alias: (_, { range }) => {
+        const message = "a YAML alias, which rule files do not have";
+        found.push({ offset: range?.[0] ?? 0, message });
+      },
+    });
+    return found.map(({ offset, message }) => ({
       code: "RULE_YAML",
       severity: "error",
       file: this.path,
-      ...this.at(error.pos[0]),
-      message: error.message.split("\n")[0] ?? "",
+      ...this.at(offset),
+      message,
       suggestion: "",
     }));
   }

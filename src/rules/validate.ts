@@ -2,7 +2,7 @@
  * Compares a YAML node with the format's table: unknown keys, missing keys, values of the wrong kind.
  * Reports everything it finds and changes nothing.
  */
-import { isAlias, isMap, isScalar, isSeq, type Node, type YAMLMap } from "yaml";
+import { isMap, isScalar, isSeq, type Node, type YAMLMap } from "yaml";
 import { nearest, type Diagnostic, type ErrorCode, type WarningCode } from "./diagnostics.ts";
 import type { Key, Keys, Shape } from "./keys.ts";
 import { textOf, type Position, type Source } from "./source.ts";
@@ -120,8 +120,6 @@ function checkName(
 
 /** What a node is instead of the shape, or null when its own level fits. */
 function problemOf(node: unknown, shape: Shape): string | null {
-  // An alias could hide a cycle, and a rule file gains nothing by one.
-  if (isAlias(node)) return "is a YAML alias, which rule files do not have";
   const value = isScalar(node) ? node.value : undefined;
   switch (shape.kind) {
     case "any":
@@ -158,5 +156,5 @@ function suggestValue(node: unknown, values: readonly (string | number)[]): stri
 }
 
 function asNode(node: unknown): Node | null {
-  return isScalar(node) || isMap(node) || isSeq(node) || isAlias(node) ? node : null;
+  return isScalar(node) || isMap(node) || isSeq(node) ? node : null;
 }

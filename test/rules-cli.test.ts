@@ -1,0 +1,171 @@
+/** `rules check` and `rules test` as people run them: what they print and how they exit. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import type { CliIo } from "../src/cli/io.ts";
+import { runRulesCheck } from "../src/cli/rules-check.ts";
+import { runRulesTest } from "../src/cli/rules-test.ts";
+
+const head = `version: 1
+rules:
+  - id: busy
+    title: Busy
+    severity: low
+    confidence: low
+    on: edge
+    when: edge.requests > 10
+    for: 1m
+    keep_firing_for: 1m
+    message: "{{ edge.src.name }} is busy"
+`;
+
+function makeFolder(text: string): string {
+  const folder = mkdtempSync(join(tmpdir(), "rules-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, "a.yaml"), text);
+  return folder;
+}
+
+function makeIo() {
+  const said = { out: "", error: "" };
+  const io: CliIo = {
+    out: (text) => void (said.out += text),
+    error: (text) => void (said.error += text),
+    isTty: false,
+    env: {},
+    signal: new AbortController().signal,
+  };
+  return { said, io };
+}
+
+function testRules(tests: string) {
+  const folder = makeFolder(`${head}    tests:\n${tests}`);
+  const { said, io } = makeIo();
+  const code = runRulesTest({ folder }, io);
+  return { code, out: said.out, error: said.error.replaceAll(`${folder}/`, "") };
+}
+
+test.each([
+  [
+    "passes",
+    `      - name: a life
+        given:
+          - { at: 0s, edge: { requests: 11, src: { name: web } } }
+          - { at: 5m, edge: { requests: 1, src: { name: web } } }
+        expect:
+          - { at: 30s, state: pending }
+          - { at: 2m, state: firing, message: web is busy, count: 1 }
+          - { at: 7m, state: resolved, reason: fixed }
+`,
+    { code: 0, out: "1 tests of 1 rules: 1 passed, 0 failed\n", error: "" },
+  ],
+  [
+    "says what it found instead",
+    `      - name: wrong in every way
+        given: [ { at: 0s, edge: { requests: 11, src: { name: web } } } ]
+        expect:
+          - { at: 30s, state: inactive }
+          - { at: 30s, state: firing }
+          - { at: 2m, state: firing, message: x, reason: y, count: 2 }
+`,
+    {
+      code: 1,
+      out: "1 tests of 1 rules: 0 passed, 1 failed\n",
+      error: `FAIL a.yaml:3 busy: wrong in every way
+     at 30s: expected no insight, found pending: "web is busy"
+     at 30s: expected firing, found pending
+     at 2m: expected 2 in state firing, found 1
+     at 2m: expected the reason "y", found ""
+     at 2m: expected the message "x", found "web is busy"
+`,
+    },
+  ],
+  [
+    "a known failure passes as long as it fails",
+    `      - name: not yet
+        todo: true
+        given: [ { at: 0s, edge: { requests: 11 } } ]
+        expect: [ { at: 1s, state: firing } ]
+      - name: mended
+        todo: true
+        given: [ { at: 0s, edge: { requests: 11 } } ]
+        expect: [ { at: 1s, state: pending } ]
+`,
+    {
+      code: 1,
+      out: "2 tests of 1 rules: 1 passed, of which 1 known to fail, 1 failed\n",
+      error: "FAIL a.yaml:3 busy: mended\n     it passes now: remove 'todo'\n",
+    },
+  ],
+  [
+    "entities with other keys are other insights, and other types none of the rule's business",
+    `      - name: two
+        given: [ { at: 0s, edge: { requests: 11, port: 1 } }, { at: 0s, edge: { requests: 11, port: 2 } } ]
+        expect: [ { at: 1s, state: pending, count: 2 } ]
+      - name: a flow
+        given: [ { at: 0s, flow: { bytes: 11 } } ]
+        expect: [ { at: 1s, state: inactive } ]
+`,
+    {
+      code: 1,
+      out: "2 tests of 1 rules: 1 passed, 1 failed\n",
+      error: "FAIL a.yaml:3 busy: a flow\n     at 0s: gives 'flow' to a rule on 'edge'\n",
+    },
+  ],
+])("rules test %s", (_, tests, expected) => {
+  expect(testRules(tests)).toEqual(expected);
+});
+
+test("rules check shows the line and exits with 1; rules test refuses to run", () => {
+  const folder = makeFolder(head.replace("edge.requests", "edge.reqests"));
+  const { said, io } = makeIo();
+  expect(runRulesCheck({ folder }, io)).toBe(1);
+  const diagnostic = `${folder}/a.yaml:8:16 error RULE_CEL_TYPE no field 'reqests' (did you mean 'requests'?)
+  8 |     when: edge.reqests > 10
+    |                ^
+`;
+  expect(said).toEqual({ error: diagnostic, out: "0 rules in 1 files: 1 errors, 0 warnings\n" });
+  const again = makeIo();
+  expect(runRulesTest({ folder }, again.io)).toBe(1);
+  expect(again.said.error).toBe(`${diagnostic}cannot test the rules: 1 errors in their files\n`);
+});
+
+test("--json is one document", () => {
+  const folder = makeFolder(`${head}lists: { unused: [a] }\n`);
+  const { said, io } = makeIo();
+  expect(runRulesCheck({ folder, json: true }, io)).toBe(0);
+  expect(JSON.parse(said.out)).toEqual({
+    files: 1,
+    rules: 1,
+    diagnostics: [
+      {
+        code: "UNUSED_LIST",
+        severity: "warning",
+        file: join(folder, "a.yaml"),
+        line: 12,
+        column: 10,
+        message: "no rule uses the list 'unused'",
+        suggestion: "",
+      },
+    ],
+  });
+});
+
+test("a folder that is not there is the user's mistake", () => {
+  const { io } = makeIo();
+  expect(() => runRulesCheck({ folder: "/nonexistent" }, io)).toThrow(
+    "cannot read rules from '/nonexistent'",
+  );
+});
+
+test("the guide's example does what the guide says", () => {
+  const guide = readFileSync(new URL("../docs/rules.md", import.meta.url), "utf8");
+  const example = /```yaml\n(.*?)```/s.exec(guide)?.[1] ?? "";
+  const folder = makeFolder(example);
+  const { said, io } = makeIo();
+  expect(runRulesCheck({ folder }, io)).toBe(0);
+  expect(runRulesTest({ folder }, io)).toBe(0);
+  expect(said.error).toBe("");
+  expect(said.out).toContain("2 tests of 1 rules: 2 passed, 0 failed");
+});
