@@ -133,6 +133,18 @@ test("a restart anywhere in the story changes nothing of its end, nor any id", (
   }
 });
 
+test("a restart says each standing finding once, and no withdrawn one", () => {
+  const world = new World();
+  const journal: JournalRow[] = [];
+  for (const step of story) world.take(step);
+  collect(world, journal, new Map());
+  const { said } = restart(world, restoredFrom(world, journal, new Map()));
+  const flows = said.flatMap((change) =>
+    change.kind === "entity" && change.type === "flow" ? [change.entity] : [],
+  );
+  expect(flows).toMatchObject([{ outcome: "found", rung: "b3", src_port: 40_001 }]);
+});
+
 test("what was restored is not written again, and what arrives again is not kept twice", () => {
   const world = new World();
   const journal: JournalRow[] = [];

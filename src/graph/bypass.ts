@@ -64,7 +64,7 @@ export class Bypass implements ConnectionJudge {
   readonly #waiting = new Waiting<SourceEnd>();
   /** Senders whose clock bound has moved: their flows are judged again at the next `advance`. */
   readonly #reskewed = new Set<string>();
-  /** Ends whose destination has turned out to be virtual: likewise. */
+  /** Ends whose destination has turned out to be virtual, or that were just restored: likewise. */
   readonly #remapped = new Set<SourceEnd>();
   /** Observations that must outlive a restart, since the last commit. */
   #fresh: Observation[] = [];
@@ -156,8 +156,7 @@ export class Bypass implements ConnectionJudge {
     this.#flows.expire(this.#scene.nowUs);
     this.#legs.expire(this.#scene.nowUs);
     this.#processes.advance(this.#scene.nowUs, out);
-    for (const end of this.#remapped) this.#judgeEnd(end, out);
-    this.#remapped.clear();
+    this.#judgeRemapped(out);
     if (this.#reskewed.size > 0) this.#judgeReskewed(out);
     for (const end of this.#waiting.take(this.#scene.nowUs)) this.#judgeEnd(end, out);
   }
@@ -173,7 +172,8 @@ export class Bypass implements ConnectionJudge {
 
   /**
    * Takes back rows and journal through the same code; call it after the identity was restored. What it
-   * says in `out` was said before the restart, under the same ids.
+   * says in `out` was said before the restart, under the same ids. Nothing is judged before all is back:
+   * a finding that was withdrawn must not be made again on the way.
    */
   restore(rows: Restored, out: GraphChange[]): void {
     this.#isRestoring = true;
@@ -183,6 +183,7 @@ export class Bypass implements ConnectionJudge {
       for (const observation of decodeJournal(blob)) this.#replay(observation, out);
     }
     this.#isRestoring = false;
+    this.#judgeRemapped(out);
   }
 
   counters(into: CounterSample[]): void {
@@ -298,6 +299,10 @@ export class Bypass implements ConnectionJudge {
 
   #judgeEnd(end: SourceEnd, out: GraphChange[]): void {
     if (end.sockets.size === 0) return;
+    if (this.#isRestoring) {
+      this.#remapped.add(end);
+      return;
+    }
     const scene = this.#scene;
     for (const record of end.sockets.values()) {
       const said = end.said.get(record.id);
@@ -385,6 +390,11 @@ export class Bypass implements ConnectionJudge {
       const source = flow.source.key;
       if (this.#skew.learn(source, id, nearestUs, this.#scene.nowUs)) this.#reskewed.add(source);
     }
+  }
+
+  #judgeRemapped(out: GraphChange[]): void {
+    for (const end of this.#remapped) this.#judgeEnd(end, out);
+    this.#remapped.clear();
   }
 
   #judgeReskewed(out: GraphChange[]): void {

@@ -8,7 +8,7 @@ import { nodeAs } from "./processes.ts";
 import type { SocketRecord } from "./source-ends.ts";
 
 /** A judged connection: the entity and the ids of its nodes. */
-export interface JudgedFlow {
+interface JudgedFlow {
   readonly entity: FlowEntity;
   readonly srcId: number;
   readonly dstId: number;

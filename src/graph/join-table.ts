@@ -81,7 +81,8 @@ export class JoinTable<T> {
 
   /** The table is full: an owner above the fair share pays, else the oldest record goes. */
   #makeRoom(share: OwnerShare<T>): void {
-    const isGreedy = share.entries.size * this.#owners.size > this.#max;
+    // Without the newest record, which must not be the one that pays for itself.
+    const isGreedy = (share.entries.size - 1) * this.#owners.size >= this.#max;
     this.#evictFirst(isGreedy ? share.entries : this.#entries.values());
   }
 

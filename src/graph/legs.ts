@@ -13,7 +13,7 @@ import { overlaps } from "./flows.ts";
 import { hostPort } from "./sockets.ts";
 
 /** `opened`: by the proxy itself; `captured`: its own pod's redirected socket; `inbound`: a caller's. */
-export type LegRole = "opened" | "captured" | "inbound";
+type LegRole = "opened" | "captured" | "inbound";
 
 export interface Leg {
   readonly id: string;
