@@ -62,6 +62,8 @@ test("whose proxy wrote the line", () => {
   );
   check({}, { pod: { pod: "", address: "10.1.0.52" }, ...source("lab//10.1.0.52") });
   check({ cluster: "east" }, { cluster: "east", ...source("east//10.1.0.52") });
+  const virtual = { upstream_cluster: "inbound-vip|80|http|a.b.svc.cluster.local" };
+  check(virtual, { side: "inbound", service: "a", pod: { address: "" }, ...source("lab//") });
   check({ ...none, requested_server_name: "-" }, { pod: { address: "" }, ...source("lab//") });
 });
 

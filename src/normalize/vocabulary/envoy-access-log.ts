@@ -119,8 +119,8 @@ export class EnvoyAccessLog implements LogVocabulary {
     const side = sideOf(line, upstream);
     const start = parseRfc3339(line.startTime);
     const time = timeOf(record, start);
-    const ownAddress = side === "inbound" ? downstreamLocal.ip : upstreamLocal.ip;
-    const pod = this.#pod(record, extra, side === "unknown" ? "" : ownAddress);
+    const own = ownAddress(line, side, downstreamLocal.ip, upstreamLocal.ip);
+    const pod = this.#pod(record, extra, own);
     const source = this.#source(pod);
     const flags = knownFlags(line.responseFlags);
     const code = countOf(line.responseCode);
@@ -236,6 +236,21 @@ function sideOf(line: AccessLogLine, upstream: UpstreamCluster): ProxyLeg["side"
   const isInbound =
     line.serverName.startsWith("outbound_.") || line.upstreamLocal.startsWith("127.0.0.6:");
   return isInbound ? "inbound" : "unknown";
+}
+
+/**
+ * The proxy's own address, where a line shows it for certain: what an inbound caller connected to, or what
+ * an outbound connection was made from. A waypoint's callers connect to a service's virtual address.
+ */
+function ownAddress(
+  line: AccessLogLine,
+  side: ProxyLeg["side"],
+  downstreamLocalIp: string,
+  upstreamLocalIp: string,
+): string {
+  if (side === "outbound") return upstreamLocalIp;
+  const isVirtual = line.upstreamCluster.startsWith("inbound-vip|");
+  return side === "inbound" && !isVirtual ? downstreamLocalIp : "";
 }
 
 /** What names the filter that said no; the application's own 403 is not a denial. */
