@@ -49,7 +49,7 @@ test("whose proxy wrote the line", () => {
     "k8s.pod.name": "r-2",
     "k8s.namespace.name": "ns",
     "k8s.pod.uid": "u",
-    "k8s.pod.ip": "10.1.0.9",
+    "k8s.pod.ip": "10.1.0.52",
   };
   const source = (key: string) => ({ source: { kind: "proxy", key } });
   const named = { pod: "r-1", namespace: "bookinfo", address: "10.1.0.52" };
@@ -57,10 +57,16 @@ test("whose proxy wrote the line", () => {
   check({ pod: "r-1", namespace: "bookinfo" }, { pod: named, ...source("lab/bookinfo/r-1") });
   check(
     {},
-    { pod: { pod: "r-2", podUid: "u", address: "10.1.0.9" }, ...source("lab/ns/r-2") },
+    { pod: { pod: "r-2", podUid: "u", address: "10.1.0.52" }, ...source("lab/ns/r-2") },
     k8s,
   );
   check({}, { pod: { pod: "", address: "10.1.0.52" }, ...source("lab//10.1.0.52") });
+  const agent = { ...k8s, "k8s.pod.ip": "10.1.0.200" };
+  check(
+    {},
+    { pod: { pod: "", podUid: "", address: "10.1.0.52" }, ...source("lab//10.1.0.52") },
+    agent,
+  );
   check({ cluster: "east" }, { cluster: "east", ...source("east//10.1.0.52") });
   const virtual = { upstream_cluster: "inbound-vip|80|http|a.b.svc.cluster.local" };
   check(virtual, { side: "inbound", service: "a", pod: { address: "" }, ...source("lab//") });

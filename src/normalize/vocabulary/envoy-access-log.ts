@@ -172,22 +172,28 @@ export class EnvoyAccessLog implements LogVocabulary {
     if (source !== this.#nobody()) this.#workshop.batch.alive(source, "proxy_logs", time.us);
   }
 
-  /** Who wrote the line: its node id, else labels of line or resource, else the proxy's own address. */
-  #pod(record: RecordAt<LogsView>, extra: Extra, ownAddress: string): PodName {
+  /**
+   * Who wrote the line: its node id, else labels of line or resource, else the proxy's own address. A
+   * resource with another address than the line's is the pod of an agent that carried it, not the proxy's.
+   */
+  #pod(record: RecordAt<LogsView>, extra: Extra, own: string): PodName {
     const { clusters } = this.#workshop;
     const { pairs } = record.resource;
     const node = parseNodeIdOnce(pairs.get(nodeName));
+    const ip = canonicalIp(pairs.get("k8s.pod.ip") ?? "");
+    const isCarrier = ip !== "" && own !== "" && ip !== own;
+    const carried = (name: string) => (isCarrier ? "" : (pairs.get(name) ?? ""));
     const cluster = extra("cluster") || pairs.get("k8s.cluster.name") || "";
-    const pod = node.pod || extra("pod") || pairs.get("k8s.pod.name") || "";
-    const namespace = node.namespace || extra("namespace") || pairs.get("k8s.namespace.name") || "";
+    const pod = node.pod || extra("pod") || carried("k8s.pod.name");
+    const namespace = node.namespace || extra("namespace") || carried("k8s.namespace.name");
     return {
       ...noPod,
       cluster: clusters.nameOf(cluster.slice(0, maxNameLength)),
       namespace: namespace.slice(0, 63),
       pod: pod.slice(0, maxNameLength),
-      podUid: (pairs.get("k8s.pod.uid") ?? "").slice(0, 64),
+      podUid: carried("k8s.pod.uid").slice(0, 64),
       workload: extra("workload").slice(0, maxNameLength),
-      address: node.address || canonicalIp(pairs.get("k8s.pod.ip") ?? "") || ownAddress,
+      address: node.address || own || ip,
     };
   }
 
