@@ -286,3 +286,68 @@ test("hostile values end in counters, not in exceptions", () => {
   world.restart();
   expect(world.edges.size).toBeGreaterThan(0);
 });
+
+/** `api` has counted five plaintext requests of nobody between second 0 and 60, and three lines say whose. */
+function unnamedPlaintext(lineSeconds: readonly number[]): GraphWorld {
+  const world = new GraphWorld();
+  world.observe(web, api);
+  const src = { ...noPeer, cluster: "lab" };
+  const series = [makeSeries(0, { security: "none", src })];
+  const points = [0, 60].map((s) => ({ series: 0, timeUs: atSecond(s), value: s / 20 }));
+  world.push(makeBatch(atSecond(61), [], { series, samples: makeSamples(points) }));
+  for (const second of lineSeconds) {
+    const lineId = `line ${second}`;
+    world.observe({ ...webToApi, timeUs: atSecond(second), lineId, peerPrincipal: "" });
+  }
+  world.pass(1);
+  return world;
+}
+
+test("a line without TLS tells whose plaintext a server's counter has seen", () => {
+  const securityOf = (seconds: readonly number[]) =>
+    [...unnamedPlaintext(seconds).edges.values()]
+      .map(({ entity }) => `${entity.src.name} ${entity.security}`)
+      .sort();
+  expect(securityOf([])).toEqual(["unidentified none"]);
+  expect(securityOf([10])).toEqual(["unidentified none", "web none"]);
+  expect(securityOf([10, 20, 30])).toEqual(["web none"]);
+  expect(securityOf([70, 80, 90])).toEqual(["unidentified none", "web unknown"]);
+});
+
+test("a restart keeps security, evidence, sources and who is who", () => {
+  const world = unnamedPlaintext([10, 20, 30]);
+  world.observe(makeFlow(70, { srcIp: "10.0.0.1", dstIp: "203.0.113.9", dstPort: 443 }));
+  world.pass(1);
+  const before = world.picture();
+  world.restart();
+  expect(world.picture()).toEqual(before);
+  world.observe({ ...webToApi, lineId: "after", timeUs: atSecond(75) });
+  world.pass(1);
+  expect(world.edgeLines()).toEqual([
+    "lab/shop/web -> external/203.0.113.9:443  unknown unknown: 0 requests, 0 errors, 1 connections",
+    "lab/shop/web -> lab/shop/api:8080 http declared mixed: 4 requests, 0 errors, 0 connections",
+  ]);
+});
+
+test("a commit carries each change once, and history says what was added", () => {
+  const world = new GraphWorld();
+  world.observe(web, api, webToApi);
+  const first = world.commit();
+  expect(first.edgeEvents.map(({ kind, value }) => `${kind} ${value}`)).toEqual([
+    "appeared ",
+    "security mutual_tls",
+  ]);
+  expect(first.rollups.map(({ requests }) => requests)).toEqual([1, 1]);
+  const second = world.commit();
+  const rows = Object.values(second).filter((value) => Array.isArray(value) && value.length > 0);
+  expect(rows).toEqual([]);
+  world.observe({ ...webToApi, lineId: "another", timeUs: atSecond(20) });
+  const third = world.commit();
+  expect(third.rollups.map(({ requests, widthUs }) => [requests, widthUs / usPerMinute])).toEqual([
+    [1, 5],
+    [1, 60],
+  ]);
+  expect(third.facets.map(({ requests, security }) => [requests, security])).toEqual([
+    [2, "mutual_tls"],
+  ]);
+});

@@ -40,8 +40,20 @@ export interface Column {
   settledLastUs: Us;
   /** Times of placements that may still move away, with how many share each. */
   readonly movable: Map<Us, number>;
+  /** Lines of a server's proxy without a sign of TLS, by event time: what they mean, a counter tells. */
+  readonly bareLines: Map<Us, number>;
+  /** How counters of plaintext from nobody named moved, by the later point's time. */
+  readonly plaintextMoves: Map<Us, PlaintextMove>;
   isDirty: boolean;
 }
+
+export interface PlaintextMove {
+  readonly fromUs: Us;
+  count: number;
+}
+
+/** Times kept of each; the newest two buckets are what security is judged from. */
+const timesMax = 256;
 
 const amountNames = [
   "requests",
@@ -100,6 +112,8 @@ export function makeColumn(reporter: Reporter, channel: Channel): Column {
     settledFirstUs: 0,
     settledLastUs: 0,
     movable: new Map(),
+    bareLines: new Map(),
+    plaintextMoves: new Map(),
     isDirty: false,
   };
 }
@@ -142,6 +156,23 @@ export function isEmptyColumn(column: Column): boolean {
   return column.settled === 0 && column.movable.size === 0;
 }
 
+/** Adds to (or takes from) a bounded count by time; the oldest gives way. */
+export function countAt(times: Map<Us, number>, atUs: Us, by: number): void {
+  const count = (times.get(atUs) ?? 0) + by;
+  if (count > 0) times.set(atUs, count);
+  else times.delete(atUs);
+  if (times.size > timesMax) times.delete(Math.min(...times.keys()));
+}
+
+export function countMove(column: Column, fromUs: Us, toUs: Us, by: number): void {
+  const { plaintextMoves } = column;
+  const move = plaintextMoves.get(toUs);
+  const count = (move?.fromUs === fromUs ? move.count : 0) + by;
+  if (count > 0) plaintextMoves.set(toUs, { fromUs, count });
+  else plaintextMoves.delete(toUs);
+  if (plaintextMoves.size > timesMax) plaintextMoves.delete(Math.min(...plaintextMoves.keys()));
+}
+
 /** Adds a whole column of the same reporter and channel: two facets proved to be one. */
 export function mergeColumn(into: Column, more: Column): void {
   addAmounts(into.amounts, more.amounts, 1);
@@ -149,6 +180,8 @@ export function mergeColumn(into: Column, more: Column): void {
   for (const [atUs, count] of more.movable) {
     into.movable.set(atUs, (into.movable.get(atUs) ?? 0) + count);
   }
+  for (const [atUs, count] of more.bareLines) countAt(into.bareLines, atUs, count);
+  for (const [toUs, move] of more.plaintextMoves) countMove(into, move.fromUs, toUs, move.count);
   into.settled += more.settled;
   stretch(into, more.settledFirstUs, more.settledLastUs);
   if (more.firstUs > 0 && (into.firstUs === 0 || more.firstUs < into.firstUs)) {

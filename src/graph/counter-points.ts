@@ -15,6 +15,8 @@ export interface Point {
 }
 
 export interface Delta {
+  /** Time of the point before, 0 = there was none. */
+  readonly fromUs: Us;
   readonly timeUs: Us;
   readonly value: number;
   readonly count: number;
@@ -36,11 +38,12 @@ export function deltasOf(
   for (const [index, point] of points.entries()) {
     const previous = points[index - 1];
     const { timeUs } = point;
-    if (previous) deltas.push({ timeUs, ...increase(previous, point, temporality) });
-    else if (isContinued) deltas.push({ timeUs, value: 0, count: 0 });
+    const fromUs = previous?.timeUs ?? 0;
+    if (previous) deltas.push({ fromUs, timeUs, ...increase(previous, point, temporality) });
+    else if (isContinued) deltas.push({ fromUs, timeUs, value: 0, count: 0 });
     else if (temporality === Temporality.delta || hasKnownStart(point)) {
-      deltas.push({ timeUs, value: point.value, count: point.count });
-    } else deltas.push({ timeUs, value: 0, count: 0 });
+      deltas.push({ fromUs, timeUs, value: point.value, count: point.count });
+    } else deltas.push({ fromUs, timeUs, value: 0, count: 0 });
   }
   return deltas;
 }

@@ -20,6 +20,7 @@ import {
 } from "./columns.ts";
 import type { Edge, Facet, Facets } from "./facets.ts";
 import type { NodeRecord, Nodes } from "./nodes.ts";
+import { isExplained, securityOfLines } from "./plaintext-lines.ts";
 import { bucketUs, type SecurityView } from "./security.ts";
 
 export interface FacetView extends SecurityView {
@@ -51,8 +52,13 @@ export function viewsOf(edge: Edge, facets: Facets, nodes: Nodes): FacetView[] {
     if (parts) parts.push(facet);
     else targets.set(target, [facet]);
   }
-  const isShadowed = isShadowedEdge(edge, facets, nodes);
-  return [...targets].map(([facet, parts]) => viewOf(facet, parts, isShadowed));
+  const isShadowed = isShadowedEdge(edge, facets, nodes) || isExplained(edge, facets, nodes);
+  return [...targets].map(([facet, parts]) => {
+    const view = viewOf(facet, parts, isShadowed);
+    if (view.security !== "unknown" && view.security !== "mutual_tls") return view;
+    const byLines = securityOfLines(edge, view.columns, facets, nodes);
+    return byLines.security === "unknown" ? view : { ...view, ...byLines };
+  });
 }
 
 /** Facets that are part of another's view. */

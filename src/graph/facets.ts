@@ -7,6 +7,7 @@ import type { Channel, Reporter, Transport } from "../model/observations.ts";
 import {
   addAmounts,
   addMovable,
+  countAt,
   isEmptyColumn,
   makeColumn,
   mergeColumn,
@@ -40,9 +41,29 @@ export interface Facet {
   evidence: readonly Evidence[];
   /** The id under which rules know it; "" while they do not. */
   emittedAs: string;
+  /** What history has been told of it, null = nothing yet. */
+  recorded: Recorded | null;
   /** The facet this one was merged into. */
   movedTo: Facet | null;
   isDirty: boolean;
+}
+
+export interface Recorded {
+  readonly security: string;
+  readonly aroundProxy: number;
+  readonly requests: number;
+  readonly errors: number;
+  readonly connections: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+}
+
+/** The part of a single event that its column counts. */
+export interface EdgeEvent {
+  readonly atUs: Us;
+  readonly amounts: Amounts;
+  readonly security: readonly [tls: number, none: number];
+  readonly isBare: boolean;
 }
 
 export interface FacetLimits {
@@ -136,16 +157,14 @@ export class Facets {
   }
 
   /** Adds a placement's numbers, or takes them back. */
-  apply(
-    facet: Facet,
-    column: Column,
-    amounts: Amounts,
-    atUs: Us,
-    security: readonly [tls: number, none: number],
-    sign: 1 | -1,
-  ): void {
+  apply(facet: Facet, column: Column, event: EdgeEvent, sign: 1 | -1): void {
+    const { amounts, atUs, security } = event;
     addAmounts(column.amounts, amounts, sign);
     countSecurity(column.security, atUs, sign * security[0], sign * security[1]);
+    if (event.isBare) {
+      countAt(column.bareLines, atUs, sign);
+      this.touchTo(facet.edge.dstId);
+    }
     if (sign > 0) addMovable(column, atUs);
     else removeMovable(column, atUs, false);
     this.touch(facet, column);
@@ -205,6 +224,11 @@ export class Facets {
     this.#changedEdges.add(facet.edge);
   }
 
+  /** What a server's counters and lines say of its callers is read together. */
+  touchTo(dstId: number): void {
+    for (const edge of this.to(dstId)) this.#changedEdges.add(edge);
+  }
+
   touchEdge(edge: Edge): void {
     this.#changedEdges.add(edge);
   }
@@ -228,7 +252,8 @@ export class Facets {
 
   /** All edges of `loserId` become `winnerId`'s; facets that become equal merge. */
   mergeNodes(winnerId: number, loserId: number): void {
-    for (const edge of [...this.from(loserId), ...this.to(loserId)]) {
+    const edges = [...this.from(loserId), ...this.to(loserId)];
+    for (const edge of edges) {
       if (!this.#edges.has(edgeKey(edge.srcId, edge.dstId, edge.transport))) continue;
       const srcId = edge.srcId === loserId ? winnerId : edge.srcId;
       const dstId = edge.dstId === loserId ? winnerId : edge.dstId;
@@ -313,6 +338,7 @@ export class Facets {
       tags: new Map(),
       evidence: [],
       emittedAs: "",
+      recorded: null,
       movedTo: null,
       isDirty: true,
     };

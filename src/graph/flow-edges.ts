@@ -95,6 +95,7 @@ function placementOf(flow: Flow, isReply: boolean): Placement {
     port: isReply ? flow.srcPort : flow.dstPort,
     amounts,
     security: [0, 0],
+    isBare: false,
     tags: [sourceTag(flow.source)],
     facet: null,
     settlesUs: 0,

@@ -5,9 +5,10 @@ import { makeEntity, type NodeEntity } from "../model/entities.ts";
 import type { Channel, Reporter, Transport } from "../model/observations.ts";
 import type { FacetColumnRow, NodeRow, PodRow, Restored, WriteSet } from "../model/rows.ts";
 import { usPerMs } from "../model/time.ts";
-import { connectionsOf, type Amounts, type Column } from "./columns.ts";
+import { connectionsOf, type Amounts, type Column, type PlaintextMove } from "./columns.ts";
 import { isFolded, viewsOf, wordsOf, type FacetView } from "./edge-view.ts";
 import type { Edge, Facet, Facets } from "./facets.ts";
+import { historyRows } from "./history.ts";
 import type { IdentityTables, PodRecord } from "./identity.ts";
 import type { Claim } from "./ip-owners.ts";
 import type { NodeRecord } from "./nodes.ts";
@@ -50,24 +51,25 @@ export function restoreGraph(rows: Restored, identity: IdentityTables, facets: F
 }
 
 function restoreFacets(rows: Restored, facets: Facets): void {
-  const edgeRows = new Map(rows.edges.map((row) => [row.id, row]));
+  const storedEdges = new Map(rows.edges.map((row) => [row.id, row]));
   const edges = new Map<number, Edge>();
   const byId = new Map<number, Facet>();
   for (const row of rows.facets) {
     facets.skipIds(row.edgeId, row.id);
     const detail = JSON.parse(row.detail) as FacetDetail; // by `facetRow`
-    const edgeRow = edgeRows.get(row.edgeId);
-    if (detail.gone || !edgeRow) continue;
+    const stored = storedEdges.get(row.edgeId);
+    if (detail.gone || !stored) continue;
     let edge = edges.get(row.edgeId);
     if (!edge) {
-      const transport = edgeRow.transport as Transport; // by `edgeRow`
-      edge = facets.restoreEdge(edgeRow.id, edgeRow.srcId, edgeRow.dstId, transport);
+      const transport = stored.transport as Transport; // by `edgeRow`
+      edge = facets.restoreEdge(stored.id, stored.srcId, stored.dstId, transport);
       edges.set(row.edgeId, edge);
     }
     const facet = facets.restoreFacet(row.id, edge, row.protocol, row.port);
     for (const [tag, count] of detail.tags) facet.tags.set(tag, count);
     facet.evidence = detail.evidence;
     if (detail.around.length > 0) edge.around.set(row.port, new Set(detail.around));
+    facet.recorded = row.shadowed ? null : row;
     byId.set(row.id, facet);
   }
   for (const row of rows.facetColumns) {
@@ -91,6 +93,8 @@ interface ColumnDetail {
   readonly amounts: Amounts;
   readonly buckets: SecurityBuckets;
   readonly settled: number;
+  readonly bareLines: readonly (readonly [number, number])[];
+  readonly plaintextMoves: readonly (readonly [number, PlaintextMove])[];
 }
 
 function edgeRow(into: WriteSet, edge: Edge): void {
@@ -105,6 +109,7 @@ function edgeRow(into: WriteSet, edge: Edge): void {
 function facetRows(into: WriteSet, edge: Edge, facets: Facets, identity: IdentityTables): void {
   for (const view of viewsOf(edge, facets, identity.nodes)) {
     facetRow(into, view, view.isShadowed);
+    if (!view.isShadowed) historyRows(into, view);
     for (const part of view.parts) {
       if (part === view.facet || !isFolded(part)) continue;
       facetRow(into, { ...view, facet: part, parts: [part] }, true);
@@ -176,7 +181,13 @@ function columnRow(into: WriteSet, facet: Facet, column: Column): void {
   column.isDirty = false;
   const { amounts, security: buckets, settled, movable } = column;
   const events = [...movable.values()].reduce((sum, count) => sum + count, settled);
-  const detail: ColumnDetail = { amounts, buckets, settled: events };
+  const detail: ColumnDetail = {
+    amounts,
+    buckets,
+    settled: events,
+    bareLines: [...column.bareLines],
+    plaintextMoves: [...column.plaintextMoves],
+  };
   into.facetColumns.push({
     facetId: facet.id,
     reporter: column.reporter,
@@ -203,6 +214,8 @@ function restoreColumn(row: FacetColumnRow, facet: Facet, facets: Facets): void 
   Object.assign(column.amounts, detail.amounts);
   Object.assign(column.security, detail.buckets);
   column.settled = detail.settled;
+  for (const [atUs, count] of detail.bareLines) column.bareLines.set(atUs, count);
+  for (const [toUs, move] of detail.plaintextMoves) column.plaintextMoves.set(toUs, move);
   column.firstUs = column.settledFirstUs = row.firstSeenUs;
   column.lastUs = column.settledLastUs = row.lastSeenUs;
 }

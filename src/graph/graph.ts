@@ -197,7 +197,11 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
         });
         return;
       }
-      default:
+      case "flow":
+      case "file_access":
+      case "pod_volume":
+      case "component_sample":
+      case "heartbeat":
     }
   }
 
@@ -220,16 +224,9 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   }
 
   #apply(observation: Observation): void {
-    switch (observation.kind) {
-      case "socket_opened":
-        this.#bypass.socket(observation, this.#out);
-        return;
-      case "process_seen":
-        this.#bypass.process(observation, this.#out);
-        return;
-      default:
-        this.#applyPlaced(observation);
-    }
+    if (observation.kind === "socket_opened") this.#bypass.socket(observation, this.#out);
+    else if (observation.kind === "process_seen") this.#bypass.process(observation, this.#out);
+    else this.#applyPlaced(observation);
   }
 
   /** Events on edges: counted and, where new, handed to the bypass join. */

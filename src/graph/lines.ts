@@ -61,8 +61,8 @@ export class Lines {
     if (merged === line.leg) return null;
     line.leg = merged;
     this.#placements.revise(line.placement, (placement) => {
-      const { src, dst, port, protocol, amounts, security, tags } = placementOf(merged);
-      Object.assign(placement, { src, dst, port, protocol, amounts, security, tags });
+      const { src, dst, port, protocol, amounts, security, isBare, tags } = placementOf(merged);
+      Object.assign(placement, { src, dst, port, protocol, amounts, security, isBare, tags });
     });
     this.#tellSpan(line, nowUs);
     return merged;
@@ -134,6 +134,7 @@ function placementOf(leg: ProxyLeg): Placement {
     port: leg.upstreamHostPort || leg.downstreamLocalPort || leg.servicePort,
     amounts: amountsOf(leg),
     security: isInbound && isMutualTls(leg) ? [1, 0] : [0, 0],
+    isBare: isInbound && !isMutualTls(leg) && leg.trust !== "claimed",
     tags: tagsOf(leg),
     facet: null,
     settlesUs: 0,

@@ -31,6 +31,8 @@ export interface Placement {
   amounts: Amounts;
   /** Counted with and without mutual TLS. */
   security: readonly [tls: number, none: number];
+  /** A server's line without a sign of TLS. */
+  isBare: boolean;
   /** Words counted on the facet. */
   tags: readonly string[];
   /** Where it is counted now. */
@@ -149,7 +151,7 @@ export class Placements {
     const facet = this.#facetOf(placement);
     if (!facet) return;
     const column = this.#facets.column(facet, placement.reporter, placement.channel);
-    this.#facets.apply(facet, column, placement.amounts, placement.atUs, placement.security, 1);
+    this.#facets.apply(facet, column, placement, 1);
     for (const tag of placement.tags) this.#facets.tag(facet, tag, 1);
   }
 
@@ -169,7 +171,7 @@ export class Placements {
     if (!placement.facet) return;
     const facet = this.#facets.live(placement.facet);
     const column = this.#facets.column(facet, placement.reporter, placement.channel);
-    this.#facets.apply(facet, column, placement.amounts, placement.atUs, placement.security, -1);
+    this.#facets.apply(facet, column, placement, -1);
     for (const tag of placement.tags) this.#facets.tag(facet, tag, -1);
     this.#facets.removeIfEmpty(facet);
     placement.facet = null;

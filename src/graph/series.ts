@@ -3,10 +3,10 @@
  * nothing, resets are recognised, and points that arrive in disorder within `lateness` give the same as
  * in order, because each series keeps its points of that time.
  */
-import type { EdgeSamples, EdgeSeries } from "../model/observations.ts";
+import type { EdgeSamples, EdgeSeries, PeerName } from "../model/observations.ts";
 import { seriesPerPage, type Restored, type WriteSet } from "../model/rows.ts";
 import { usPerMs, type Us } from "../model/time.ts";
-import type { Amounts, Column } from "./columns.ts";
+import { countMove, type Amounts, type Column } from "./columns.ts";
 import { deltasOf, type Delta, type Point } from "./counter-points.ts";
 import { evidenceHashOf, plaintextEvidence } from "./evidence.ts";
 import type { Facet, Facets } from "./facets.ts";
@@ -283,6 +283,10 @@ export class SeriesTable {
     const value = sign * delta.value;
     countSecurity(column.security, delta.timeUs, isNone ? 0 : value, isNone ? value : 0);
     if (!isNone) return;
+    if (isUnnamed(definition.src)) {
+      countMove(column, delta.fromUs, delta.timeUs, value);
+      this.#facets.touchTo(facet.edge.dstId);
+    }
     if (!this.#facets.wantsEvidence(facet, delta.timeUs)) return;
     if (sign < 0) this.#facets.removeEvidence(facet, evidenceHashOf(definition, delta.timeUs));
     else this.#facets.addEvidence(facet, plaintextEvidence(definition, delta));
@@ -325,6 +329,11 @@ export class SeriesTable {
     if (this.#restoredPages.has(page)) this.#restoredPages.set(page, values);
     return new Uint8Array(values.slice().buffer);
   }
+}
+
+/** A row whose source the server's proxy could not name. */
+function isUnnamed(peer: PeerName): boolean {
+  return peer.workload === "" && peer.principal === "" && peer.address === "" && peer.pod === "";
 }
 
 function addMeasure(amounts: Amounts, definition: EdgeSeries, delta: Delta, sign: 1 | -1): void {

@@ -145,6 +145,7 @@ function placementOf(span: SpanHalf): Placement {
     port: span.port,
     amounts,
     security: [0, 0],
+    isBare: false,
     tags: tagsOf(span, span.peer),
     facet: null,
     settlesUs: 0,

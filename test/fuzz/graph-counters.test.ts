@@ -2,7 +2,7 @@
  * Counters against a reference model: whatever the order, the batches and the repeats in which the
  * points of one `lateness` arrive, the edge counts what a reader of the sorted points would.
  */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { usPerSecond } from "../../src/model/time.ts";
 import {

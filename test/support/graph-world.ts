@@ -133,12 +133,13 @@ export class GraphWorld {
     );
     const nodeKeys = new Map(rows.nodes.map((row) => [row.id, row.key]));
     const edgeRows = new Map(rows.edges.map((row) => [row.id, row]));
-    const columns = rows.facetColumns.flatMap(({ facetId, detail: _, ...column }) => {
+    const columns = rows.facetColumns.flatMap((row) => {
+      const { facetId, ...column } = row;
       const facet = live.get(facetId);
       const edge = facet && edgeRows.get(facet.edgeId);
       if (!facet || !edge) return [];
       const ends = `${nodeKeys.get(edge.srcId)} > ${nodeKeys.get(edge.dstId)}`;
-      return [{ facet: `${ends} ${facet.protocol} ${facet.port}`, ...column }];
+      return [{ ...column, facet: `${ends} ${facet.protocol} ${facet.port}`, detail: "" }];
     });
     return {
       edges: sorted(edges),

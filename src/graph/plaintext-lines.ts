@@ -1,0 +1,71 @@
+/**
+ * Plaintext that nobody could name: a server's proxy counts requests without mutual TLS from an unknown
+ * source, and its access log has lines without TLS from a known address. A line between the two scrapes
+ * in which that counter moved tells whose plaintext it was; without such a move a bare line proves
+ * nothing, since the log's format may only lack the fields.
+ */
+import type { Us } from "../model/time.ts";
+import type { Column, PlaintextMove } from "./columns.ts";
+import type { Edge, Facets } from "./facets.ts";
+import type { Nodes } from "./nodes.ts";
+import { bucketUs, countSecurity, makeBuckets, securityOf, type SecurityView } from "./security.ts";
+
+/** Security by the lines of a facet and the counters of its server; unknown when they do not meet. */
+export function securityOfLines(
+  edge: Edge,
+  columns: readonly Column[],
+  facets: Facets,
+  nodes: Nodes,
+): SecurityView {
+  const lines = columns.find(({ bareLines }) => bareLines.size > 0);
+  if (!lines) return { security: "unknown", plaintextShare: 0 };
+  const moves = movesTo(edge.dstId, facets, nodes);
+  const buckets = makeBuckets();
+  const { newest, tls, tlsBefore } = lines.security;
+  countSecurity(buckets, newest * bucketUs, tls, 0);
+  countSecurity(buckets, (newest - 1) * bucketUs, tlsBefore, 0);
+  for (const [atUs, count] of lines.bareLines) {
+    if (moves.some(([toUs, { fromUs }]) => fromUs < atUs && atUs <= toUs)) {
+      countSecurity(buckets, atUs, 0, count);
+    }
+  }
+  return buckets.none + buckets.noneBefore > 0
+    ? securityOf(buckets)
+    : { security: "unknown", plaintextShare: 0 };
+}
+
+/** Whether lines of known callers account for all that a counter of an unknown source has counted. */
+export function isExplained(edge: Edge, facets: Facets, nodes: Nodes): boolean {
+  if (!isUnidentified(edge, nodes)) return false;
+  const moves = edge.facets.flatMap((facet) =>
+    facet.columns.flatMap((column) => [...column.plaintextMoves]),
+  );
+  if (moves.length === 0) return false;
+  const lines = linesTo(edge.dstId, facets, nodes);
+  return moves.every(([toUs, { fromUs, count }]) => {
+    let told = 0;
+    for (const [atUs, times] of lines) if (fromUs < atUs && atUs <= toUs) told += times;
+    return told >= count;
+  });
+}
+
+function movesTo(dstId: number, facets: Facets, nodes: Nodes): (readonly [Us, PlaintextMove])[] {
+  return [...facets.to(dstId)]
+    .filter((edge) => isUnidentified(edge, nodes))
+    .flatMap((edge) => edge.facets)
+    .flatMap((facet) => facet.columns)
+    .flatMap((column) => [...column.plaintextMoves]);
+}
+
+function linesTo(dstId: number, facets: Facets, nodes: Nodes): (readonly [Us, number])[] {
+  return [...facets.to(dstId)]
+    .filter((edge) => nodes.get(edge.srcId).entity.resolved !== "none")
+    .flatMap((edge) => edge.facets)
+    .flatMap((facet) => facet.columns)
+    .flatMap((column) => [...column.bareLines]);
+}
+
+function isUnidentified(edge: Edge, nodes: Nodes): boolean {
+  const { kind, address, principal } = nodes.get(edge.srcId).entity;
+  return kind === "unknown" && address === "" && principal === "";
+}
