@@ -47,6 +47,19 @@ export function compile(node: Node, context: CompileContext): Expression {
 const stepsMax = 20_000;
 const tooManySteps = new Fault("cost", `more than ${stepsMax} list items in one evaluation`);
 
+// One of each for all places: an `Error` captures a stack, which at every node would cost more than the
+// rest of loading.
+const noRecordField = new Fault("missing", "the entity lacks a field of its type");
+const noItem = new Fault("missing", "no item with this index or key");
+const notABool = new Fault("type", "a condition is no bool");
+const notAList = new Fault("type", "a comprehension got no list");
+const notAContainer = new Fault("type", "'in' got neither a list nor a map");
+const noOrder = new Fault("type", "a comparison got values that have no order");
+const notOperands = new Fault("type", "an operator got values of other types");
+const divisionByZero = new Fault("arithmetic", "division by zero");
+const modulusByZero = new Fault("arithmetic", "modulus by zero");
+const overflow = new Fault("arithmetic", "integer overflow");
+
 /** `locals` are the names of enclosing comprehension variables; their index is their slot. */
 function compileNode(node: Node, context: CompileContext, locals: readonly string[]): Expression {
   const below = (child: Node): Expression => compileNode(child, context, locals);
@@ -71,8 +84,7 @@ function compileNode(node: Node, context: CompileContext, locals: readonly strin
     }
     case "negate": {
       const of = below(node.of);
-      const mistyped = new Fault("type", "- got a value that is no number");
-      return (frame) => -numberOf(of(frame), mistyped);
+      return (frame) => -numberOf(of(frame));
     }
     case "and":
     case "or":
@@ -118,25 +130,24 @@ function compileField(
     assert(value !== undefined, `the param '${name}' was checked when the rule was loaded`);
     return () => value;
   }
-  const missing = new Fault("missing", `no field '${name}'`);
   const record = compileNode(of, context, locals);
   if (isRecordType(of.type)) {
     return (frame) => {
       const value = (record(frame) as Readonly<Record<string, Value>>)[name]; // by its static type
-      if (value === undefined) throw missing;
+      if (value === undefined) throw noRecordField;
       return value;
     };
   }
+  const missing = new Fault("missing", `no field '${name}'`);
   return (frame) => ownValue(record(frame), name, missing);
 }
 
 function compileIndex(of: Expression, key: Expression): Expression {
-  const missing = new Fault("missing", "no item with this index or key");
   return (frame) => {
     const container = of(frame);
     const index = key(frame);
-    if (!Array.isArray(container)) return ownValue(container, index, missing);
-    if (typeof index !== "number" || !(index in container)) throw missing;
+    if (!Array.isArray(container)) return ownValue(container, index, noItem);
+    if (typeof index !== "number" || !(index in container)) throw noItem;
     return container[index];
   };
 }
@@ -161,10 +172,9 @@ function isPresent(value: Expression, frame: Frame): boolean {
 /** Adds the run-time check where the checker could not know the type. */
 function asBool(node: Node, expression: Expression): Expression {
   if (node.type === "bool") return expression;
-  const mistyped = new Fault("type", "a condition is no bool");
   return (frame) => {
     const value = expression(frame);
-    if (typeof value !== "boolean") throw mistyped;
+    if (typeof value !== "boolean") throw notABool;
     return value;
   };
 }
@@ -241,10 +251,9 @@ function isEqual(left: Value, right: Value): boolean {
 type Orderable = string | number | boolean;
 
 function compileOrder(operator: OrderOperator, left: Expression, right: Expression): Expression {
-  const mistyped = new Fault("type", `${operator} got values that have no order`);
   function isOrdered(a: Value, b: Value): boolean {
-    if (typeof a !== typeof b) throw mistyped;
-    if (typeof a !== "number" && typeof a !== "string" && typeof a !== "boolean") throw mistyped;
+    if (typeof a !== typeof b) throw noOrder;
+    if (typeof a !== "number" && typeof a !== "string" && typeof a !== "boolean") throw noOrder;
     return compare(a, b as Orderable); // of a's type: compared above
   }
   const compare = comparisons[operator];
@@ -258,8 +267,8 @@ const comparisons = {
   ">=": (a: Orderable, b: Orderable) => a >= b,
 } as const;
 
-function numberOf(value: Value, mistyped: Fault): number {
-  if (typeof value !== "number") throw mistyped;
+function numberOf(value: Value): number {
+  if (typeof value !== "number") throw notOperands;
   return value;
 }
 
@@ -269,20 +278,18 @@ function compileArithmetic(
   left: Expression,
   right: Expression,
 ): Expression {
-  const mistyped = new Fault("type", `${operator} got values of other types`);
   if (operator === "+" && type !== "int" && type !== "double") {
-    return (frame) => addValues(left(frame), right(frame), mistyped);
+    return (frame) => addValues(left(frame), right(frame));
   }
   const calculate = calculations[operator];
-  const byZero = new Fault("arithmetic", operator === "%" ? "modulus by zero" : "division by zero");
-  const overflow = new Fault("arithmetic", "integer overflow");
+  const byZero = operator === "%" ? modulusByZero : divisionByZero;
   // A dynamic value may be a double, which must not lose its fraction.
   const isInt = type !== "double" && type !== "dyn";
   const divides = operator === "/" || operator === "%";
   return (frame) => {
-    const [a, b] = [numberOf(left(frame), mistyped), numberOf(right(frame), mistyped)];
+    const [a, b] = [numberOf(left(frame)), numberOf(right(frame))];
     if (!isInt) return calculate(a, b);
-    if (!Number.isInteger(a) || !Number.isInteger(b)) throw mistyped;
+    if (!Number.isInteger(a) || !Number.isInteger(b)) throw notOperands;
     if (divides && b === 0) throw byZero;
     const result = Math.trunc(calculate(a, b));
     if (!Number.isSafeInteger(result)) throw overflow;
@@ -298,11 +305,11 @@ const calculations = {
   "%": (a: number, b: number) => a % b,
 } as const;
 
-function addValues(a: Value, b: Value, mistyped: Fault): Value {
+function addValues(a: Value, b: Value): Value {
   if (typeof a === "string" && typeof b === "string") return a + b;
   if (typeof a === "number" && typeof b === "number") return a + b;
   if (Array.isArray(a) && Array.isArray(b)) return [...a, ...b] as Value[];
-  throw mistyped;
+  throw notOperands;
 }
 
 function compileIn(
@@ -316,11 +323,10 @@ function compileIn(
     const set = new Set<Value>(known);
     return (frame) => set.has(item(frame));
   }
-  const mistyped = new Fault("type", "'in' got neither a list nor a map");
   return (frame) => {
     const [wanted, among] = [item(frame), container(frame)];
     if (Array.isArray(among)) return among.some((value) => isEqual(value, wanted));
-    if (typeof among !== "object" || among === null) throw mistyped;
+    if (typeof among !== "object" || among === null) throw notAContainer;
     return typeof wanted === "string" && Object.hasOwn(among, wanted);
   };
 }
@@ -341,10 +347,9 @@ function compileComprehension(
   const slot = locals.length;
   const inner = compileNode(node.body, context, [...locals, node.variable]);
   const body = node.name === "map" ? inner : asBool(node.body, inner);
-  const mistyped = new Fault("type", `${node.name}() got no list`);
   function itemsOf(frame: Frame): readonly Value[] {
     const items = over(frame);
-    if (!Array.isArray(items)) throw mistyped;
+    if (!Array.isArray(items)) throw notAList;
     return items;
   }
   function bodyOf(frame: Frame, item: Value): Value {

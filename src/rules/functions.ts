@@ -10,7 +10,7 @@ import { parseDuration } from "./durations.ts";
 
 export type FaultReason = "missing" | "type" | "arithmetic" | "conversion" | "cost";
 
-/** Made once per place when a rule is compiled: throwing it at run time costs no stack trace. */
+/** Made when modules or rules are loaded: throwing one at run time costs no stack trace. */
 export class Fault extends Error {
   readonly reason: FaultReason;
   constructor(reason: FaultReason, message: string) {
@@ -18,6 +18,11 @@ export class Fault extends Error {
     this.reason = reason;
   }
 }
+
+const mistyped = new Fault("type", "a function got a value of another type");
+const notANetwork = new Fault("conversion", "inCidr() got a text that is no network");
+const notAnInt = new Fault("conversion", "int() got a value that is no integer");
+const notANumber = new Fault("conversion", "double() got a value that is no number");
 
 export type Value = unknown;
 export type Call = (args: readonly Value[]) => Value;
@@ -45,34 +50,33 @@ export function isFunctionName(name: string, argumentCount: number): boolean {
 
 /** The implementation for one place; constant patterns and networks are compiled here, once. */
 export function makeCall(node: CallNode): Call {
-  const mistyped = new Fault("type", `${node.name}() got a value of another type`);
   const last = node.args.at(-1);
   const constant = last?.op === "constant" && typeof last.value === "string" ? last.value : null;
   switch (node.name) {
     case "startsWith":
-      return onStrings(mistyped, (text, part) => text.startsWith(part));
+      return onStrings((text, part) => text.startsWith(part));
     case "endsWith":
-      return onStrings(mistyped, (text, part) => text.endsWith(part));
+      return onStrings((text, part) => text.endsWith(part));
     case "contains":
-      return onStrings(mistyped, (text, part) => text.includes(part));
+      return onStrings((text, part) => text.includes(part));
     case "matches":
-      return makeMatches(constant ?? "", mistyped);
+      return makeMatches(constant ?? "");
     case "inCidr":
-      return makeInCidr(constant, mistyped);
+      return makeInCidr(constant);
     case "lowerAscii":
-      return onString(mistyped, (text) => text.replace(/[A-Z]+/g, (upper) => upper.toLowerCase()));
+      return onString((text) => text.replace(/[A-Z]+/g, (upper) => upper.toLowerCase()));
     case "upperAscii":
-      return onString(mistyped, (text) => text.replace(/[a-z]+/g, (lower) => lower.toUpperCase()));
+      return onString((text) => text.replace(/[a-z]+/g, (lower) => lower.toUpperCase()));
     case "trim":
-      return onString(mistyped, (text) => text.trim());
+      return onString((text) => text.trim());
     case "size":
-      return ([value]) => sizeOf(value, mistyped);
+      return ([value]) => sizeOf(value);
     case "string":
-      return ([value]) => toText(value, mistyped);
+      return ([value]) => toText(value);
     case "int":
-      return makeToInt();
+      return ([value]) => toInt(value);
     case "double":
-      return makeToDouble();
+      return ([value]) => toDouble(value);
     case "duration": {
       const us = parseDuration(constant ?? "");
       assert(us !== null, "a duration was checked when the rule was loaded");
@@ -83,14 +87,14 @@ export function makeCall(node: CallNode): Call {
   }
 }
 
-function onString(mistyped: Fault, compute: (text: string) => Value): Call {
+function onString(compute: (text: string) => Value): Call {
   return ([text]) => {
     if (typeof text !== "string") throw mistyped;
     return compute(text);
   };
 }
 
-function onStrings(mistyped: Fault, compute: (text: string, part: string) => Value): Call {
+function onStrings(compute: (text: string, part: string) => Value): Call {
   return ([text, part]) => {
     if (typeof text !== "string" || typeof part !== "string") throw mistyped;
     return compute(text, part);
@@ -100,10 +104,10 @@ function onStrings(mistyped: Fault, compute: (text: string, part: string) => Val
 /** Names repeat, and RE2 costs microseconds: the answers of the last distinct texts are kept. */
 const rememberedMax = 1_000;
 
-function makeMatches(pattern: string, mistyped: Fault): Call {
+function makeMatches(pattern: string): Call {
   const regex = RE2JS.compile(pattern);
   const answers = new Map<string, boolean>();
-  return onString(mistyped, (text) => {
+  return onString((text) => {
     let answer = answers.get(text);
     if (answer === undefined) {
       answer = regex.matcher(text).find();
@@ -115,11 +119,10 @@ function makeMatches(pattern: string, mistyped: Fault): Call {
 }
 
 /** An address that is none lies in no network; a network that is none is a fault. */
-function makeInCidr(constant: string | null, mistyped: Fault): Call {
+function makeInCidr(constant: string | null): Call {
   const networks = new Map<string, Cidr | null>();
   if (constant !== null) networks.set(constant, parseCidr(constant));
-  const notANetwork = new Fault("conversion", "inCidr() got a text that is no network");
-  return onStrings(mistyped, (address, text) => {
+  return onStrings((address, text) => {
     let network = networks.get(text);
     if (network === undefined) {
       network = parseCidr(text);
@@ -132,7 +135,7 @@ function makeInCidr(constant: string | null, mistyped: Fault): Call {
   });
 }
 
-function sizeOf(value: Value, mistyped: Fault): number {
+function sizeOf(value: Value): number {
   if (typeof value === "string") return codePoints(value);
   if (Array.isArray(value)) return value.length;
   if (typeof value === "object" && value !== null) return Object.keys(value).length;
@@ -146,7 +149,7 @@ function codePoints(text: string): number {
   return count;
 }
 
-function toText(value: Value, mistyped: Fault): string {
+function toText(value: Value): string {
   if (typeof value === "string") return value;
   if (value === Infinity) return "+Inf";
   if (value === -Infinity) return "-Inf";
@@ -154,25 +157,19 @@ function toText(value: Value, mistyped: Fault): string {
   throw mistyped;
 }
 
-function makeToInt(): Call {
-  const notAnInt = new Fault("conversion", "int() got a value that is no integer");
-  return ([value]) => {
-    const isText = typeof value === "string" && /^[+-]?\d{1,20}$/.test(value);
-    const number = isText ? Number(value) : value;
-    if (typeof number !== "number") throw notAnInt;
-    const whole = Math.trunc(number);
-    if (!Number.isSafeInteger(whole)) throw notAnInt;
-    return whole;
-  };
+function toInt(value: Value): number {
+  const isText = typeof value === "string" && /^[+-]?\d{1,20}$/.test(value);
+  const number = isText ? Number(value) : value;
+  if (typeof number !== "number") throw notAnInt;
+  const whole = Math.trunc(number);
+  if (!Number.isSafeInteger(whole)) throw notAnInt;
+  return whole;
 }
 
-function makeToDouble(): Call {
-  const notANumber = new Fault("conversion", "double() got a value that is no number");
-  return ([value]) => {
-    if (typeof value === "number") return value;
-    if (typeof value !== "string" || value.trim() !== value || value === "") throw notANumber;
-    const number = Number(value);
-    if (Number.isNaN(number)) throw notANumber;
-    return number;
-  };
+function toDouble(value: Value): number {
+  if (typeof value === "number") return value;
+  if (typeof value !== "string" || value.trim() !== value || value === "") throw notANumber;
+  const number = Number(value);
+  if (Number.isNaN(number)) throw notANumber;
+  return number;
 }

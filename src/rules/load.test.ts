@@ -72,6 +72,15 @@ macros: { inner: "edge.protocol in known", outer: "inner && edge.dst.mesh == 'ye
   expect(rules[0]?.reads).toEqual(["protocol", "dst.mesh", "stale"]);
 });
 
+test("a macro that no rule uses is read at least", () => {
+  const macros = (text: string): string => ruleText({}, `macros: { unused: "${text}" }\n`);
+  expect(load(macros("edge.port > 0")).said).toEqual(["0.yaml:2:11 UNUSED_MACRO"]);
+  expect(load(macros("edge.port >")).said).toEqual([
+    "0.yaml:2:11 UNUSED_MACRO",
+    "0.yaml:2:31 RULE_CEL_SYNTAX",
+  ]);
+});
+
 test("a disabled rule is checked and left out", () => {
   expect(load(ruleText({ enabled: "false" })).rules).toEqual([]);
   expect(load(ruleText({ enabled: "false", when: "edge.prt > 0" })).said).toEqual([

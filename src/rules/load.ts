@@ -7,6 +7,7 @@ import { entityFields } from "../model/entities.ts";
 import { buildRule, warnIfFolded } from "./build-rule.ts";
 import type { ListValues } from "./check.ts";
 import { byPlace, type Diagnostic } from "./diagnostics.ts";
+import { FrontEnd } from "./front-end.ts";
 import { fileKeys } from "./keys.ts";
 import type { CompiledRule } from "./rule.ts";
 import type { Shared, SharedList, SharedMacro } from "./scope.ts";
@@ -181,8 +182,18 @@ function warnAboutUnused(shared: Shared): void {
     if (shared.used.has(name)) continue;
     report.warning("UNUSED_LIST", report.source.startOf(key), `no rule uses the list '${name}'`);
   }
-  for (const [name, { key, report }] of shared.macros) {
+  for (const [name, macro] of shared.macros) {
     if (shared.used.has(name)) continue;
+    const { key, report } = macro;
     report.warning("UNUSED_MACRO", report.source.startOf(key), `no rule uses the macro '${name}'`);
+    reportSyntax(macro);
   }
+}
+
+/** Without a rule there is no entity to check types against, but the text can be read. */
+function reportSyntax({ text, scalar, report }: SharedMacro): void {
+  const checked = new FrontEnd({}).check(text);
+  if (checked.ok || checked.error.code !== "RULE_CEL_SYNTAX") return;
+  const { range, message } = checked.error;
+  report.error("RULE_CEL_SYNTAX", report.source.within(scalar, range.start), message);
 }

@@ -61,6 +61,7 @@ export class Scope {
   /** Macros as this rule sees them; null = it has an error, which was reported. */
   readonly #macros = new Map<string, Node | null>();
   readonly #open = new Set<string>();
+  readonly #frontEnds = new Map<string, FrontEnd>();
 
   constructor(on: EntityType, params: ReadonlyMap<string, Param>, shared: Shared) {
     this.#on = on;
@@ -93,7 +94,7 @@ export class Scope {
   #check(written: Written): Node | null {
     const macros = this.#macrosIn(written);
     if (!macros) return null;
-    const checked = new FrontEnd(this.#variables(macros)).check(written.text);
+    const checked = this.#frontEnd(macros).check(written.text);
     if (!checked.ok) {
       reportExpression(checked.error, written);
       return null;
@@ -102,6 +103,16 @@ export class Scope {
     for (const error of errors) reportExpression(error, written);
     if (errors.length > 0) return null;
     return replaceNames(checked.node, macros);
+  }
+
+  /** Most of a rule's expressions use the same macros, or none. */
+  #frontEnd(macros: ReadonlyMap<string, Node>): FrontEnd {
+    const key = [...macros.keys()].toSorted().join(" ");
+    const known = this.#frontEnds.get(key);
+    if (known) return known;
+    const made = new FrontEnd(this.#variables(macros));
+    this.#frontEnds.set(key, made);
+    return made;
   }
 
   #variables(macros: ReadonlyMap<string, Node>): Variables {
