@@ -56,7 +56,7 @@ export class Evaluator {
 
   finish(): Evaluation {
     this.#pass(this.#nowUs + settleUs);
-    this.#collect();
+    this.#collect(true);
     const insights = [...this.#insights.values()].sort((a, b) =>
       sortKey(a) < sortKey(b) ? -1 : 1,
     );
@@ -76,9 +76,12 @@ export class Evaluator {
     this.#pipeline.advance(this.#nowUs);
   }
 
-  #collect(): void {
+  #collect(isOver = false): void {
     const rows = this.#pipeline.collect(++this.#seq, this.#nowUs);
-    for (const row of rows.insights) this.#insights.set(row.id, row);
+    for (const row of rows.insights) {
+      // Sources fall silent because the recording ends, which says nothing about them.
+      if (!isOver || row.state !== "unknown") this.#insights.set(row.id, row);
+    }
     this.#seen(rows);
   }
 }

@@ -119,7 +119,10 @@ export const instruments = {
   rule_evaluations_total: counter("Evaluations of rules."),
   rule_evaluation_errors_total: counter("Evaluations that failed.", "rule", "reason"),
   rule_evaluation_seconds_total: counter("CPU time of evaluations.", "rule"),
-  rule_entities_forgotten_total: counter("Entities whose rule state was dropped by a cap."),
+  rule_entities_forgotten_total: counter(
+    "Entities whose rule state was dropped by a cap.",
+    "entity",
+  ),
   detection_delay_seconds: seconds("From a commit to the insight's way out."),
 
   receipts: gauge("Requests remembered, so that a retry is not applied twice."),
