@@ -81,6 +81,27 @@ test("a macro that no rule uses is read at least", () => {
   ]);
 });
 
+test("macros that double each other are refused, not counted for ever", () => {
+  const macros = Array.from({ length: 40 }, (_, i) => `  m${i + 1}: m${i} && m${i}\n`).join("");
+  const text = ruleText({ when: "m40" }, `macros:\n  m0: edge.port > 0\n${macros}`);
+  expect(load(text).diagnostics.map(({ message }) => message)).toEqual([
+    "more than 500 nodes with its macros",
+  ]);
+});
+
+test.each(["[", "{a: ", "- ", "? "])("nesting without end: %s", (piece) => {
+  const { diagnostics } = load(piece.repeat(20_000));
+  expect(new Set(diagnostics.map(({ code }) => code))).toEqual(new Set(["RULE_YAML"]));
+  expect(diagnostics.length).toBeLessThanOrEqual(10);
+  const rule = ruleText({ tests: piece.repeat(20_000) });
+  expect(load(rule).rules).toEqual([]);
+});
+
+test("a list may have the name of an object's own function", () => {
+  const text = ruleText({ when: "edge.protocol in constructor" }, "lists: { constructor: [a] }\n");
+  expect(load(text).said).toEqual([]);
+});
+
 test("a disabled rule is checked and left out", () => {
   expect(load(ruleText({ enabled: "false" })).rules).toEqual([]);
   expect(load(ruleText({ enabled: "false", when: "edge.prt > 0" })).said).toEqual([

@@ -75,12 +75,6 @@ export class Scope {
   compile(written: Written): Ready | null {
     const node = this.#check(written);
     if (!node) return null;
-    const tooMuch = checkCost(node);
-    if (tooMuch) {
-      const whole = { ...tooMuch, range: { start: 0, end: written.text.length } };
-      reportExpression(whole, written);
-      return null;
-    }
     const params = new Map([...this.#params].map(([name, param]) => [name, param.value]));
     return {
       type: node.type,
@@ -102,7 +96,12 @@ export class Scope {
     const errors = checkTree(checked.node, this.#lists, this.#names);
     for (const error of errors) reportExpression(error, written);
     if (errors.length > 0) return null;
-    return replaceNames(checked.node, macros);
+    const whole = replaceNames(checked.node, macros);
+    // Of macros too: each that doubles the one before would soon be too large even to count.
+    const tooMuch = checkCost(whole);
+    if (!tooMuch) return whole;
+    reportExpression({ ...tooMuch, range: checked.node }, written);
+    return null;
   }
 
   /** Most of a rule's expressions use the same macros, or none. */

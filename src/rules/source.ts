@@ -24,6 +24,9 @@ export interface RuleFileText {
   readonly text: string;
 }
 
+/** One missing bracket can make a complaint about every line that follows. */
+const yamlErrorsMax = 10;
+
 export class Source {
   readonly path: string;
   readonly document: Document.Parsed;
@@ -45,7 +48,7 @@ export class Source {
 
   /** Why the file cannot be used at all. Aliases could hide cycles, and rules gain nothing by them. */
   yamlErrors(): readonly Diagnostic[] {
-    const found = this.document.errors.map((error) => ({
+    const found = this.document.errors.slice(0, yamlErrorsMax).map((error) => ({
       offset: error.pos[0],
       message: error.message.split("\n")[0] ?? "",
     }));
