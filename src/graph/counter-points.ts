@@ -34,36 +34,37 @@ export function deltasOf(
   temporality: number,
   isContinued: boolean,
 ): Delta[] {
-  const deltas: Delta[] = [];
-  for (const [index, point] of points.entries()) {
+  return points.map((point, index) => {
     const previous = points[index - 1];
-    const { timeUs } = point;
-    const fromUs = previous?.timeUs ?? 0;
-    if (previous) deltas.push({ fromUs, timeUs, ...increase(previous, point, temporality) });
-    else if (isContinued) deltas.push({ fromUs, timeUs, value: 0, count: 0 });
-    else if (temporality === Temporality.delta || hasKnownStart(point)) {
-      deltas.push({ fromUs, timeUs, value: point.value, count: point.count });
-    } else deltas.push({ fromUs, timeUs, value: 0, count: 0 });
-  }
-  return deltas;
+    if (previous) return deltaBetween(previous, point, temporality);
+    return isContinued ? makeDelta(0, point.timeUs, 0, 0) : firstDelta(point, temporality);
+  });
+}
+
+/** What a series' very first point added. */
+export function firstDelta(point: Point, temporality: number): Delta {
+  const { timeUs, value, count } = point;
+  const isWhole = temporality === Temporality.delta || hasKnownStart(point);
+  return isWhole ? makeDelta(0, timeUs, value, count) : makeDelta(0, timeUs, 0, 0);
 }
 
 /**
  * A smaller value is a reset, and so is a start after the previous point. A start that merely moved is
  * not: one exporter moves it at every flush while its counters run on.
  */
-function increase(
-  previous: Point,
-  point: Point,
-  temporality: number,
-): { value: number; count: number } {
-  const { value, count } = point;
-  if (temporality === Temporality.delta) return { value, count };
+export function deltaBetween(previous: Point, point: Point, temporality: number): Delta {
+  const { timeUs, value, count } = point;
+  const fromUs = previous.timeUs;
+  if (temporality === Temporality.delta) return makeDelta(fromUs, timeUs, value, count);
   const isReset = value < previous.value || count < previous.count;
   const isRestarted = previous.startUs > 0 && point.startUs > previous.timeUs;
-  if (isReset || isRestarted) return { value, count };
+  if (isReset || isRestarted) return makeDelta(fromUs, timeUs, value, count);
   const added = previous.count < 0 ? 0 : count - previous.count;
-  return { value: value - previous.value, count: added };
+  return makeDelta(fromUs, timeUs, value - previous.value, added);
+}
+
+function makeDelta(fromUs: Us, timeUs: Us, value: number, count: number): Delta {
+  return { fromUs, timeUs, value, count };
 }
 
 function hasKnownStart(point: Point): boolean {

@@ -7,7 +7,7 @@ import type { EdgeSamples, EdgeSeries, PeerName } from "../model/observations.ts
 import { seriesPerPage, type Restored, type WriteSet } from "../model/rows.ts";
 import { usPerMs, type Us } from "../model/time.ts";
 import { countMove, type Amounts, type Column } from "./columns.ts";
-import { deltasOf, type Delta, type Point } from "./counter-points.ts";
+import { deltaBetween, deltasOf, firstDelta, type Delta, type Point } from "./counter-points.ts";
 import { evidenceHashOf, plaintextEvidence } from "./evidence.ts";
 import type { Facet, Facets } from "./facets.ts";
 import type { IdentityTables } from "./identity.ts";
@@ -20,6 +20,9 @@ interface Slot {
   /** Number in the store, from 0. */
   readonly row: number;
   facet: Facet | null;
+  /** The column it counts on, valid while `columnOf` is its facet. */
+  column: ColumnSeries | null;
+  columnOf: Facet | null;
   /** Points of the last `lateness` in time order; the newest is last. */
   points: Point[];
   /** The first of `points` has been counted before and is only a base. */
@@ -27,6 +30,14 @@ interface Slot {
   firstUs: Us;
   /** Time of the last point that added something. */
   lastChangeUs: Us;
+}
+
+/** A column with the series that count on it, and its times before they did. */
+interface ColumnSeries {
+  readonly column: Column;
+  readonly slots: Set<Slot>;
+  readonly firstUs: Us;
+  readonly lastUs: Us;
 }
 
 interface KnownSeries {
@@ -50,7 +61,7 @@ export class SeriesTable {
   readonly #restored = new Map<string, KnownSeries>();
   readonly #rows: (Slot | undefined)[] = [];
   readonly #restoredPages = new Map<number, Float64Array>();
-  readonly #ofColumn = new Map<Column, { slots: Slot[]; firstUs: Us; lastUs: Us }>();
+  readonly #ofColumn = new Map<Column, ColumnSeries>();
   readonly #newRows: Slot[] = [];
   readonly #dirtyPages = new Set<number>();
   #nextRow = 0;
@@ -94,6 +105,8 @@ export class SeriesTable {
       definition,
       row: earlier?.row ?? this.#nextRow++,
       facet: null,
+      column: null,
+      columnOf: null,
       points: earlier?.last ? [earlier.last] : [],
       isContinued: Boolean(earlier?.last),
       firstUs: earlier?.firstUs ?? 0,
@@ -173,10 +186,12 @@ export class SeriesTable {
       this.#late += this.#insert(slot, point, temporality) ? 0 : 1;
       return;
     }
-    const before = newest ? [newest] : [];
-    const [delta] = deltasOf([...before, point], temporality, newest !== undefined).slice(-1);
     slot.points.push(point);
-    if (delta) this.#add(slot, delta, 1);
+    if (newest) {
+      const delta = deltaBetween(newest, point, temporality);
+      // A counter that stands still changes nothing: most do at most scrapes.
+      if (delta.value > 0 || delta.count > 0) this.#add(slot, delta, 1);
+    } else this.#add(slot, firstDelta(point, temporality), 1);
     this.#trim(slot);
   }
 
@@ -220,18 +235,18 @@ export class SeriesTable {
     const facet = this.#facetOf(slot);
     if (!facet) return;
     const { definition } = slot;
-    const column = this.#facets.column(facet, definition.reporter, definition.channel);
-    const of = this.#columnSlots(column, slot);
+    const of = this.#columnOf(slot, facet);
+    const { column } = of;
     if (delta.value > 0) {
       addMeasure(column.amounts, definition, delta, sign);
       this.#countSecurity(slot, facet, column, delta, sign);
     }
-    const hasMoved = sign > 0 && this.#stretch(slot, delta, column, of);
-    // A counter that stands still changes nothing: most do at most scrapes.
+    const hasMoved = sign > 0 && this.#stretch(slot, delta, of);
     if (hasMoved || delta.value > 0) this.#facets.touch(facet, column);
   }
 
-  #stretch(slot: Slot, delta: Delta, column: Column, of: { firstUs: Us; lastUs: Us }): boolean {
+  #stretch(slot: Slot, delta: Delta, of: ColumnSeries): boolean {
+    const { column } = of;
     const { firstUs, lastUs } = column;
     if (slot.firstUs === 0 || delta.timeUs < slot.firstUs) slot.firstUs = delta.timeUs;
     const isChange = delta.value > 0 || slot.lastChangeUs === 0;
@@ -247,9 +262,8 @@ export class SeriesTable {
   /** After a correction a column's times may have to shrink: they are its series' and what it had before. */
   #restretch(slot: Slot): void {
     if (!slot.facet) return;
-    const { reporter, channel } = slot.definition;
-    const column = this.#facets.column(this.#facets.live(slot.facet), reporter, channel);
-    const of = this.#columnSlots(column, slot);
+    const of = this.#columnOf(slot, this.#facets.live(slot.facet));
+    const { column } = of;
     column.firstUs = of.firstUs;
     column.lastUs = of.lastUs;
     for (const one of of.slots) {
@@ -260,16 +274,22 @@ export class SeriesTable {
     column.settledLastUs = column.lastUs;
   }
 
-  #columnSlots(column: Column, slot: Slot) {
+  /** The column that a series counts on; remembered, since most samples need nothing else. */
+  #columnOf(slot: Slot, facet: Facet): ColumnSeries {
+    if (slot.column && slot.columnOf === facet) return slot.column;
+    const { reporter, channel } = slot.definition;
+    const column = this.#facets.column(facet, reporter, channel);
     let of = this.#ofColumn.get(column);
     if (!of) {
-      of = { slots: [], firstUs: column.firstUs, lastUs: column.lastUs };
+      of = { column, slots: new Set(), firstUs: column.firstUs, lastUs: column.lastUs };
       this.#ofColumn.set(column, of);
     }
-    if (!of.slots.includes(slot)) {
-      of.slots.push(slot);
+    if (!of.slots.has(slot)) {
+      of.slots.add(slot);
       column.settled++;
     }
+    slot.column = of;
+    slot.columnOf = facet;
     return of;
   }
 
