@@ -257,7 +257,7 @@ export class Facets {
       if (!this.#edges.has(edgeKey(edge.srcId, edge.dstId, edge.transport))) continue;
       const srcId = edge.srcId === loserId ? winnerId : edge.srcId;
       const dstId = edge.dstId === loserId ? winnerId : edge.dstId;
-      for (const facet of [...edge.facets]) this.#moveFacet(facet, srcId, dstId);
+      for (const facet of edge.facets.slice()) this.#moveFacet(facet, srcId, dstId);
       for (const [port, marks] of edge.around) {
         const target = this.edge(srcId, dstId, edge.transport);
         if (target) for (const mark of marks) this.markAround(target, port, mark);

@@ -26,6 +26,7 @@ import { IdentityTables, podName, type PodRecord } from "./identity.ts";
 import { addressKey, OwnerStrength } from "./ip-owners.ts";
 import { decodeJournal, encodeJournal } from "./journal.ts";
 import { Lines } from "./lines.ts";
+import { Sign } from "./nodes.ts";
 import type { GraphOptions } from "./options.ts";
 import { Placements } from "./placements.ts";
 import { SeriesTable } from "./series.ts";
@@ -219,7 +220,11 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   #identifyLeg(leg: ProxyLeg): void {
     const { pod, timeUs, trust } = leg;
     const strength = OwnerStrength.proxy;
-    this.#identity.podSeen({ name: pod, atUs: timeUs, trust, strength, mode: "unknown" });
+    const seen = { name: pod, atUs: timeUs, trust, strength, mode: "unknown" } as const;
+    const record = this.#identity.podSeen(seen);
+    if (record && trust !== "claimed") {
+      this.#identity.signSeen(this.#identity.nodes.get(record.facts.nodeId), Sign.proxy);
+    }
     this.#identity.virtual.learn(this.#identity.clusterOf(leg.cluster), leg);
   }
 
@@ -264,6 +269,9 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     if (pods.length === 0 && addresses.length === 0) return;
     const names = new Set(addresses);
     for (const { facts } of pods) {
+      if (facts.endUs > 0 && facts.endUs <= this.#nowUs) {
+        this.#sources.ended("proxy", podName(facts.cluster, facts.namespace, facts.name));
+      }
       names.add(podName(facts.cluster, facts.namespace, facts.name));
       for (const ip of facts.ips) names.add(addressKey(facts.cluster, ip));
     }

@@ -3,15 +3,16 @@
  * `Identity` for the rest of the graph and tells which pods, addresses and nodes have changed, so that
  * what was recorded earlier can move. It keeps no edges.
  */
-import { canonicalIp, parseCidr, type Cidr } from "../lib/ip.ts";
+import { canonicalIp } from "../lib/ip.ts";
 import type { NodeEntity } from "../model/entities.ts";
 import type { ObjectSeen, PeerName, PodName, PodObject, Trust } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import type { Identity, Owner, PodFacts } from "./contracts.ts";
-import { addressScope, isPeerAddress } from "./address-scope.ts";
+import { isPeerAddress } from "./address-scope.ts";
 import { IpOwners, OwnerStrength, strengthOf, type Holder } from "./ip-owners.ts";
 import { Nodes, Sign, type NodeRecord } from "./nodes.ts";
 import { objectBorderUs, type GraphOptions } from "./options.ts";
+import { Peers } from "./peers.ts";
 import { VirtualAddresses } from "./virtual-addresses.ts";
 import {
   exclusionsOf,
@@ -37,6 +38,8 @@ export interface PodRecord {
   /** The last object by event time, null while none has come. */
   object: PodObject | null;
   objectUs: Us;
+  /** Whether that object came from a believed sender. */
+  isAttested: boolean;
   rank: Rank;
   lastUs: Us;
 }
@@ -66,9 +69,8 @@ export class IdentityTables implements Identity {
   readonly nodes: Nodes;
   readonly owners: IpOwners;
   readonly virtual = new VirtualAddresses();
+  readonly #peers: Peers;
   readonly #options: GraphOptions;
-  readonly #clusterCidrs: readonly Cidr[];
-  readonly #externalCidrs: readonly Cidr[];
   readonly #pods = new Map<string, PodRecord>();
   /** `cluster/namespace/name` to the pods that have borne it. */
   readonly #podsByName = new Map<string, PodRecord[]>();
@@ -79,15 +81,12 @@ export class IdentityTables implements Identity {
   /** Keys by which pods are known no more. */
   #formerKeys: string[] = [];
   #merges: (readonly [number, number])[] = [];
-  #externalPeers = 0;
-  #unknownPeers = 0;
   #dropped = 0;
 
   constructor(options: GraphOptions) {
     this.#options = options;
-    this.#clusterCidrs = cidrsOf(options.identity.clusterCidrs);
-    this.#externalCidrs = cidrsOf(options.identity.externalCidrs);
     this.nodes = new Nodes(options.limits.nodesMax);
+    this.#peers = new Peers(options, this.nodes);
     this.owners = new IpOwners({
       addressesMax: options.limits.addressesMax,
       latenessUs: options.latenessUs,
@@ -97,7 +96,13 @@ export class IdentityTables implements Identity {
   }
 
   get dropped(): number {
-    return this.#dropped + this.owners.dropped + this.nodes.dropped + this.virtual.dropped;
+    return (
+      this.#dropped +
+      this.#peers.dropped +
+      this.owners.dropped +
+      this.nodes.dropped +
+      this.virtual.dropped
+    );
   }
 
   get pods(): Iterable<PodRecord> {
@@ -131,7 +136,7 @@ export class IdentityTables implements Identity {
 
   nodeOfAddress(cluster: string, ip: string, atUs: Us): number {
     const known = this.#ownerNode(this.clusterOf(cluster), ip, atUs);
-    return (known ?? this.#unresolvedAddress(this.clusterOf(cluster), ip)).id;
+    return (known ?? this.#peers.unresolved(this.clusterOf(cluster), ip)).id;
   }
 
   node(nodeId: number): NodeEntity {
@@ -148,7 +153,7 @@ export class IdentityTables implements Identity {
   nodeOf(end: PeerName, atUs: Us): NodeRecord {
     const cluster = this.clusterOf(end.cluster);
     if (end.workload !== "") {
-      const node = this.#workloadNode(cluster, end.namespace, end.workload);
+      const node = this.#peers.workload(cluster, end.namespace, end.workload);
       this.nodes.learn(node, {
         resolved: "metrics",
         principal: end.principal,
@@ -192,8 +197,13 @@ export class IdentityTables implements Identity {
     if (object.namespace === "" || object.name === "" || object.uid === "") return;
     const pod = this.#podOfObject(cluster, object, seen.timeUs);
     if (!pod) return;
-    const end = endOf(seen, object);
-    if (seen.timeUs >= pod.objectUs) this.#applyObject(pod, cluster, object, seen);
+    const isClaimed = seen.trust === "claimed";
+    // A forged object must not take a pod's proxy, address or life away.
+    if (isClaimed && pod.isAttested) return;
+    const end = isClaimed ? { loUs: 0, hiUs: 0 } : endOf(seen, object);
+    if (seen.timeUs >= pod.objectUs || (!pod.isAttested && !isClaimed)) {
+      this.#applyObject(pod, cluster, object, seen);
+    }
     if (end.loUs > 0 && (pod.facts.endUs === 0 || end.loUs < pod.facts.endUs)) {
       this.#setFacts(pod, { endUs: end.loUs });
       this.nodes.podSigns(this.nodes.get(pod.facts.nodeId), pod.key, 0);
@@ -276,10 +286,7 @@ export class IdentityTables implements Identity {
   }
 
   restoreDone(): void {
-    for (const node of this.nodes.all()) {
-      if (node.entity.kind === "external") this.#externalPeers++;
-      if (node.entity.kind === "unknown") this.#unknownPeers++;
-    }
+    this.#peers.restored();
   }
 
   // Pods
@@ -323,7 +330,7 @@ export class IdentityTables implements Identity {
       return undefined;
     }
     const workload = workloadOfPodName(name.pod);
-    const node = this.#workloadNode(cluster, name.namespace, workload.name);
+    const node = this.#peers.workload(cluster, name.namespace, workload.name);
     this.nodes.learn(node, { kind: workload.kind, resolved: "inferred" });
     this.nodes.use(node, 1);
     const pod: PodRecord = {
@@ -346,6 +353,7 @@ export class IdentityTables implements Identity {
       },
       object: null,
       objectUs: 0,
+      isAttested: false,
       rank: Rank.inferred,
       lastUs: atUs,
     };
@@ -382,8 +390,11 @@ export class IdentityTables implements Identity {
     const exclusions = exclusionsOf(object);
     pod.object = object;
     pod.objectUs = seen.timeUs;
+    pod.isAttested = seen.trust !== "claimed";
     if (seen.timeUs > pod.lastUs) pod.lastUs = seen.timeUs;
-    this.#home(pod, workloadOfPod(object), Rank.object, "object");
+    const isClaimed = seen.trust === "claimed";
+    const rank = isClaimed ? Rank.named : Rank.object;
+    this.#home(pod, workloadOfPod(object), rank, isClaimed ? "claimed" : "object");
     this.#setFacts(pod, {
       cluster,
       ips: object.ips,
@@ -415,7 +426,7 @@ export class IdentityTables implements Identity {
     if (rank < pod.rank) return;
     pod.rank = rank;
     const { cluster, namespace } = pod.facts;
-    const node = this.#workloadNode(cluster, namespace, workload.name);
+    const node = this.#peers.workload(cluster, namespace, workload.name);
     this.nodes.learn(node, { kind: workload.kind, resolved });
     const before = this.nodes.get(pod.facts.nodeId);
     if (before === node) return;
@@ -467,19 +478,14 @@ export class IdentityTables implements Identity {
 
   // Nodes
 
-  #workloadNode(cluster: string, namespace: string, name: string): NodeRecord {
-    const alias = `workload:${cluster}/${namespace}/${name}`;
-    return this.nodes.intern(alias, { cluster, namespace, name, resolved: "inferred" });
-  }
-
   #ownerNode(cluster: string, ip: string, atUs: Us): NodeRecord | null {
     const holder = this.owners.holderAt(cluster, ip, atUs, 0);
     const owner = this.#nodeOfHolder(holder);
     if (owner || holder.kind !== "none") return owner;
     const host = this.#hosts.get(`${cluster}|${ip}`);
-    if (host !== undefined) return this.#hostNode(cluster, host);
+    if (host !== undefined) return this.#peers.host(cluster, host);
     const virtual = this.virtual.serviceOf(cluster, ip);
-    return virtual ? this.#serviceNode(cluster, virtual.namespace, virtual.service) : null;
+    return virtual ? this.#peers.service(cluster, virtual.namespace, virtual.service) : null;
   }
 
   /** Inside a border still the workload, when every pod that may have held the address is of it. */
@@ -495,72 +501,21 @@ export class IdentityTables implements Identity {
     const host = end.service;
     if (host !== "" && canonicalIp(host) === "") {
       if (end.serviceNamespace !== "" || !host.includes(".")) {
-        return this.#serviceNode(cluster, end.serviceNamespace || end.namespace, host);
+        return this.#peers.service(cluster, end.serviceNamespace || end.namespace, host);
       }
-      return this.#externalNode(host, "");
+      return this.#peers.external(host, "");
     }
     const ip = end.address === "" ? canonicalIp(host) : end.address;
-    if (ip !== "")
-      return this.#ownerNode(cluster, ip, atUs) ?? this.#unresolvedAddress(cluster, ip);
+    if (ip !== "") return this.#ownerNode(cluster, ip, atUs) ?? this.#peers.unresolved(cluster, ip);
     const reason = end.principal === "" ? "unidentified" : end.principal;
-    const node = this.#unknownNode(cluster, reason, { name: reason, principal: end.principal });
+    const node = this.#peers.unknown(cluster, reason, { name: reason, principal: end.principal });
     if (end.principal !== "") this.nodes.learn(node, { signs: Sign.principal });
     return node;
-  }
-
-  #serviceNode(cluster: string, namespace: string, name: string): NodeRecord {
-    const identity = { cluster, namespace, name, service: name, kind: "service" };
-    const alias = `service:${cluster}/${namespace}/${name}`;
-    return this.nodes.intern(alias, { ...identity, resolved: "metrics" });
-  }
-
-  #hostNode(cluster: string, name: string): NodeRecord {
-    const identity = { cluster, name, kind: "host", host_network: true };
-    return this.nodes.intern(`host:${cluster}/${name}`, { ...identity, resolved: "object" });
-  }
-
-  #unresolvedAddress(cluster: string, ip: string): NodeRecord {
-    const isPublic =
-      addressScope(ip) === "public" && !this.#clusterCidrs.some((cidr) => cidr.contains(ip));
-    if (isPublic || this.#externalCidrs.some((cidr) => cidr.contains(ip))) {
-      return this.#externalNode("", ip);
-    }
-    return this.#unknownNode(cluster, ip, { address: ip });
-  }
-
-  /** Names are preferred over addresses: one host has many. */
-  #externalNode(name: string, address: string): NodeRecord {
-    const alias = `external:${name || address}`;
-    const known = this.nodes.byAlias(alias);
-    if (known) return known;
-    const identity = { kind: "external", external: true };
-    if (this.#externalPeers >= this.#options.limits.externalPeersMax) {
-      this.#dropped++;
-      return this.nodes.intern("external:other", { ...identity, name: "other" });
-    }
-    this.#externalPeers++;
-    return this.nodes.intern(alias, { ...identity, name, address });
-  }
-
-  #unknownNode(cluster: string, reason: string, identity: Partial<NodeEntity>): NodeRecord {
-    const alias = `unknown:${cluster}/${reason}`;
-    const known = this.nodes.byAlias(alias);
-    if (known) return known;
-    if (this.#unknownPeers >= this.#options.limits.unknownPeersMax) {
-      this.#dropped++;
-      return this.nodes.intern("unknown:other", { kind: "unknown", name: "other" });
-    }
-    this.#unknownPeers++;
-    return this.nodes.intern(alias, { kind: "unknown", cluster, ...identity });
   }
 }
 
 export function podName(cluster: string, namespace: string, pod: string): string {
   return `${cluster}/${namespace}/${pod}`;
-}
-
-function cidrsOf(texts: readonly string[]): Cidr[] {
-  return texts.map(parseCidr).filter((cidr) => cidr !== null);
 }
 
 /** The border in which an object's pod ended, zeros while it lives. A future deletion ends nothing. */

@@ -4,7 +4,7 @@
  * knows nothing of pods beyond their keys and never guesses inside a border: that is `ambiguous`.
  */
 import type { Trust } from "../model/observations.ts";
-import type { Us } from "../model/time.ts";
+import { usPerMinute, usPerSecond, type Us } from "../model/time.ts";
 
 /** Owner sources, strongest first (detection.md 2). The numbers are stored. */
 export const OwnerStrength = {
@@ -33,6 +33,8 @@ export interface Claim {
   /** The border in which it ended, 0 = not known to have ended. */
   endLoUs: Us;
   endHiUs: Us;
+  /** `lastUs` as it is stored. */
+  savedUs: Us;
 }
 
 /** What one piece of telemetry says of an address. */
@@ -60,6 +62,10 @@ export interface IpOwnerOptions {
 /** Owners that one address may have had within the retention; a busy /24 reuses one about this often. */
 const claimsPerAddressMax = 32;
 const listRoundsMax = 64;
+/** A living claim's last sighting is stored at most this often. */
+const saveEveryUs = 30 * usPerSecond;
+/** Owners past the retention are looked for this often. */
+const sweepUs = 10 * usPerMinute;
 const none: Holder = { kind: "none" };
 
 export function strengthOf(trust: Trust, strength: OwnerStrength): OwnerStrength {
@@ -74,6 +80,7 @@ export class IpOwners {
   readonly #dirty = new Set<Claim>();
   readonly #changed = new Set<string>();
   #nextId = 1;
+  #sweptUs: Us = 0;
   #dropped = 0;
 
   constructor(options: IpOwnerOptions) {
@@ -123,7 +130,7 @@ export class IpOwners {
       claims.sort(compareClaims);
       this.#changed.add(key);
       this.#dirty.add(claim);
-    }
+    } else if (claim.lastUs - claim.savedUs >= saveEveryUs) this.#dirty.add(claim);
   }
 
   /** The pod's record is now known by another key (its UID). */
@@ -163,6 +170,7 @@ export class IpOwners {
         this.#complete(claims, rounds.shift() ?? 0);
       }
     }
+    if (nowUs - this.#sweptUs >= sweepUs) this.#sweep(nowUs);
   }
 
   /** Addresses (`cluster|ip`) whose owner may have changed since the last call. */
@@ -180,6 +188,7 @@ export class IpOwners {
   takeDirty(): Claim[] {
     const dirty = [...this.#dirty];
     this.#dirty.clear();
+    for (const claim of dirty) claim.savedUs = claim.lastUs;
     return dirty;
   }
 
@@ -227,6 +236,17 @@ export class IpOwners {
     return { beginUs, loUs: endUs, hiUs: endUs };
   }
 
+  #sweep(nowUs: Us): void {
+    this.#sweptUs = nowUs;
+    const boundUs = nowUs - this.#options.ttlUs;
+    for (const [key, claims] of this.#byAddress) {
+      const kept = claims.filter((claim) => endOf(claim) >= boundUs);
+      if (kept.length === claims.length) continue;
+      if (kept.length > 0) this.#byAddress.set(key, kept);
+      else this.#byAddress.delete(key);
+    }
+  }
+
   #list(claim: Claim, atUs: Us): void {
     const polled = this.#polledOf(claim);
     polled.claims.add(claim);
@@ -264,6 +284,12 @@ function startOf(claim: Claim): Us {
   return claim.startUs > 0 ? claim.startUs : claim.firstUs;
 }
 
+/** When it can last have mattered; an object's pod lives until it is said to have ended. */
+function endOf(claim: Claim): Us {
+  if (claim.endHiUs > 0) return claim.endHiUs;
+  return claim.strength === OwnerStrength.object ? Infinity : claim.lastUs;
+}
+
 function compareClaims(a: Claim, b: Claim): number {
   return startOf(a) - startOf(b) || (a.pod < b.pod ? -1 : a.pod > b.pod ? 1 : 0);
 }
@@ -290,6 +316,7 @@ function newClaim(
     listedUs: sighting.isListed ? sighting.atUs : 0,
     endLoUs: sighting.endLoUs,
     endHiUs: sighting.endHiUs,
+    savedUs: sighting.atUs,
   };
 }
 

@@ -133,7 +133,8 @@ function placementOf(leg: ProxyLeg): Placement {
     protocol: leg.protocol,
     port: leg.upstreamHostPort || leg.downstreamLocalPort || leg.servicePort,
     amounts: amountsOf(leg),
-    security: isInbound && isMutualTls(leg) ? [1, 0] : [0, 0],
+    // A forged line must not make plaintext look encrypted.
+    security: isInbound && isMutualTls(leg) && leg.trust !== "claimed" ? [1, 0] : [0, 0],
     isBare: isInbound && !isMutualTls(leg) && leg.trust !== "claimed",
     tags: tagsOf(leg),
     facet: null,

@@ -300,6 +300,8 @@ export class SeriesTable {
     // A client's proxy never says how the connection was secured (telemetry: always "unknown").
     if (!isCounted || definition.reporter === "source" || definition.security === "unknown") return;
     const isNone = definition.security === "none";
+    // A claim may raise plaintext, never take it back.
+    if (!isNone && definition.trust === "claimed") return;
     const value = sign * delta.value;
     countSecurity(column.security, delta.timeUs, isNone ? 0 : value, isNone ? value : 0);
     if (!isNone) return;

@@ -173,7 +173,7 @@ export class Sources {
     const id = `${ref.kind}|${ref.key}`;
     const known = this.#sources.get(id);
     if (known) return known;
-    if (this.#sources.size >= this.#sourcesMax) {
+    if (this.#sources.size >= this.#sourcesMax && !this.#forgetGone()) {
       this.#dropped++;
       return null;
     }
@@ -188,6 +188,13 @@ export class Sources {
     };
     this.#sources.set(id, source);
     return source;
+  }
+
+  #forgetGone(): boolean {
+    for (const [id, source] of this.#sources) {
+      if (source.state === "gone") return this.#sources.delete(id);
+    }
+    return false;
   }
 
   #turn(source: Source, state: Source["state"]): void {
