@@ -20,7 +20,8 @@ export function runRulesCheck(options: RulesCheckOptions, io: CliIo): number {
     const report = { files: files.length, rules: rules.length, diagnostics };
     io.out(`${JSON.stringify(report, null, 2)}\n`);
   } else {
-    printDiagnostics(diagnostics, files, io);
+    // What is wrong is what was asked for, so it goes where answers go.
+    io.out(diagnosticsToText(diagnostics, files));
     const warningCount = diagnostics.length - errorCount;
     const found = `${errorCount} errors, ${warningCount} warnings`;
     io.out(`${rules.length} rules in ${files.length} files: ${found}\n`);
@@ -28,13 +29,12 @@ export function runRulesCheck(options: RulesCheckOptions, io: CliIo): number {
   return errorCount === 0 ? 0 : 1;
 }
 
-export function printDiagnostics(
+export function diagnosticsToText(
   diagnostics: readonly Diagnostic[],
   files: readonly RuleFileText[],
-  io: CliIo,
-): void {
+): string {
   const texts = new Map(files.map(({ path, text }) => [path, text]));
-  for (const diagnostic of diagnostics) {
-    io.error(`${formatDiagnostic(diagnostic, texts.get(diagnostic.file))}\n`);
-  }
+  return diagnostics
+    .map((diagnostic) => `${formatDiagnostic(diagnostic, texts.get(diagnostic.file))}\n`)
+    .join("");
 }

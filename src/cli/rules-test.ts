@@ -3,7 +3,7 @@ import { hasErrors } from "../rules/diagnostics.ts";
 import { loadRules } from "../rules/load.ts";
 import type { CliIo } from "./io.ts";
 import { runRuleTests, type RuleTestResult } from "./rule-tests.ts";
-import { printDiagnostics } from "./rules-check.ts";
+import { diagnosticsToText } from "./rules-check.ts";
 import { readRuleFiles, shippedRulesFolder } from "./rules-folder.ts";
 
 export interface RulesTestOptions {
@@ -18,7 +18,7 @@ export function runRulesTest(options: RulesTestOptions, io: CliIo): number {
   const { rules, diagnostics } = loadRules(files);
   if (hasErrors(diagnostics)) {
     const errors = diagnostics.filter(({ severity }) => severity === "error");
-    printDiagnostics(errors, files, io);
+    io.error(diagnosticsToText(errors, files));
     io.error(`cannot test the rules: ${errors.length} errors in their files\n`);
     return 1;
   }
@@ -36,8 +36,8 @@ function printResults(
   io: CliIo,
 ): void {
   for (const { place, rule, test, problems } of failed) {
-    io.error(`FAIL ${place} ${rule}: ${test}\n`);
-    for (const problem of problems) io.error(`     ${problem}\n`);
+    io.out(`FAIL ${place} ${rule}: ${test}\n`);
+    for (const problem of problems) io.out(`     ${problem}\n`);
   }
   const todoCount = results.filter(({ isTodo, passed }) => isTodo && passed).length;
   const todo = todoCount === 0 ? "" : `, of which ${todoCount} known to fail`;
