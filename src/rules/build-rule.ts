@@ -2,18 +2,17 @@
  * One rule of a file, from its YAML map to what the evaluator runs. Reports every problem of the rule
  * and returns null when there is one; the other rules are none the wiser.
  */
-import { createHash } from "node:crypto";
 import { isMap, isScalar, isSeq, type Scalar, type YAMLMap } from "yaml";
 import { entityTraits, type EntityType, type NodeEntity } from "../model/entities.ts";
-import type { Confidence, RuleMeta, RuleStatus, Severity } from "../model/insights.ts";
+import type { Confidence } from "../model/insights.ts";
 import { nodeKey } from "../model/keys.ts";
-import type { Us } from "../model/time.ts";
 import { isRecordType } from "./check.ts";
 import type { Expression } from "./compile.ts";
 import { parseDuration } from "./durations.ts";
 import { confidences, entityTypes, paramTypes, ruleKeys, type ParamType } from "./keys.ts";
 import { resolvePath, type Path } from "./paths.ts";
-import type { CompiledRule, RuleTest } from "./rule.ts";
+import { makeMeta, versionOf, type RuleValues } from "./rule-meta.ts";
+import type { CompiledRule } from "./rule.ts";
 import { Scope, type Param, type Ready, type Shared } from "./scope.ts";
 import { textOf } from "./source.ts";
 import { cleanText, makeTemplate, splitTemplate, type Template } from "./template.ts";
@@ -23,26 +22,6 @@ export interface BuiltRule {
   readonly rule: CompiledRule;
   readonly isEnabled: boolean;
 }
-
-/** A rule's keys once the format's table has accepted them. */
-interface RuleValues {
-  readonly id: string;
-  readonly title: string;
-  readonly description?: string;
-  readonly remediation?: string;
-  readonly references?: readonly string[];
-  readonly false_positives?: readonly string[];
-  readonly status?: RuleStatus;
-  readonly severity: Severity;
-  readonly needs?: readonly (readonly string[])[];
-  readonly for?: string;
-  readonly keep_firing_for?: string;
-  readonly tags?: readonly string[];
-  readonly tests?: readonly RuleTest[];
-  readonly enabled?: boolean;
-}
-
-const keepFiringForDefault = "15m";
 
 export function buildRule(
   map: YAMLMap,
@@ -62,7 +41,7 @@ export function buildRule(
   const values = map.toJS(report.source.document) as RuleValues; // used only if it was accepted
   if (report.errorCount > errorsBefore || !parts) return null;
   warnAboutTests(map, values, where, report);
-  const meta = makeMeta(values, on, ruleset, versionOf(map, builder.names, shared, report));
+  const meta = makeMeta(values, on, ruleset, versionOf(values, builder.names, shared));
   const { line } = report.source.startOf(map);
   return {
     rule: { meta, file: report.source.path, line, tests: values.tests ?? [], ...parts },
@@ -303,53 +282,6 @@ const keyValueMax = 512;
 function keyValue(value: unknown): string {
   if (typeof value === "object") return cleanText(nodeKey(value as NodeEntity), keyValueMax); // by its type
   return cleanText(`${value as string | number | boolean}`, keyValueMax); // likewise
-}
-
-function makeMeta(values: RuleValues, on: EntityType, ruleset: string, version: string): RuleMeta {
-  return {
-    id: values.id,
-    ruleset,
-    title: values.title,
-    severity: values.severity,
-    status: values.status ?? "experimental",
-    version,
-    on,
-    lifecycle: entityTraits[on].lifecycle,
-    forUs: toUs(values.for ?? "0s"),
-    keepFiringForUs: toUs(values.keep_firing_for ?? keepFiringForDefault),
-    description: values.description ?? "",
-    remediation: values.remediation ?? "",
-    falsePositives: values.false_positives ?? [],
-    references: values.references ?? [],
-    tags: values.tags ?? [],
-    needs: values.needs ?? [],
-  };
-}
-
-function toUs(text: string): Us {
-  return parseDuration(text) ?? 0;
-}
-
-/**
- * Hash of what the rule does: its keys in any order and form, and the lists and macros it uses. Its
- * tests are no part of it.
- */
-function versionOf(map: YAMLMap, names: readonly string[], shared: Shared, report: Report): string {
-  const { tests: _, ...rule } = map.toJS(report.source.document) as Record<string, unknown>;
-  const used = names
-    .toSorted()
-    .map((name) => [name, shared.lists.get(name)?.values ?? shared.macros.get(name)?.text]);
-  return createHash("sha256")
-    .update(JSON.stringify([sortKeys(rule), used]))
-    .digest("hex")
-    .slice(0, 16);
-}
-
-function sortKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortKeys);
-  if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return entries.map(([key, inner]) => [key, sortKeys(inner)]);
 }
 
 /** A stable rule shows at least once that it fires and once that it stays quiet. */

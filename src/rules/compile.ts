@@ -4,18 +4,11 @@
  * result beyond 2^53 is a fault. No text is ever evaluated as code.
  */
 import { assert } from "../lib/assert.ts";
-import type {
-  ArithmeticOperator,
-  BinaryNode,
-  ComprehensionNode,
-  FieldNode,
-  LogicNode,
-  Node,
-  OrderOperator,
-} from "./ast.ts";
+import type { BinaryNode, ComprehensionNode, FieldNode, LogicNode, Node } from "./ast.ts";
 import { isRecordType, type ListValues } from "./check.ts";
 import { durationType } from "./front-end.ts";
 import { Fault, makeCall, type Value } from "./functions.ts";
+import { isEqual, makeArithmetic, makeOrder, negate } from "./operators.ts";
 
 /** What one evaluation works on. Reused from one to the next: nothing may keep it. */
 export interface Frame {
@@ -47,18 +40,12 @@ export function compile(node: Node, context: CompileContext): Expression {
 const stepsMax = 20_000;
 const tooManySteps = new Fault("cost", `more than ${stepsMax} list items in one evaluation`);
 
-// One of each for all places: an `Error` captures a stack, which at every node would cost more than the
-// rest of loading.
+// One of each for all places, as in `operators.ts`.
 const noRecordField = new Fault("missing", "the entity lacks a field of its type");
 const noItem = new Fault("missing", "no item with this index or key");
 const notABool = new Fault("type", "a condition is no bool");
 const notAList = new Fault("type", "a comprehension got no list");
 const notAContainer = new Fault("type", "'in' got neither a list nor a map");
-const noOrder = new Fault("type", "a comparison got values that have no order");
-const notOperands = new Fault("type", "an operator got values of other types");
-const divisionByZero = new Fault("arithmetic", "division by zero");
-const modulusByZero = new Fault("arithmetic", "modulus by zero");
-const overflow = new Fault("arithmetic", "integer overflow");
 
 /** `locals` are the names of enclosing comprehension variables; their index is their slot. */
 function compileNode(node: Node, context: CompileContext, locals: readonly string[]): Expression {
@@ -84,7 +71,7 @@ function compileNode(node: Node, context: CompileContext, locals: readonly strin
     }
     case "negate": {
       const of = below(node.of);
-      return (frame) => -numberOf(of(frame));
+      return (frame) => negate(of(frame));
     }
     case "and":
     case "or":
@@ -220,96 +207,24 @@ function compileBinary(
     case "<":
     case "<=":
     case ">":
-    case ">=":
-      return compileOrder(node.operator, left, right);
+    case ">=": {
+      const order = makeOrder(node.operator);
+      return (frame) => order(left(frame), right(frame));
+    }
     case "+":
     case "-":
     case "*":
     case "/":
-    case "%":
-      return compileArithmetic(node.operator, node.type, left, right);
+    case "%": {
+      const calculate = makeArithmetic(node.operator, node.type);
+      return (frame) => calculate(left(frame), right(frame));
+    }
   }
 }
 
 const scalarTypes: ReadonlySet<string> = new Set(["string", "int", "double", "bool", durationType]);
 function isScalar(type: string): boolean {
   return scalarTypes.has(type);
-}
-
-function isEqual(left: Value, right: Value): boolean {
-  if (left === right) return true;
-  if (typeof left !== "object" || typeof right !== "object" || !left || !right) return false;
-  if (Array.isArray(left) || Array.isArray(right)) {
-    if (!Array.isArray(left) || !Array.isArray(right) || left.length !== right.length) return false;
-    return left.every((item, index) => isEqual(item, right[index]));
-  }
-  const [mine, theirs] = [Object.entries(left), new Map(Object.entries(right))];
-  if (mine.length !== theirs.size) return false;
-  return mine.every(([key, value]) => theirs.has(key) && isEqual(value, theirs.get(key)));
-}
-
-type Orderable = string | number | boolean;
-
-function compileOrder(operator: OrderOperator, left: Expression, right: Expression): Expression {
-  function isOrdered(a: Value, b: Value): boolean {
-    if (typeof a !== typeof b) throw noOrder;
-    if (typeof a !== "number" && typeof a !== "string" && typeof a !== "boolean") throw noOrder;
-    return compare(a, b as Orderable); // of a's type: compared above
-  }
-  const compare = comparisons[operator];
-  return (frame) => isOrdered(left(frame), right(frame));
-}
-
-const comparisons = {
-  "<": (a: Orderable, b: Orderable) => a < b,
-  "<=": (a: Orderable, b: Orderable) => a <= b,
-  ">": (a: Orderable, b: Orderable) => a > b,
-  ">=": (a: Orderable, b: Orderable) => a >= b,
-} as const;
-
-function numberOf(value: Value): number {
-  if (typeof value !== "number") throw notOperands;
-  return value;
-}
-
-function compileArithmetic(
-  operator: ArithmeticOperator,
-  type: string,
-  left: Expression,
-  right: Expression,
-): Expression {
-  if (operator === "+" && type !== "int" && type !== "double") {
-    return (frame) => addValues(left(frame), right(frame));
-  }
-  const calculate = calculations[operator];
-  const byZero = operator === "%" ? modulusByZero : divisionByZero;
-  // A dynamic value may be a double, which must not lose its fraction.
-  const isInt = type !== "double" && type !== "dyn";
-  const divides = operator === "/" || operator === "%";
-  return (frame) => {
-    const [a, b] = [numberOf(left(frame)), numberOf(right(frame))];
-    if (!isInt) return calculate(a, b);
-    if (!Number.isInteger(a) || !Number.isInteger(b)) throw notOperands;
-    if (divides && b === 0) throw byZero;
-    const result = Math.trunc(calculate(a, b));
-    if (!Number.isSafeInteger(result)) throw overflow;
-    return result;
-  };
-}
-
-const calculations = {
-  "+": (a: number, b: number) => a + b,
-  "-": (a: number, b: number) => a - b,
-  "*": (a: number, b: number) => a * b,
-  "/": (a: number, b: number) => a / b,
-  "%": (a: number, b: number) => a % b,
-} as const;
-
-function addValues(a: Value, b: Value): Value {
-  if (typeof a === "string" && typeof b === "string") return a + b;
-  if (typeof a === "number" && typeof b === "number") return a + b;
-  if (Array.isArray(a) && Array.isArray(b)) return [...a, ...b] as Value[];
-  throw notOperands;
 }
 
 function compileIn(

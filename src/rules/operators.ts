@@ -1,0 +1,95 @@
+/**
+ * CEL's operators over plain JS values: equality, order, arithmetic. Each is made once per place in an
+ * expression; operand types that the checker could not know are looked at when it runs.
+ */
+import type { ArithmeticOperator, OrderOperator } from "./ast.ts";
+import { Fault, type Value } from "./functions.ts";
+
+export type Operator = (left: Value, right: Value) => Value;
+
+// One of each for all places: an `Error` captures a stack, which at every node would cost more than the
+// rest of loading.
+const noOrder = new Fault("type", "a comparison got values that have no order");
+const mistyped = new Fault("type", "an operator got values of other types");
+const divisionByZero = new Fault("arithmetic", "division by zero");
+const modulusByZero = new Fault("arithmetic", "modulus by zero");
+const overflow = new Fault("arithmetic", "integer overflow");
+
+/** Deep equality of lists and maps; everything else by value. Values of different types differ. */
+export function isEqual(left: Value, right: Value): boolean {
+  if (left === right) return true;
+  if (typeof left !== "object" || typeof right !== "object" || !left || !right) return false;
+  if (Array.isArray(left) || Array.isArray(right)) {
+    if (!Array.isArray(left) || !Array.isArray(right) || left.length !== right.length) return false;
+    return left.every((item, index) => isEqual(item, right[index]));
+  }
+  const [mine, theirs] = [Object.entries(left), new Map(Object.entries(right))];
+  if (mine.length !== theirs.size) return false;
+  return mine.every(([key, value]) => theirs.has(key) && isEqual(value, theirs.get(key)));
+}
+
+type Orderable = string | number | boolean;
+
+const comparisons = {
+  "<": (a: Orderable, b: Orderable) => a < b,
+  "<=": (a: Orderable, b: Orderable) => a <= b,
+  ">": (a: Orderable, b: Orderable) => a > b,
+  ">=": (a: Orderable, b: Orderable) => a >= b,
+} as const;
+
+export function makeOrder(operator: OrderOperator): Operator {
+  const compare = comparisons[operator];
+  return (a, b) => {
+    if (typeof a !== typeof b) throw noOrder;
+    if (typeof a !== "number" && typeof a !== "string" && typeof a !== "boolean") throw noOrder;
+    return compare(a, b as Orderable); // of a's type: compared above
+  };
+}
+
+const calculations = {
+  "+": (a: number, b: number) => a + b,
+  "-": (a: number, b: number) => a - b,
+  "*": (a: number, b: number) => a * b,
+  "/": (a: number, b: number) => a / b,
+  "%": (a: number, b: number) => a % b,
+} as const;
+
+/** `type` is the checker's type of the result. */
+export function makeArithmetic(operator: ArithmeticOperator, type: string): Operator {
+  if (operator === "+" && type !== "int" && type !== "double") return addValues;
+  const calculate = calculations[operator];
+  // A dynamic value may be a double, which must not lose its fraction.
+  if (type === "double" || type === "dyn") return (a, b) => calculate(numberOf(a), numberOf(b));
+  const byZero = operator === "%" ? modulusByZero : divisionByZero;
+  const divides = operator === "/" || operator === "%";
+  return (left, right) => {
+    const [a, b] = [integerOf(left), integerOf(right)];
+    if (divides && b === 0) throw byZero;
+    const result = Math.trunc(calculate(a, b));
+    // Beyond 2^53 the result would be a neighbour of the right one.
+    if (!Number.isSafeInteger(result)) throw overflow;
+    return result;
+  };
+}
+
+/** The value of unary minus. */
+export function negate(value: Value): number {
+  return -numberOf(value);
+}
+
+function addValues(a: Value, b: Value): Value {
+  if (typeof a === "string" && typeof b === "string") return a + b;
+  if (typeof a === "number" && typeof b === "number") return a + b;
+  if (Array.isArray(a) && Array.isArray(b)) return [...a, ...b] as Value[];
+  throw mistyped;
+}
+
+function numberOf(value: Value): number {
+  if (typeof value !== "number") throw mistyped;
+  return value;
+}
+
+function integerOf(value: Value): number {
+  if (!Number.isInteger(value)) throw mistyped;
+  return value as number; // an integer: checked above
+}
