@@ -12,22 +12,33 @@ export async function getJson<T>(
   }
   const response = await reach(url);
   if (!response.ok) throw await apiError(url, response);
-  return (await response.json()) as T; // the engine's own API, of the same version
+  try {
+    return (await response.json()) as T; // the engine's own API, of the same version
+  } catch {
+    throw new UserError(`cannot read ${url.href}: what answers there is no engine; see --url`, 1);
+  }
 }
 
 export async function reach(url: URL): Promise<Response> {
   try {
     return await fetch(url, { signal: AbortSignal.timeout(10_000) });
   } catch (cause) {
-    const why =
-      cause instanceof Error && cause.name === "TimeoutError"
-        ? "no answer in 10 s"
-        : "nobody listens there";
+    const why = fetchTrouble(cause);
     throw new UserError(
       `cannot reach an engine at ${url.origin}: ${why}; start one with "mesh-insights serve" or name it with --url`,
       1,
     );
   }
+}
+
+/** `fetch` says "fetch failed" for everything; the reason is in its cause. */
+function fetchTrouble(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError") return "no answer in 10 s";
+  const { cause } = error;
+  const code = cause instanceof Error && "code" in cause ? cause.code : "";
+  if (code === "ECONNREFUSED") return "nobody listens there";
+  return cause instanceof Error ? cause.message : error.message;
 }
 
 export function makeUrl(baseUrl: string, path: string): URL {

@@ -1,30 +1,28 @@
 /** `graph`: the service graph of a running engine, as a table, JSON or Graphviz DOT. */
 import type { ApiEdge, ApiGraph, ApiNode } from "../model/api.ts";
 import { getJson } from "./api-client.ts";
-import { formatTable, printable, UserError, type CliIo } from "./io.ts";
+import { formatTable, printable, type CliIo } from "./io.ts";
 
 export interface GraphOptions {
   readonly url: string;
   readonly namespace?: string | undefined;
-  readonly format: string;
+  readonly format: GraphFormat;
 }
 
-const formats: Readonly<Record<string, (graph: ApiGraph) => string>> = {
+const formatters = {
   table: graphTable,
-  json: (graph) => `${JSON.stringify(graph, null, 2)}\n`,
+  json: (graph: ApiGraph) => `${JSON.stringify(graph, null, 2)}\n`,
   dot: graphDot,
 };
 
+export type GraphFormat = keyof typeof formatters;
+export const graphFormats = Object.keys(formatters);
+
 export async function runGraph(options: GraphOptions, io: CliIo): Promise<number> {
-  const format = formats[options.format];
-  if (!format) {
-    const known = Object.keys(formats).join(", ");
-    throw new UserError(`cannot print the graph as "${options.format}": use one of ${known}`);
-  }
   const graph = await getJson<ApiGraph>(options.url, "/api/v1/graph", {
     namespace: options.namespace,
   });
-  io.out(format(graph));
+  io.out(formatters[options.format](graph));
   if (graph.truncated) io.error("the graph was cut at its limit; narrow it with --namespace\n");
   return 0;
 }
@@ -35,7 +33,7 @@ function nodeNames(graph: ApiGraph): Map<string, string> {
   return new Map(graph.nodes.map((node) => [node.id, printable(name(node))]));
 }
 
-function graphTable(graph: ApiGraph): string {
+export function graphTable(graph: ApiGraph): string {
   const names = nodeNames(graph);
   const rows = graph.edges.map((edge) => [
     names.get(edge.source) ?? edge.source,
@@ -50,7 +48,7 @@ function graphTable(graph: ApiGraph): string {
   return graph.edges.length === 0 ? "no edges\n" : formatTable(header, rows);
 }
 
-function graphDot(graph: ApiGraph): string {
+export function graphDot(graph: ApiGraph): string {
   const quote = (text: string): string => `"${text.replace(/["\\]/g, "\\$&")}"`;
   const names = nodeNames(graph);
   const nodes = graph.nodes.map(

@@ -31,7 +31,7 @@ export async function runInsights(options: InsightsOptions, io: CliIo): Promise<
   return 0;
 }
 
-function insightsTable(page: ApiPage<ApiInsight>): string {
+export function insightsTable(page: ApiPage<ApiInsight>): string {
   if (page.items.length === 0) return "no insights\n";
   const rows = page.items.map((insight) =>
     [

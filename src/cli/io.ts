@@ -19,6 +19,21 @@ export class UserError extends Error {
   }
 }
 
+const fileTroubles: Readonly<Record<string, string>> = {
+  ENOENT: "no such file or folder",
+  EISDIR: "it is a folder",
+  ENOTDIR: "a part of its path is no folder",
+  EEXIST: "the file exists; choose another name",
+  EACCES: "permission denied",
+  ENOSPC: "the disk is full",
+};
+
+/** Why a file could not be used, in words; the system's own where we have none. */
+export function fileTrouble(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return fileTroubles[code] ?? (error instanceof Error ? error.message : String(error));
+}
+
 /** Columns padded to their widest cell; the last one is left as it is. */
 export function formatTable(
   header: readonly string[],

@@ -1,5 +1,6 @@
 /** Reads what `serve` and its kin need: configuration files and rule files, with every fault at once. */
 import { readFileSync } from "node:fs";
+import { createSecureContext } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { loadConfig, type Config } from "../config/config.ts";
 import { formatConfigDiagnostic } from "../config/diagnostics.ts";
@@ -8,7 +9,7 @@ import type { RuleMeta } from "../model/insights.ts";
 import { formatDiagnostic, hasErrors } from "../rules/diagnostics.ts";
 import { loadRules, type CompiledRule } from "../rules/load.ts";
 import type { RuleFile } from "../threads/engine-messages.ts";
-import { UserError, type CliIo } from "./io.ts";
+import { fileTrouble, UserError, type CliIo } from "./io.ts";
 import { readRuleFiles } from "./rules-folder.ts";
 
 /** The rules that come with the program, beside src/ and dist/. */
@@ -28,9 +29,12 @@ export interface LoadedRuleSet {
 
 /** Throws a `UserError` that holds every diagnostic. */
 export function readConfig(options: ConfigOptions, io: CliIo): Config {
-  const files = options.config.map((path) => ({ path, text: readText(path) }));
+  const files = options.config.map((path) => ({ path, text: readText(path, "the configuration") }));
   const loaded = loadConfig(files, options.set, io.env);
-  if (loaded.ok) return loaded.config;
+  if (loaded.ok) {
+    checkTls(loaded.config);
+    return loaded.config;
+  }
   const faults = loaded.diagnostics.map(formatConfigDiagnostic).join("\n");
   throw new UserError(`cannot use the configuration:\n${faults}`);
 }
@@ -54,11 +58,25 @@ export function readRules(config: Config): LoadedRuleSet {
   return { files, rules, metas: rules.map((rule) => rule.meta) };
 }
 
-function readText(path: string): string {
+/** A certificate that cannot serve is found here, not when the first sender comes. */
+function checkTls({ grpc: { tls } }: Config): void {
+  if (tls === null) return;
+  const cert = readText(tls.certFile, '"receivers.grpc.tls.cert_file"');
+  const key = readText(tls.keyFile, '"receivers.grpc.tls.key_file"');
+  try {
+    createSecureContext({ cert, key });
+  } catch (cause) {
+    throw new UserError(
+      `cannot serve TLS with "${tls.certFile}" and "${tls.keyFile}": ${fileTrouble(cause)}; ` +
+        "give a PEM certificate chain and the private key that belongs to it",
+    );
+  }
+}
+
+function readText(path: string, what: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    const why = (cause as NodeJS.ErrnoException).code === "ENOENT" ? "no such file" : String(cause);
-    throw new UserError(`cannot read the configuration "${path}": ${why}`);
+    throw new UserError(`cannot read ${what} from "${path}": ${fileTrouble(cause)}`);
   }
 }

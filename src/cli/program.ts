@@ -1,7 +1,8 @@
 /** The command line: every command with its options, help and examples, and what becomes of errors. */
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import type { InsightState, Severity } from "../model/insights.ts";
 import { runDemo } from "./demo.ts";
-import { runGraph } from "./graph.ts";
+import { graphFormats, runGraph } from "./graph.ts";
 import { runHealth } from "./health.ts";
 import { runInsights } from "./insights.ts";
 import { UserError, type CliIo } from "./io.ts";
@@ -14,6 +15,11 @@ import { runValidate } from "./validate.ts";
 import { packageVersion, runVersion } from "./version.ts";
 
 const defaultUrl = "http://127.0.0.1:4316";
+
+const logLevels = ["debug", "info", "warn", "error"] as const;
+const logFormats = ["text", "json"] as const;
+const states: readonly InsightState[] = ["pending", "firing", "resolved", "unknown"];
+const severities: readonly Severity[] = ["info", "low", "medium", "high", "critical"];
 
 /** Runs one command line; resolves with the exit code. */
 export async function runProgram(args: readonly string[], io: CliIo): Promise<number> {
@@ -75,8 +81,8 @@ function withConfig(command: Command): Command {
 function addEngineCommands(program: Command, io: CliIo, done: Done): void {
   withConfig(program.command("serve"))
     .description("run the engine")
-    .option("--log-level <level>", "debug, info, warn or error")
-    .option("--log-format <format>", "text or json")
+    .addOption(oneOf("--log-level <level>", "least severe lines that are written", logLevels))
+    .addOption(oneOf("--log-format <format>", "form of the engine's own log", logFormats))
     .addHelpText("after", "\nExample:\n  $ mesh-insights serve --config mesh-insights.yaml")
     .action((options) => done(runServe(options, io)));
   program
@@ -84,7 +90,7 @@ function addEngineCommands(program: Command, io: CliIo, done: Done): void {
     .description("run the engine on a simulated mesh with an attack in it")
     .option("--duration <time>", "stop after this long, as in 30s or 5m (default: until stopped)")
     .option("--seed <n>", "another course of the same story", positiveInteger, 1)
-    .option("--port-base <port>", "page on this port, OTLP/gRPC on the next", positiveInteger, 4316)
+    .option("--port-base <port>", "page on this port, OTLP/gRPC on the next", portBase, 4316)
     .addHelpText("after", "\nExample:\n  $ mesh-insights demo --duration 30s")
     .action((options) => done(runDemo(options, io)));
   withConfig(program.command("validate"))
@@ -118,8 +124,8 @@ function addQuestions(program: Command, io: CliIo, done: Done): void {
     .command("insights")
     .description("list the insights of a running engine")
     .option("--url <url>", "the engine's page", defaultUrl)
-    .option("--state <state>", "pending, firing, resolved or unknown")
-    .option("--severity <severity>", "info, low, medium, high or critical")
+    .addOption(oneOf("--state <state>", "only insights in this state", states))
+    .addOption(oneOf("--severity <severity>", "only insights of this severity", severities))
     .option("--namespace <namespace>", "of the affected workload")
     .option("--json", "as the API answers")
     .option("--watch", "print again whenever the list changes")
@@ -130,7 +136,7 @@ function addQuestions(program: Command, io: CliIo, done: Done): void {
     .description("print the service graph of a running engine")
     .option("--url <url>", "the engine's page", defaultUrl)
     .option("--namespace <namespace>", "only edges that touch it")
-    .option("--format <format>", "table, json or dot", "table")
+    .addOption(oneOf("--format <format>", "what to print", graphFormats).default("table"))
     .addHelpText("after", "\nExample:\n  $ mesh-insights graph --format dot | dot -Tsvg > mesh.svg")
     .action((options) => done(runGraph(options, io)));
   program
@@ -171,6 +177,16 @@ function positiveInteger(text: string): number {
   if (!Number.isSafeInteger(value) || value < 1)
     throw new InvalidArgumentError("give a whole number above 0");
   return value;
+}
+
+function portBase(text: string): number {
+  const value = positiveInteger(text);
+  if (value >= 65_535) throw new InvalidArgumentError("give a port below 65535");
+  return value;
+}
+
+function oneOf(flags: string, about: string, choices: readonly string[]): Option {
+  return new Option(flags, about).choices(choices);
 }
 
 function nonNegative(text: string): number {

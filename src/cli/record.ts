@@ -1,9 +1,10 @@
 /** `record`: takes what senders send and writes it to a file, until stopped. No engine runs. */
+import { rm } from "node:fs/promises";
 import { makeGrpcReceiver } from "../app.ts";
 import { PrometheusRegistry } from "../export/prometheus.ts";
 import type { Answer, ReceivedRequest } from "../model/requests.ts";
 import { makeLog } from "../self/log.ts";
-import type { CliIo } from "./io.ts";
+import { fileTrouble, UserError, type CliIo } from "./io.ts";
 import { readConfig, type ConfigOptions } from "./load.ts";
 import { makeRecordingWriter } from "./recording.ts";
 import { aborted } from "./serve.ts";
@@ -30,7 +31,10 @@ export async function runRecord(options: RecordOptions, io: CliIo): Promise<numb
     },
   };
   await using receiver = makeGrpcReceiver(config, handler, new PrometheusRegistry(), log);
-  const { host, port } = await receiver.listen();
+  const { host, port } = await receiver.listen().catch(async (error: unknown) => {
+    await rm(options.out); // made by us, and empty
+    throw new UserError(fileTrouble(error), 1);
+  });
   io.error(`recording OTLP/gRPC on ${host}:${port} to ${options.out}; stop with Ctrl-C\n`);
   await aborted(io.signal);
   await receiver[Symbol.asyncDispose]();

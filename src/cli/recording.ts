@@ -15,7 +15,7 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { Signal } from "../model/stages.ts";
 import type { Us } from "../model/time.ts";
-import { UserError } from "./io.ts";
+import { fileTrouble, UserError } from "./io.ts";
 
 const magic = Buffer.from("MESHREC1", "latin1");
 const headerBytes = 8 + 1 + 4;
@@ -34,9 +34,7 @@ export interface RecordedRequest {
 /** Creates the file, readable and writable by its owner alone. */
 export async function makeRecordingWriter(path: string): Promise<RecordingWriter> {
   const file = await open(path, "wx", 0o600).catch((cause: unknown) => {
-    const exists = cause instanceof Error && "code" in cause && cause.code === "EEXIST";
-    const why = exists ? "the file exists; choose another name" : messageOf(cause);
-    throw new UserError(`cannot create recording "${path}": ${why}`);
+    throw new UserError(`cannot create recording "${path}": ${fileTrouble(cause)}`);
   });
   const writer = new RecordingWriter(path, file);
   await writer.begin();
@@ -100,7 +98,7 @@ export class RecordingWriter implements AsyncDisposable {
     try {
       for (const part of parts) await this.#file.appendFile(part);
     } catch (cause) {
-      const message = `cannot write recording "${this.#path}": ${messageOf(cause)}`;
+      const message = `cannot write recording "${this.#path}": ${fileTrouble(cause)}`;
       throw new Error(message, { cause });
     }
   }
@@ -109,7 +107,7 @@ export class RecordingWriter implements AsyncDisposable {
 /** Yields the requests in the file's order. Throws at the first byte that is not as it should be. */
 export async function* readRecording(path: string): AsyncGenerator<RecordedRequest> {
   const file = await open(path, "r").catch((cause: unknown) => {
-    throw new UserError(`cannot read recording "${path}": ${messageOf(cause)}`);
+    throw new UserError(`cannot read recording "${path}": ${fileTrouble(cause)}`);
   });
   await using reader = new Reader(path, file);
   await reader.readMagic();
@@ -189,8 +187,4 @@ class Reader implements AsyncDisposable {
 
 function signalOf(number: number): Signal | null {
   return Object.values(Signal).find((signal) => signal === number) ?? null;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -43,13 +43,13 @@ export function fileToLayer({ path, text }: ConfigText, env: Environment): Layer
 /** `a.b.c=value`; the value is YAML, so `[a, b]` is a list. */
 export function setToLayer(argument: string, env: Environment): Layer {
   const [, keys = "", text = ""] = /^([A-Za-z0-9_.-]+)=(.*)$/s.exec(argument) ?? [];
-  const lines = new LineCounter();
   const name = `--set ${argument}`;
   if (keys === "" || keys.split(".").includes("")) {
     const message = 'cannot read "--set": expected key.key=value';
-    return makeLayer(name, argument, null, lines, [[0, message]]);
+    const fault = { file: name, line: 1, column: 1, source: argument, message };
+    return { value: null, diagnostics: [fault], at: () => null };
   }
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { prettyErrors: false });
   const faults = document.errors.map((error): Fault => [0, `bad YAML: ${error.message}`]);
   replaceVariables(document, env, faults);
   const path = keys.split(".");

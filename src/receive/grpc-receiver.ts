@@ -45,6 +45,7 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
   readonly #queue = new FairQueue<GrpcCall>();
   #turnIsDue = false;
   #isAccepting = true;
+  #hasListened = false;
   #drained: Promise<void> | null = null;
 
   constructor(
@@ -97,11 +98,12 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
     return new Promise((resolve, reject) => {
       // Stays for the life of the listener: an accept that fails later must not end the process.
       this.#listener.on("error", (error: NodeJS.ErrnoException) => {
-        this.#events.listenFailed(error.message);
+        if (this.#hasListened) this.#events.listenFailed(error.message);
         reject(new Error(listenError(host, port, error), { cause: error }));
       });
       this.#listener.listen(port, host, () => {
         const address = this.#listener.address() as net.AddressInfo; // a TCP server that listens
+        this.#hasListened = true;
         this.#events.listening(address.address, address.port);
         resolve({ host: address.address, port: address.port });
       });
@@ -124,7 +126,7 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
   }
 
   async #drain(): Promise<void> {
-    this.#events.draining(this.#connections.size, this.#calls.size);
+    if (this.#hasListened) this.#events.draining(this.#connections.size, this.#calls.size);
     const closed = new Promise<void>((resolve) => {
       this.#listener.close(() => resolve()); // also when it never listened
     });

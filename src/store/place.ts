@@ -59,6 +59,8 @@ export function findDatabase(path: string): boolean {
   }
   refuseForeignFile(path, stats);
   checkHeader(path);
+  // Only once it is known to be ours: a stranger's file keeps its mode too.
+  if ((stats.mode & othersMode) !== 0) chmodSync(path, 0o600);
   return true;
 }
 
@@ -85,7 +87,6 @@ function refuseForeignFile(path: string, stats: Stats): void {
       `run as that user, or change the owner to ${process.getuid?.()}`,
     );
   }
-  if ((stats.mode & othersMode) !== 0) chmodSync(path, 0o600);
 }
 
 /**
