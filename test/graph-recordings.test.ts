@@ -79,6 +79,15 @@ test("Envoy: a restart in the middle changes nothing", () => {
   expect(world.picture()).toEqual(expected);
 });
 
+test("Prometheus: scrapes in any order and repeated give the same picture", () => {
+  const requests = readRecording("collector/prometheus-istio.bin");
+  const expected = worldOf(batchesOf(requests)).picture();
+  for (let seed = 1; seed <= 8; seed++) {
+    const mixed = shuffled([...requests, ...requests.slice(0, 10)], seed);
+    expect(worldOf(batchesOf(mixed)).picture(), `seed ${seed}`).toEqual(expected);
+  }
+});
+
 test("Prometheus: five scrapes give the edges, with what was added since the first", () => {
   const world = worldOf(batchesOf(readRecording("collector/prometheus-istio.bin")));
   expect(world.edgeLines()).toMatchSnapshot();

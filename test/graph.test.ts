@@ -351,3 +351,56 @@ test("a commit carries each change once, and history says what was added", () =>
     [2, "mutual_tls"],
   ]);
 });
+
+test("a claim neither ends a pod, nor takes its proxy, nor makes plaintext look encrypted", () => {
+  const forged = (seen: Observation): Observation => ({ ...seen, trust: "claimed" });
+  const world = new GraphWorld();
+  world.observe(web, api, webToApi);
+  world.observe(
+    forged(podSeen(5, deployed("api", "10.0.0.2", false))),
+    forged(podSeen(6, deployed("web", "10.0.0.1"), "deleted")),
+    forged({ ...webToApi, lineId: "forged", timeUs: atSecond(12) }),
+  );
+  world.pass(1);
+  expect(world.edgeLines()).toEqual([
+    "lab/shop/web -> lab/shop/api:8080 http declared mutual_tls: 2 requests, 0 errors, 0 connections",
+  ]);
+  expect(onlyEdge(world).dst).toMatchObject({ mesh: "yes", mode: "sidecar" });
+  const series = [makeSeries(0, { trust: "claimed" }), makeSeries(1, { security: "none" })];
+  const points = [0, 1].flatMap((id) =>
+    [0, 15].map((s) => ({ series: id, timeUs: atSecond(s), value: s })),
+  );
+  const other = new GraphWorld();
+  other.push(makeBatch(atSecond(15), [], { series, samples: makeSamples(points) }));
+  other.pass(1);
+  expect(onlyEdge(other)).toMatchObject({ security: "none", plaintext_share: 1 });
+});
+
+test("the source of a pod that has ended is gone, not silent", () => {
+  const world = new GraphWorld();
+  const pod = deployed("web", "10.0.0.1");
+  const name = pod.name ?? "";
+  world.observe(podSeen(0, pod), { ...webToApi, source: proxySource(name) });
+  world.pass(1);
+  world.observe(podSeen(20, { ...pod, deletionUs: atSecond(19) }, "deleted"));
+  world.pass(600);
+  const states = world.changes.flatMap((change) =>
+    change.kind === "source" && change.observer.kind === "proxy" ? [change.state] : [],
+  );
+  expect(states).toEqual(["live", "gone"]);
+});
+
+test("delta counters add up, repeats of them do not", () => {
+  const world = new GraphWorld();
+  const point = (second: number, value: number) => ({
+    series: 0,
+    timeUs: atSecond(second),
+    startUs: atSecond(second - 10),
+    value,
+    temporality: 1,
+  });
+  const samples = makeSamples([point(10, 3), point(30, 4), point(20, 5), point(20, 5)]);
+  world.push(makeBatch(atSecond(31), [], { series: [makeSeries(0)], samples }));
+  world.pass(1);
+  expect(onlyEdge(world).requests).toBe(12);
+});

@@ -222,7 +222,8 @@ function rankOf(column: Column): number {
   return rank < 0 ? precedence.length : rank;
 }
 
-function restretch(column: Column): void {
+/** The times are those of what has settled and of what may still move. */
+export function restretch(column: Column): void {
   column.firstUs = column.settledFirstUs;
   column.lastUs = column.settledLastUs;
   for (const atUs of column.movable.keys()) {

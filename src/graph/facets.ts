@@ -12,6 +12,7 @@ import {
   makeColumn,
   mergeColumn,
   removeMovable,
+  restretch,
   type Amounts,
   type Column,
 } from "./columns.ts";
@@ -66,6 +67,13 @@ export interface EdgeEvent {
   readonly isBare: boolean;
 }
 
+/** Events of a restored column that are not remembered yet, and the times of the others. */
+export interface Unclaimed {
+  left: number;
+  readonly firstUs: Us;
+  readonly lastUs: Us;
+}
+
 export interface FacetLimits {
   readonly facetsMax: number;
   readonly facetsPerNodeMax: number;
@@ -87,6 +95,7 @@ export class Facets {
   readonly #dirtyEdges = new Set<Edge>();
   /** Facets that ended: rules must hear of it. */
   #gone: Facet[] = [];
+  readonly #unclaimed = new Map<Column, Unclaimed>();
   #nextEdgeId = 1;
   #nextFacetId = 1;
   #facets = 0;
@@ -170,10 +179,24 @@ export class Facets {
     this.touch(facet, column);
   }
 
-  /** A contribution of a restored column is a movable one again. */
+  /** A restored column has events that may move again once they are remembered. */
+  expectClaims(column: Column, unclaimed: Unclaimed): void {
+    this.#unclaimed.set(column, unclaimed);
+  }
+
+  /**
+   * A contribution of a restored column is a movable one again. When all are, its times are known apart
+   * from theirs; until then they count as settled.
+   */
   reclaim(column: Column, atUs: Us): void {
     if (column.settled > 0) column.settled--;
     addMovable(column, atUs);
+    const unclaimed = this.#unclaimed.get(column);
+    if (!unclaimed || --unclaimed.left > 0) return;
+    this.#unclaimed.delete(column);
+    column.settledFirstUs = unclaimed.firstUs;
+    column.settledLastUs = unclaimed.lastUs;
+    restretch(column);
   }
 
   tag(facet: Facet, tag: string, by: 1 | -1): void {
@@ -280,6 +303,10 @@ export class Facets {
 
   get hasChanged(): boolean {
     return this.#changedEdges.size > 0 || this.#gone.length > 0;
+  }
+
+  get dirtyCount(): number {
+    return this.#dirtyFacets.size;
   }
 
   takeDirty(): { edges: Edge[]; facets: Facet[] } {

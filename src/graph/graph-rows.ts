@@ -4,7 +4,7 @@ import type { Evidence } from "../model/changes.ts";
 import { makeEntity, type NodeEntity } from "../model/entities.ts";
 import type { Channel, Reporter, Transport } from "../model/observations.ts";
 import type { FacetColumnRow, NodeRow, PodRow, Restored, WriteSet } from "../model/rows.ts";
-import { usPerMs } from "../model/time.ts";
+import { usPerMs, type Us } from "../model/time.ts";
 import { connectionsOf, type Amounts, type Column, type PlaintextMove } from "./columns.ts";
 import { isFolded, viewsOf, wordsOf, type FacetView } from "./edge-view.ts";
 import type { Edge, Facet, Facets } from "./facets.ts";
@@ -92,7 +92,11 @@ interface FacetDetail {
 interface ColumnDetail {
   readonly amounts: Amounts;
   readonly buckets: SecurityBuckets;
+  /** Contributions that stay, their times, and the number of those that may still move. */
   readonly settled: number;
+  readonly settledFirstUs: Us;
+  readonly settledLastUs: Us;
+  readonly movable: number;
   readonly bareLines: readonly (readonly [number, number])[];
   readonly plaintextMoves: readonly (readonly [number, PlaintextMove])[];
 }
@@ -180,11 +184,13 @@ function columnRow(into: WriteSet, facet: Facet, column: Column): void {
   if (!column.isDirty) return;
   column.isDirty = false;
   const { amounts, security: buckets, settled, movable } = column;
-  const events = [...movable.values()].reduce((sum, count) => sum + count, settled);
   const detail: ColumnDetail = {
     amounts,
     buckets,
-    settled: events,
+    settled,
+    settledFirstUs: column.settledFirstUs,
+    settledLastUs: column.settledLastUs,
+    movable: [...movable.values()].reduce((sum, count) => sum + count, 0),
     bareLines: [...column.bareLines],
     plaintextMoves: [...column.plaintextMoves],
   };
@@ -213,7 +219,11 @@ function restoreColumn(row: FacetColumnRow, facet: Facet, facets: Facets): void 
   const column = facets.column(facet, reporter, row.channel as Channel); // as above
   Object.assign(column.amounts, detail.amounts);
   Object.assign(column.security, detail.buckets);
-  column.settled = detail.settled;
+  column.settled = detail.settled + detail.movable;
+  if (detail.movable > 0) {
+    const { movable: left, settledFirstUs: firstUs, settledLastUs: lastUs } = detail;
+    facets.expectClaims(column, { left, firstUs, lastUs });
+  }
   for (const [atUs, count] of detail.bareLines) column.bareLines.set(atUs, count);
   for (const [toUs, move] of detail.plaintextMoves) column.plaintextMoves.set(toUs, move);
   column.firstUs = column.settledFirstUs = row.firstSeenUs;
