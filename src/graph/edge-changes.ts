@@ -17,6 +17,8 @@ export class EdgeChanges {
   readonly #facets: Facets;
   readonly #nodes: Nodes;
   readonly #sources: Sources;
+  /** By the id that rules know: a facet may go and another take its place between two calls. */
+  readonly #told = new Map<string, Facet>();
   #staleSweptUs = 0;
 
   constructor(facets: Facets, nodes: Nodes, sources: Sources) {
@@ -76,6 +78,7 @@ export class EdgeChanges {
     const id = facetKey(facet, src, dst);
     if (facet.emittedAs !== id) this.#gone(facet, nowUs, out);
     facet.emittedAs = id;
+    this.#told.set(id, facet);
     const observers = observersOf(parts);
     return {
       kind: "entity",
@@ -91,7 +94,10 @@ export class EdgeChanges {
 
   #gone(facet: Facet, nowUs: Us, out: GraphChange[]): void {
     if (facet.emittedAs === "") return;
-    out.push({ kind: "gone", type: "edge", id: facet.emittedAs, atUs: nowUs });
+    const id = facet.emittedAs;
     facet.emittedAs = "";
+    if (this.#told.get(id) !== facet) return;
+    this.#told.delete(id);
+    out.push({ kind: "gone", type: "edge", id, atUs: nowUs });
   }
 }
