@@ -58,10 +58,12 @@ function runTest(rule: CompiledRule, test: RuleTest): RuleTestResult {
 /** 2026-01-01: any time will do, as long as it is always the same. */
 const startUs: Us = 1_767_225_600_000_000;
 
+/** What happens, or what must hold, at one time of the test. */
 type Step =
   | { readonly atUs: Us; readonly given: TestGiven }
   | { readonly atUs: Us; readonly expect: TestExpect };
 
+/** One test with an evaluator and a lifecycle of its own. */
 class Run {
   readonly #rule: CompiledRule;
   readonly #test: RuleTest;
@@ -107,6 +109,7 @@ class Run {
     return changes;
   }
 
+  /** Without a state, a heartbeat is a sign of life. */
   #sourceChange(heartbeat: TestHeartbeat, atUs: Us): GraphChange {
     const observer = heartbeatToObserver(heartbeat);
     const state = heartbeat.state ?? "live";
@@ -116,6 +119,7 @@ class Run {
     return { kind: "source", observer, state, atUs };
   }
 
+  /** The entity as the graph would tell it; silence of any source makes it unjudged. */
   #entityChange(
     type: EntityType,
     fields: Readonly<Record<string, unknown>>,
@@ -140,6 +144,7 @@ class Run {
     return change as unknown as AnyEntityChange; // the entity was made for this very type
   }
 
+  /** Notes what differs; with several insights, one that fits is enough unless `count` is given. */
   #compare(expect: TestExpect): void {
     const all = [...this.#insights.current()].filter(({ state }) => state !== "inactive");
     const found = all.length === 0 ? "inactive" : all.map(({ state }) => state).join(", ");

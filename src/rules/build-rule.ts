@@ -23,6 +23,7 @@ export interface BuiltRule {
   readonly isEnabled: boolean;
 }
 
+/** Null when the rule has an error, which is in the report by then. */
 export function buildRule(
   map: YAMLMap,
   ruleset: string,
@@ -51,6 +52,7 @@ export function buildRule(
 
 type Parts = Omit<CompiledRule, "meta" | "file" | "line" | "tests">;
 
+/** Makes the parts of one rule; each part reports its own errors and does not wait for the others. */
 class RuleBuilder {
   readonly #map: YAMLMap;
   readonly #on: EntityType;
@@ -62,6 +64,7 @@ class RuleBuilder {
     this.#map = map;
     this.#on = on;
     this.#report = report;
+    // A set of its own tells which names this very rule uses: they are part of its version.
     this.#shared = { ...shared, used: new Set() };
     this.#scope = new Scope(on, this.#params(), this.#shared);
   }
@@ -100,6 +103,7 @@ class RuleBuilder {
     return isScalar(node) && typeof node.value === "string" ? node : null;
   }
 
+  /** The params whose declaration is right; the others would only cause errors that follow from theirs. */
   #params(): ReadonlyMap<string, Param> {
     const params = new Map<string, Param>();
     const map = this.#map.get("params", true);
@@ -160,6 +164,7 @@ class RuleBuilder {
     return isUsable ? { render: makeTemplate(parts), reads } : null;
   }
 
+  /** One `{{ }}`; anything but text must be turned into text by the author, who knows how. */
   #templatePart(text: string, scalar: Scalar, offset: number): Ready | null {
     const ready = this.#scope.compile({ text, scalar, offset, report: this.#report });
     if (!ready || ready.type === "string") return ready;
@@ -169,6 +174,7 @@ class RuleBuilder {
     return null;
   }
 
+  /** A word, or a field that holds one. */
   #confidence(): ((entity: unknown) => Confidence) | null {
     const scalar = this.#scalar("confidence");
     if (!scalar) return null;
@@ -186,6 +192,7 @@ class RuleBuilder {
     return (entity) => confidences.find((one) => one === path.get(entity)) ?? "low";
   }
 
+  /** `subject` or `peer`, which name a node or nothing. */
   #node(name: "subject" | "peer", byDefault: string): NodePath | null {
     const scalar = this.#scalar(name);
     const text = scalar ? String(scalar.value) : byDefault;
@@ -199,6 +206,7 @@ class RuleBuilder {
     return null;
   }
 
+  /** The values that identify an insight, in the order of their paths. */
   #key(byDefault: readonly string[]): ((entity: unknown) => readonly string[]) | null {
     const node = this.#map.get("key", true);
     const scalars = isSeq(node) ? node.items.filter((item) => isScalar(item)) : null;
@@ -246,6 +254,7 @@ export function warnIfFolded(scalar: Scalar, name: string, report: Report): void
   report.warning("FOLDED_SCALAR", report.source.startOf(scalar), message);
 }
 
+/** The default as expressions see it, null when it is not of its declared type. */
 function paramValue(type: ParamType, value: unknown): string | number | boolean | null {
   switch (type) {
     case "int":

@@ -19,6 +19,7 @@ export interface Frame {
   steps: number;
 }
 
+/** Gives a value or throws a `Fault`; keeps no state between calls. */
 export type Expression = (frame: Frame) => Value;
 
 export interface CompileContext {
@@ -28,10 +29,15 @@ export interface CompileContext {
   readonly params: ReadonlyMap<string, string | number | boolean>;
 }
 
+/** One per evaluator is enough: `entity` and `steps` are set before each evaluation. */
 export function makeFrame(): Frame {
   return { entity: null, locals: [], steps: 0 };
 }
 
+/**
+ * `node` has passed the checker and `check.ts`, with macros in their names' places: what they refuse is
+ * asserted here and never met at run time.
+ */
 export function compile(node: Node, context: CompileContext): Expression {
   return compileNode(node, context, []);
 }
@@ -97,6 +103,7 @@ function compileNode(node: Node, context: CompileContext, locals: readonly strin
   }
 }
 
+/** A comprehension's variable, a list or the entity; inner variables hide outer ones of the same name. */
 function compileName(name: string, context: CompileContext, locals: readonly string[]): Expression {
   const slot = locals.lastIndexOf(name);
   if (slot >= 0) return (frame) => frame.locals[slot];
@@ -118,6 +125,7 @@ function compileField(
     return () => value;
   }
   const record = compileNode(of, context, locals);
+  // Records are our own and have every field, so the plain read is safe; maps are foreign data.
   if (isRecordType(of.type)) {
     return (frame) => {
       const value = (record(frame) as Readonly<Record<string, Value>>)[name]; // by its static type
@@ -146,6 +154,7 @@ function ownValue(container: Value, key: Value, missing: Fault): Value {
   return (container as Readonly<Record<string, Value>>)[key]; // an object: checked above
 }
 
+/** An absent key anywhere on the path makes it absent; a wrong type stays a fault. */
 function isPresent(value: Expression, frame: Frame): boolean {
   try {
     value(frame);
@@ -222,6 +231,7 @@ function compileBinary(
   }
 }
 
+/** Types whose values JS compares as CEL does. */
 const scalarTypes: ReadonlySet<string> = new Set(["string", "int", "double", "bool", durationType]);
 function isScalar(type: string): boolean {
   return scalarTypes.has(type);
@@ -246,6 +256,7 @@ function compileIn(
   };
 }
 
+/** The items of a list that is the same at every evaluation, else null. */
 function constantItems(node: Node, context: CompileContext): readonly Value[] | null {
   if (node.op === "name") return context.lists.get(node.name) ?? null;
   if (node.op !== "list") return null;
@@ -253,6 +264,7 @@ function constantItems(node: Node, context: CompileContext): readonly Value[] | 
   return values.includes(undefined) ? null : values;
 }
 
+/** The slot is free for reuse as soon as the comprehension has ended, so it is the depth. */
 function compileComprehension(
   node: ComprehensionNode,
   context: CompileContext,

@@ -43,6 +43,7 @@ export function fieldTypeToCel(type: FieldType): string {
   return type === "duration" || type === "age" ? durationType : type;
 }
 
+/** Checks expressions over one set of variables. Making one costs as much as checking several. */
 export class FrontEnd {
   readonly #environment: Environment;
   readonly #names: readonly string[];
@@ -60,6 +61,7 @@ export class FrontEnd {
     }
   }
 
+  /** Never throws for what the text holds; only the first error of an expression is known. */
   check(text: string): Checked {
     try {
       const parsed = this.#environment.parse(spellSafely(text));
@@ -93,6 +95,7 @@ export class FrontEnd {
   }
 }
 
+/** The environment that all share: our record types and functions, no variables. */
 function makeBase(): Environment {
   const environment = new Environment({ limits: { maxAstNodes: nodesMax, maxDepth: depthMax } });
   const registered = new Set<string>();
@@ -110,6 +113,7 @@ function makeBase(): Environment {
     environment.registerType(safeName(name), { fields });
   }
   for (const name of Object.keys(entityFields)) register(name as RecordType); // the table's own keys
+  // Declared for the checker alone: what it does is in `functions.ts`.
   environment.registerFunction("string.inCidr(string): bool", () => false);
   return environment;
 }
@@ -123,6 +127,7 @@ function safeName(name: string): string {
 function plainName(name: string): string {
   return name === "namespacE" ? "namespace" : name;
 }
+// Strings are matched first, so that the word inside one is left alone; after a dot it is a field.
 const stringOrNamespace = /'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?<![.\w])namespace(?!\w)/g;
 function spellSafely(text: string): string {
   return text.replace(stringOrNamespace, safeName);
@@ -213,6 +218,7 @@ function toNode(ast: ASTNode): Node {
 
 type Place = Range & { readonly type: string };
 
+/** Calls, and the macros of CEL that look like calls. */
 function toCall(
   place: Place,
   name: string,
@@ -251,6 +257,7 @@ function isComprehension(name: string): name is ComprehensionName {
   return (comprehensionNames as readonly string[]).includes(name);
 }
 
+/** The library's integers are BigInts; ours are numbers, which are a hundred times faster. */
 function toConstant(place: Range, value: unknown): string | number | boolean | null {
   if (typeof value === "bigint") {
     if (value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER) {

@@ -19,6 +19,7 @@ export class Fault extends Error {
   }
 }
 
+// Met only where a value's type is not known when the rule is loaded.
 const mistyped = new Fault("type", "a function got a value of another type");
 const notANetwork = new Fault("conversion", "inCidr() got a text that is no network");
 const notAnInt = new Fault("conversion", "int() got a value that is no integer");
@@ -104,6 +105,7 @@ function onStrings(compute: (text: string, part: string) => Value): Call {
 /** Names repeat, and RE2 costs microseconds: the answers of the last distinct texts are kept. */
 const rememberedMax = 1_000;
 
+/** Finds the pattern anywhere in the text: anchors are the author's business, as in CEL. */
 function makeMatches(pattern: string): Call {
   const regex = RE2JS.compile(pattern);
   const answers = new Map<string, boolean>();
@@ -135,6 +137,7 @@ function makeInCidr(constant: string | null): Call {
   });
 }
 
+/** Code points of a text, items of a list, keys of a map. */
 function sizeOf(value: Value): number {
   if (typeof value === "string") return codePoints(value);
   if (Array.isArray(value)) return value.length;
@@ -149,6 +152,7 @@ function codePoints(text: string): number {
   return count;
 }
 
+/** As the CEL specification writes numbers; lists and maps have no text. */
 function toText(value: Value): string {
   if (typeof value === "string") return value;
   if (value === Infinity) return "+Inf";
@@ -157,6 +161,7 @@ function toText(value: Value): string {
   throw mistyped;
 }
 
+/** Towards zero, like CEL; text must be a whole number and nothing else. */
 function toInt(value: Value): number {
   const isText = typeof value === "string" && /^[+-]?\d{1,20}$/.test(value);
   const number = isText ? Number(value) : value;
@@ -166,6 +171,7 @@ function toInt(value: Value): number {
   return whole;
 }
 
+/** No white space around it and no empty text, which JS would read as 0. */
 function toDouble(value: Value): number {
   if (typeof value === "number") return value;
   if (typeof value !== "string" || value.trim() !== value || value === "") throw notANumber;

@@ -13,6 +13,7 @@ import type { RuleStatus, Severity } from "../model/insights.ts";
 import type { Capability, SourceKind } from "../model/observations.ts";
 import { durationPattern } from "./durations.ts";
 
+/** What a YAML node must be. Small on purpose: what needs more is checked where it is built. */
 export type Shape =
   | { readonly kind: "text"; readonly pattern?: string; readonly like?: string }
   | { readonly kind: "int" | "number" | "bool" | "any" }
@@ -24,6 +25,7 @@ export type Shape =
   /** The first that accepts the YAML node's kind. */
   | { readonly kind: "either"; readonly of: readonly Shape[] };
 
+/** One key of a map in a rule file; `says` becomes the editor's hint. */
 export interface Key {
   readonly shape: Shape;
   readonly isRequired?: true;
@@ -33,6 +35,7 @@ export interface Key {
 }
 export type Keys = Readonly<Record<string, Key>>;
 
+// The words come from `model/`; `satisfies` makes a new one there fail here.
 export const severities = [
   "info",
   "low",
@@ -68,8 +71,10 @@ export const entityTypes = Object.keys(entityTraits) as readonly EntityType[]; /
 export const paramTypes = ["int", "double", "string", "bool", "duration"] as const;
 export type ParamType = (typeof paramTypes)[number];
 
+/** States that a test can ask for: those of the lifecycle, and that there is no insight. */
 export const expectedStates = ["inactive", "pending", "firing", "resolved", "unknown"] as const;
 
+/** Of lists, macros and params: they become names in expressions, where case would mislead. */
 export const namePattern = "^[a-z][a-z0-9_]{0,63}$";
 const text: Shape = { kind: "text" };
 const texts: Shape = { kind: "list", of: text };
@@ -101,6 +106,7 @@ const paramKeys: Keys = {
   description: { shape: text, says: "What the number means and when to change it." },
 };
 
+/** One step of a test's timeline. */
 const givenKeys: Keys = {
   at: { shape: duration, isRequired: true, says: "When, from the start of the test." },
   event_time: { shape: duration, says: "Event time, when it differs from the arrival." },
@@ -131,6 +137,7 @@ const givenKeys: Keys = {
   ),
 };
 
+/** One question of a test. */
 const expectKeys: Keys = {
   at: { shape: duration, isRequired: true, says: "When, from the start of the test." },
   state: {
@@ -159,6 +166,7 @@ const testKeys: Keys = {
   todo: { shape: { kind: "bool" }, says: "A known failure: the test must fail until it is fixed." },
 };
 
+/** One rule. Texts that people read may be missing here; the shipped rules' test demands them. */
 export const ruleKeys: Keys = {
   id: {
     shape: slug,
@@ -236,6 +244,7 @@ export const ruleKeys: Keys = {
   enabled: { shape: { kind: "bool" }, says: "false: checked, but not evaluated." },
 };
 
+/** The top of a file. */
 export const fileKeys: Keys = {
   version: {
     shape: { kind: "choice", values: [1] },
@@ -270,6 +279,7 @@ function recordShape(record: RecordType): Shape {
   return { kind: "record", keys, name: record };
 }
 
+/** How a test writes a field of this type: durations and ages as text, the rest as it is. */
 function fieldShape(type: FieldType): Shape {
   if (typeof type === "object") return { kind: "choice", values: type.values };
   switch (type) {

@@ -24,6 +24,10 @@ export interface LoadedRules {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/**
+ * Loads all files as one set. Never throws for what the files hold; rules of a set with errors are given
+ * too, for tools that want to show them.
+ */
 export function loadRules(files: readonly RuleFileText[]): LoadedRules {
   const diagnostics: Diagnostic[] = [];
   const drafts = files.flatMap((file) => readFile(file, diagnostics) ?? []);
@@ -45,6 +49,7 @@ interface Draft {
   readonly report: Report;
 }
 
+/** Null when the YAML itself is broken: its rules are unknown then, and the other files go on. */
 function readFile(file: RuleFileText, diagnostics: Diagnostic[]): Draft | null {
   const source = new Source(file);
   const yamlErrors = source.yamlErrors();
@@ -61,6 +66,7 @@ function readFile(file: RuleFileText, diagnostics: Diagnostic[]): Draft | null {
   return { map, report };
 }
 
+/** Lists and macros come before all rules, since any file may use them. */
 function collectShared(drafts: readonly Draft[]): Shared {
   const lists = new Map<string, SharedList>();
   const macros = new Map<string, SharedMacro>();
@@ -134,6 +140,7 @@ function isFreeName(
   return isFirst(name, `the name '${name}'`, at, report, places);
 }
 
+/** False, with a complaint that names the first one, when the id or name is taken. */
 function isFirst(
   id: string,
   what: string,
@@ -150,6 +157,7 @@ function isFirst(
   return true;
 }
 
+/** The rules of one file; a broken one keeps its id, so that a second one is still a duplicate. */
 function buildRules(
   { map, report }: Draft,
   shared: Shared,
@@ -177,6 +185,7 @@ function buildRules(
   }
 }
 
+/** What nobody uses is often a misspelt name in the rule that should. */
 function warnAboutUnused(shared: Shared): void {
   for (const [name, { key, report }] of shared.lists) {
     if (shared.used.has(name)) continue;

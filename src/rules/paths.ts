@@ -48,6 +48,7 @@ function recordOf(type: FieldType | RecordType): RecordType | null {
   return typeof type === "string" && isRecordType(type) ? type : null;
 }
 
+/** Reads the field of an entity; called for every match. */
 function makeGet(names: readonly string[]): (entity: unknown) => unknown {
   const [first, second] = names;
   // Nearly every path has one or two names.

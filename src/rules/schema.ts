@@ -39,6 +39,7 @@ function keyToSchema({ shape, says }: Key, definitions: Definitions): JsonSchema
   return says === "" || "$ref" in schema ? schema : { description: says, ...schema };
 }
 
+/** What JSON Schema cannot say (how names must fit together) it leaves out. */
 function shapeToSchema(shape: Shape, definitions: Definitions): JsonSchema {
   switch (shape.kind) {
     case "any":

@@ -45,6 +45,7 @@ export interface Written {
   readonly report: Report;
 }
 
+/** A checked and compiled expression. */
 export interface Ready {
   readonly type: string;
   readonly run: Expression;
@@ -52,6 +53,7 @@ export interface Ready {
   readonly hasRegex: boolean;
 }
 
+/** The view of one rule. Macros are checked anew for each rule, since each has its own entity. */
 export class Scope {
   readonly #on: EntityType;
   readonly #params: ReadonlyMap<string, Param>;
@@ -60,6 +62,7 @@ export class Scope {
   readonly #names: ReadonlySet<string>;
   /** Macros as this rule sees them; null = it has an error, which was reported. */
   readonly #macros = new Map<string, Node | null>();
+  /** Macros being checked now: meeting one of them again is a cycle. */
   readonly #open = new Set<string>();
   readonly #frontEnds = new Map<string, FrontEnd>();
 
@@ -114,6 +117,7 @@ export class Scope {
     return made;
   }
 
+  /** Name to type; of macros only those that the expression names, since others may not fit its entity. */
   #variables(macros: ReadonlyMap<string, Node>): Variables {
     const variables: Record<string, string | Record<string, string>> = { [this.#on]: this.#on };
     variables["params"] = Object.fromEntries(
@@ -145,6 +149,7 @@ export class Scope {
     return isUsable ? found : null;
   }
 
+  /** A macro's own tree for this rule's entity, checked once per rule. */
   #macro(name: string, macro: SharedMacro, user: Written): Node | null {
     const known = this.#macros.get(name);
     if (known !== undefined) return known;

@@ -99,6 +99,7 @@ export function validateKeys(
   }
 }
 
+/** Required keys that are not there. */
 function missingKeys(node: YAMLMap, keys: Keys): readonly string[] {
   const isMissing = ([name, key]: [string, Key]) => key.isRequired && !node.has(name);
   return Object.entries(keys)
@@ -106,6 +107,7 @@ function missingKeys(node: YAMLMap, keys: Keys): readonly string[] {
     .map(([name]) => name);
 }
 
+/** Keys that the author chooses: names of lists, macros and params. */
 function checkName(
   key: unknown,
   shape: Shape & { readonly kind: "map" },
@@ -155,6 +157,7 @@ function suggestValue(node: unknown, values: readonly (string | number)[]): stri
   return typeof value === "string" ? nearest(value, values.map(String)) : "";
 }
 
+/** What has a place in the file; null is the place of the whole. */
 function asNode(node: unknown): Node | null {
   return isScalar(node) || isMap(node) || isSeq(node) ? node : null;
 }
