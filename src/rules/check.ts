@@ -55,7 +55,7 @@ export function fieldsRead(root: Node, variable: string): readonly string[] {
   return [...paths];
 }
 
-/** Whether some part of it is matched by RE2, some ten times slower than everything else. */
+/** Whether some part of it is matched by RE2, which is slower than all the rest together. */
 export function usesRegex(root: Node): boolean {
   let found = false;
   visit(root, (node) => {

@@ -257,7 +257,7 @@ function isComprehension(name: string): name is ComprehensionName {
   return (comprehensionNames as readonly string[]).includes(name);
 }
 
-/** The library's integers are BigInts; ours are numbers, which are a hundred times faster. */
+/** The library's integers are BigInts; ours are numbers, as entities hold them. */
 function toConstant(place: Range, value: unknown): string | number | boolean | null {
   if (typeof value === "bigint") {
     if (value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER) {
