@@ -115,6 +115,11 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#tell();
   }
 
+  /** Edges that `collect` would write. */
+  get dirtyEdges(): number {
+    return this.#facets.dirtyCount;
+  }
+
   collect(into: WriteSet): void {
     collectGraph(into, this.#identity, this.#facets);
     this.#sources.collect(into);

@@ -149,6 +149,7 @@ export class Nodes {
   }
 
   seen(record: NodeRecord, atUs: Us): void {
+    if (atUs <= 0) return;
     if (record.firstUs === 0 || atUs < record.firstUs) record.firstUs = atUs;
     if (atUs > record.lastUs) record.lastUs = atUs;
   }
@@ -188,7 +189,9 @@ export class Nodes {
       this.#replace(winner, { ...loser.entity });
       winner.key = loser.key;
     } else this.#replace(winner, winner.entity);
-    if (loser.uses > 0) this.#live--;
+    // Its pods are the winner's now; its edges have moved before.
+    if (loser.uses > 0 && winner.uses > 0) this.#live--;
+    winner.uses += loser.uses;
     loser.uses = 0;
     loser.mergedInto = winner.id;
     loser.key = `merged/${loser.id}`;
