@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { loadConfig, type Config } from "../config/config.ts";
 import { formatConfigDiagnostic } from "../config/diagnostics.ts";
 import { selectRules } from "../engine/options.ts";
+import { nearest } from "../lib/nearest.ts";
 import type { RuleMeta } from "../model/insights.ts";
 import { formatDiagnostic, hasErrors } from "../rules/diagnostics.ts";
 import { loadRules, type CompiledRule } from "../rules/load.ts";
@@ -52,7 +53,9 @@ export function readRules(config: Config): LoadedRuleSet {
   const known = new Set(loaded.rules.map((rule) => rule.meta.id));
   const unknown = config.rules.disabled.find((id) => !known.has(id));
   if (unknown !== undefined) {
-    throw new UserError(`cannot disable the rule "${unknown}": there is no such rule`);
+    const meant = nearest(unknown, [...known]);
+    const hint = meant === "" ? "" : ` (did you mean "${meant}"?)`;
+    throw new UserError(`cannot disable the rule "${unknown}": there is no such rule${hint}`);
   }
   const rules = selectRules(config, loaded.rules);
   return { files, rules, metas: rules.map((rule) => rule.meta) };

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { RuleFileText } from "../rules/source.ts";
-import { UserError } from "./io.ts";
+import { fileTrouble, UserError } from "./io.ts";
 
 /** Beside `src/` and `dist/` alike. */
 export const shippedRulesFolder = join(import.meta.dirname, "../../rules");
@@ -20,8 +20,7 @@ export function readRuleFiles(path: string): readonly RuleFileText[] {
     return paths.map(readRuleFile);
   } catch (cause) {
     if (cause instanceof UserError) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new UserError(`cannot read rules from '${path}': ${why}`);
+    throw new UserError(`cannot read rules from '${path}': ${fileTrouble(cause)}`);
   }
 }
 

@@ -9,8 +9,8 @@ import { durationPattern, parseDuration, parseEndpoint, parseSize, sizePattern }
 
 /** Text in, a number or record out; `null` from the parser is bad input. */
 function parsed<T>(pattern: string | null, what: string, parse: (text: string) => T | null) {
-  const text = pattern === null ? z.string() : z.string().meta({ pattern });
-  return text.transform((value, context): T => {
+  const text = z.string({ error: `expected ${what}` });
+  return (pattern === null ? text : text.meta({ pattern })).transform((value, context): T => {
     const result = parse(value);
     if (result !== null) return result;
     context.issues.push({ code: "custom", input: value, message: `expected ${what}` });
