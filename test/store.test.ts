@@ -77,7 +77,7 @@ test("every row type comes back as it went in", () => {
   before.close();
 
   const after = open(path);
-  const { seq: _seq, atUs, insightEvents, edgeEvents, rollups, ...lists } = set;
+  const { seq: _seq, isWhole: _isWhole, atUs, insightEvents, edgeEvents, rollups, ...lists } = set;
   expect(plain(after.load())).toEqual(plain({ ...lists, lastCommitUs: atUs }));
   expect([insightEvents.length, edgeEvents.length, rollups.length]).toEqual([1, 1, 1]);
   expect(ask(path, "SELECT at_us FROM insight_event")).toBe(baseUs);
@@ -90,10 +90,32 @@ test("every row type comes back as it went in", () => {
 function plain(rows: Restored): object {
   return {
     ...rows,
+    redo: rows.redo.map((row) => ({ ...row, body: [...row.body] })),
     journal: rows.journal.map((row) => ({ ...row, blob: [...row.blob] })),
     seriesPages: rows.seriesPages.map((row) => ({ ...row, values: [...row.values] })),
   };
 }
+
+test("requests to apply again stay in their order, until a whole write-set holds their effect", () => {
+  const path = makePath();
+  const writer = open(path);
+  const request = (byte: number) => ({
+    signal: 1,
+    receivedUs: baseUs + byte,
+    trust: "attested",
+    encoding: "gzip",
+    body: new Uint8Array([byte]),
+  });
+  for (const seq of [1, 2]) {
+    const part = makeWriteSet(seq, baseUs + seq, false);
+    part.redo.push(request(seq * 2), request(seq * 2 + 1));
+    writer.commit(part);
+  }
+  expect(writer.load().redo.map(({ body }) => body[0])).toEqual([2, 3, 4, 5]);
+  writer.commit(makeWriteSet(3, baseUs + 3));
+  expect(writer.load().redo).toEqual([]);
+  writer.close();
+});
 
 test("a row of the same identity is replaced; the journal and roll-ups grow", () => {
   const path = makePath();

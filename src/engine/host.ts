@@ -4,7 +4,7 @@
  * failures; the thread's entry file only connects it to ports and timers.
  */
 import type { Answer, ReceivedRequest } from "../model/requests.ts";
-import type { WriteSet } from "../model/rows.ts";
+import type { RedoRow, WriteSet } from "../model/rows.ts";
 import type { CounterSample } from "../model/stages.ts";
 import { usPerSecond, type Us } from "../model/time.ts";
 import { Commits } from "./commits.ts";
@@ -17,8 +17,11 @@ export interface HostOutputs {
   commit(writeSet: WriteSet): void;
   /** A fault of ours that cost at most one request. */
   trouble(what: string, error: unknown): void;
-  /** Memory must be rebuilt from the last commit; `request` must never be applied again. */
-  broken(request: ReceivedRequest, error: unknown): void;
+  /**
+   * Memory can no longer be trusted and must be rebuilt from the last commit; everybody has been told
+   * to come again. `poison` is the request that must never be applied, null when none is to blame.
+   */
+  broken(poison: string | null, error: unknown): void;
 }
 
 interface Waiting {
@@ -29,9 +32,20 @@ interface Waiting {
 /** How often a request that our decoder or a vocabulary stumbled over may come back. */
 const prepareAttemptsMax = 3;
 const prepareAttemptsTracked = 1_000;
+const poisonMax = 1_000;
 /** An idle engine commits this often, so that a later start knows how long nobody was watching. */
 const aliveEveryUs = 5 * usPerSecond;
 const storageRetryMs = 5_000;
+const prepareRetryMs = 5_000;
+const restarting: Answer = { kind: "unavailable", reason: "restarting", retryAfterMs: 1_000 };
+/**
+ * A commit is whole (it holds every changed row) when few edges have changed, and otherwise once a
+ * second or when this much would have to be applied again. In between it holds receipts and the requests
+ * themselves: under load they change the same rows over and over, and rows are what a commit costs.
+ */
+const wholeEveryUs = usPerSecond;
+const wholeAtOnceEdges = 200;
+const redoBytesMax = 64 * 1024 * 1024;
 
 export class EngineHost {
   readonly #pipeline: Pipeline;
@@ -41,6 +55,10 @@ export class EngineHost {
   readonly #attempts = new Map<string, number>();
   #isBroken = false;
   #lastCommitUs = 0;
+  #lastWholeUs = 0;
+  /** Requests applied since the last commit, and what all since the last whole one weigh. */
+  #redo: RedoRow[] = [];
+  #redoBytes = 0;
   #commitsFailed = 0;
 
   constructor(pipeline: Pipeline, outputs: HostOutputs, poison: readonly string[]) {
@@ -54,6 +72,11 @@ export class EngineHost {
     return this.#commits.isIdle;
   }
 
+  /** True when the last commits left requests that a start would have to apply again. */
+  get hasRedo(): boolean {
+    return this.#redoBytes > 0;
+  }
+
   request(id: number, request: ReceivedRequest, nowUs: Us): void {
     const refusal = this.#refusal(request);
     if (refusal) return this.#outputs.answer(id, refusal);
@@ -61,6 +84,7 @@ export class EngineHost {
     if (handled === null) return;
     if (handled.kind === "invalid") return this.#outputs.answer(id, handled);
     const items = handled.kind === "applied" ? handled.items : 0;
+    if (handled.kind === "applied") this.#remember(request);
     this.#commits.wait({ id, items }, request.body.byteLength, nowUs);
     if (this.#commits.isDue(nowUs)) this.commit(nowUs);
   }
@@ -68,36 +92,43 @@ export class EngineHost {
   /** Lets time pass; called about ten times a second. */
   tick(nowUs: Us): void {
     if (this.#isBroken) return;
-    this.#pipeline.advance(nowUs);
+    try {
+      this.#pipeline.advance(nowUs);
+    } catch (error) {
+      return this.#break(null, error);
+    }
     const retry = this.#commits.takeRetry(nowUs);
     if (retry) this.#outputs.commit(retry);
     else this.commit(nowUs);
   }
 
-  /** Starts a commit if none is on its way and there is anything to commit. */
-  commit(nowUs: Us): void {
+  /**
+   * Starts a commit if none is on its way and there is anything to commit; the last one before a stop is
+   * whole, so that the next start has nothing to apply again.
+   */
+  commit(nowUs: Us, isLast = false): void {
     const seq = this.#isBroken ? 0 : this.#commits.nextSeq();
-    if (seq === 0) return;
-    const writeSet = this.#pipeline.collect(seq, nowUs);
-    const isAliveDue = nowUs - this.#lastCommitUs >= aliveEveryUs;
-    if (isEmptyWriteSet(writeSet) && !isAliveDue && this.#commits.isIdle) return;
+    const writeSet = seq === 0 ? null : this.#collect(seq, nowUs, isLast);
+    if (writeSet === null) return;
+    // Either way: a clock that was set back must not keep us from saying that we watch.
+    const isAliveDue = Math.abs(nowUs - this.#lastCommitUs) >= aliveEveryUs;
+    if (isEmptyWriteSet(writeSet) && !isAliveDue) {
+      // Nothing is on its way and nothing is new: what they wait for is durable already.
+      return this.#accept(this.#commits.takeWaiting());
+    }
     this.#lastCommitUs = nowUs;
     this.#commits.sent(writeSet);
     this.#outputs.commit(writeSet);
   }
 
   committed(seq: number, nowUs: Us): void {
-    for (const { id, items } of this.#commits.done(seq)) {
-      this.#outputs.answer(id, { kind: "accepted", items, rejectedItems: 0, message: "" });
-    }
+    this.#accept(this.#commits.done(seq));
     if (this.#commits.isDue(nowUs)) this.commit(nowUs);
   }
 
   commitFailed(seq: number, nowUs: Us): void {
     this.#commitsFailed++;
-    for (const { id } of this.#commits.failed(seq, nowUs)) {
-      this.#outputs.answer(id, unavailable("storage", storageRetryMs));
-    }
+    this.#refuse(this.#commits.failed(seq, nowUs), unavailable("storage", storageRetryMs));
   }
 
   counters(): CounterSample[] {
@@ -106,8 +137,37 @@ export class EngineHost {
     return samples;
   }
 
+  #isWholeDue(nowUs: Us): boolean {
+    return (
+      Math.abs(nowUs - this.#lastWholeUs) >= wholeEveryUs ||
+      this.#pipeline.dirtyEdges <= wholeAtOnceEdges ||
+      this.#redoBytes >= redoBytesMax
+    );
+  }
+
+  #collectWhole(seq: number, nowUs: Us): WriteSet {
+    this.#lastWholeUs = nowUs;
+    this.#redo = [];
+    this.#redoBytes = 0;
+    return this.#pipeline.collect(seq, nowUs);
+  }
+
+  #collectRequests(seq: number, nowUs: Us): WriteSet {
+    const writeSet = this.#pipeline.collectReceipts(seq, nowUs);
+    writeSet.redo.push(...this.#redo);
+    this.#redo = [];
+    return writeSet;
+  }
+
+  #remember({ signal, receivedUs, trust, wire, body }: ReceivedRequest): void {
+    const stored = new Uint8Array(wire?.bytes ?? body);
+    const encoding = wire?.encoding ?? "identity";
+    this.#redo.push({ signal, receivedUs, trust, encoding, body: stored });
+    this.#redoBytes += stored.length;
+  }
+
   #refusal(request: ReceivedRequest): Answer | null {
-    if (this.#isBroken) return unavailable("restarting", 1_000);
+    if (this.#isBroken) return restarting;
     if (this.#commits.isFailing) return unavailable("storage", storageRetryMs);
     if (this.#poison.has(poisonKey(request))) {
       const message = "cannot apply this request: it broke the engine before and is quarantined";
@@ -123,9 +183,23 @@ export class EngineHost {
     try {
       return this.#pipeline.handle({ signal, hash, body, receivedUs, trust });
     } catch (error) {
-      if (error instanceof PrepareError)
+      if (error instanceof PrepareError) {
         this.#outputs.answer(id, this.#prepareFailed(request, error));
-      else this.#break(id, request, error);
+      } else {
+        this.#outputs.answer(id, restarting);
+        this.#break(poisonKey(request), error);
+      }
+      return null;
+    }
+  }
+
+  /** Null when it broke on the way. */
+  #collect(seq: number, nowUs: Us, isLast: boolean): WriteSet | null {
+    try {
+      const isWhole = isLast || this.#isWholeDue(nowUs);
+      return isWhole ? this.#collectWhole(seq, nowUs) : this.#collectRequests(seq, nowUs);
+    } catch (error) {
+      this.#break(null, error);
       return null;
     }
   }
@@ -133,23 +207,32 @@ export class EngineHost {
   #prepareFailed(request: ReceivedRequest, error: PrepareError): Answer {
     const key = poisonKey(request);
     const attempts = (this.#attempts.get(key) ?? 0) + 1;
-    this.#attempts.delete(key);
+    this.#attempts.delete(key); // set anew, the key is the youngest
     this.#attempts.set(key, attempts);
-    if (this.#attempts.size > prepareAttemptsTracked) {
-      const oldest = this.#attempts.keys().next();
-      if (oldest.done !== true) this.#attempts.delete(oldest.value);
-    }
+    dropOldest(this.#attempts, prepareAttemptsTracked);
     this.#outputs.trouble("a request could not be read", error);
-    if (attempts < prepareAttemptsMax) return unavailable("internal", 5_000);
+    if (attempts < prepareAttemptsMax) return unavailable("internal", prepareRetryMs);
+    this.#attempts.delete(key);
     this.#poison.add(key);
+    dropOldest(this.#poison, poisonMax);
     const message = `cannot read this request in ${attempts} attempts: it is quarantined`;
     return { kind: "invalid", code: "quarantined", message };
   }
 
-  #break(id: number, request: ReceivedRequest, error: unknown): void {
+  #accept(waiting: readonly Waiting[]): void {
+    for (const { id, items } of waiting) {
+      this.#outputs.answer(id, { kind: "accepted", items, rejectedItems: 0, message: "" });
+    }
+  }
+
+  #refuse(waiting: readonly Waiting[], answer: Answer): void {
+    for (const { id } of waiting) this.#outputs.answer(id, answer);
+  }
+
+  #break(poison: string | null, error: unknown): void {
     this.#isBroken = true;
-    this.#outputs.answer(id, unavailable("restarting", 1_000));
-    this.#outputs.broken(request, error);
+    this.#refuse(this.#commits.abandon(), restarting);
+    this.#outputs.broken(poison, error);
   }
 }
 
@@ -160,4 +243,12 @@ export function poisonKey(request: { readonly signal: number; readonly hash: str
 
 function unavailable(reason: string, retryAfterMs: number): Answer {
   return { kind: "unavailable", reason, retryAfterMs };
+}
+
+/** Maps and sets keep the order in which keys were put in. */
+function dropOldest(keys: Map<string, unknown> | Set<string>, max: number): void {
+  for (const key of keys.keys()) {
+    if (keys.size <= max) return;
+    keys.delete(key);
+  }
 }

@@ -84,8 +84,19 @@ export class Pipeline {
     if ("ok" in read) return { kind: "invalid", code: read.code, message: read.message };
     this.advance(request.receivedUs);
     this.#graph.push(read.batch);
-    this.#receipts.add(request.signal, request.hash, request.receivedUs);
+    // By our own time, which never goes back: a clock set back must not make receipts look old.
+    this.#receipts.add(request.signal, request.hash, this.#nowUs);
     return { kind: "applied", items: read.items };
+  }
+
+  /**
+   * Applies a request of an earlier process again, between `restore` and the first `advance`: its
+   * receipt is there already, and time does not pass, since nobody was watching in between.
+   */
+  redo(request: PipelineRequest): void {
+    const read = this.#prepare(request);
+    if ("ok" in read) throw new PrepareError(`cannot apply a stored request: ${read.message}`);
+    this.#graph.push(read.batch);
   }
 
   /** Lets time pass: graces, `for`, `keep_firing_for`, liveness. An earlier time changes nothing. */
@@ -96,6 +107,18 @@ export class Pipeline {
     this.#graph.advance(nowUs);
     this.#rules.advance(nowUs);
     this.#insights.advance(nowUs);
+  }
+
+  /** How many edges a whole write-set would hold now: what it costs grows with them. */
+  get dirtyEdges(): number {
+    return this.#graph.dirtyEdges;
+  }
+
+  /** Receipts alone, for a commit that keeps its requests to be applied again. */
+  collectReceipts(seq: number, nowUs: Us): WriteSet {
+    const writeSet = makeWriteSet(seq, nowUs, false);
+    this.#receipts.collect(writeSet);
+    return writeSet;
   }
 
   /** What has changed since the last call, as one transaction's worth of rows. */
@@ -109,6 +132,7 @@ export class Pipeline {
 
   /** Takes back what earlier commits held; once, before the first request. */
   restore(rows: Restored): void {
+    this.#nowUs = rows.lastCommitUs;
     this.#receipts.restore(rows);
     this.#insights.restore(rows);
     this.#graph.restore(rows);

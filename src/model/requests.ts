@@ -5,10 +5,15 @@ import type { Us } from "./time.ts";
 
 export type TransportName = "grpc" | "http";
 
+/** How a message came over the wire. */
+export type Encoding = "identity" | "gzip" | "zstd";
+
 /** A request after inflation. `body` is its own ArrayBuffer, so it can be transferred to a thread. */
 export interface ReceivedRequest {
   readonly signal: Signal;
   readonly body: ArrayBuffer;
+  /** The message as it came, in an ArrayBuffer of its own; null when that is the body itself. */
+  readonly wire: { readonly bytes: ArrayBuffer; readonly encoding: Encoding } | null;
   /** First 128 bits of the body's SHA-256, 32 hex digits: with the signal, the request's identity. */
   readonly hash: string;
   readonly receivedUs: Us;

@@ -245,10 +245,28 @@ export interface JournalRow {
   readonly blob: Uint8Array;
 }
 
+/**
+ * A request whose effect is not in the tables yet: it is applied again at start-up, through the same
+ * code. Much smaller than the rows it changes, since requests come compressed.
+ */
+export interface RedoRow {
+  readonly signal: number;
+  readonly receivedUs: Us;
+  readonly trust: string;
+  readonly encoding: string;
+  readonly body: Uint8Array;
+}
+
 export interface WriteSet {
   /** Rises by one per commit of this process. */
   readonly seq: number;
   readonly atUs: Us;
+  /**
+   * A whole write-set holds everything that has changed, so that no request of an earlier commit has to
+   * be applied again. The others hold receipts and requests only.
+   */
+  readonly isWhole: boolean;
+  readonly redo: RedoRow[];
   readonly receipts: ReceiptRow[];
   readonly nodes: NodeRow[];
   readonly nodeAliases: NodeAliasRow[];
@@ -272,16 +290,18 @@ export interface WriteSet {
 /** Everything a stage gets back at start-up; the same tables, whole. */
 export type Restored = Omit<
   WriteSet,
-  "seq" | "atUs" | "insightEvents" | "edgeEvents" | "rollups"
+  "seq" | "atUs" | "isWhole" | "insightEvents" | "edgeEvents" | "rollups"
 > & {
   /** When the last commit of the previous process was made; 0 = a new database. */
   readonly lastCommitUs: Us;
 };
 
-export function makeWriteSet(seq: number, atUs: Us): WriteSet {
+export function makeWriteSet(seq: number, atUs: Us, isWhole = true): WriteSet {
   return {
     seq,
     atUs,
+    isWhole,
+    redo: [],
     receipts: [],
     nodes: [],
     nodeAliases: [],

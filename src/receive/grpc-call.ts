@@ -6,7 +6,7 @@
 import { hash } from "node:crypto";
 import type { ServerHttp2Stream } from "node:http2";
 import type { Clock } from "../lib/clock.ts";
-import type { ReceivedRequest, RequestHandler } from "../model/requests.ts";
+import type { Encoding, ReceivedRequest, RequestHandler } from "../model/requests.ts";
 import type { Trust } from "../model/observations.ts";
 import { Signal } from "../model/stages.ts";
 import type { ReceiverEvents, SignalName } from "../self/events.ts";
@@ -14,7 +14,7 @@ import type { Admission, Hold } from "./admission.ts";
 import { answerToReply, GrpcStatus, replies, type Reply } from "./answers.ts";
 import { sendMessage, sendStatus } from "./grpc-send.ts";
 import { exportResponse } from "./grpc-wire.ts";
-import { inflate, inflatedSizeHint, type Encoding } from "./inflate.ts";
+import { inflate, inflatedSizeHint, ownBuffer } from "./inflate.ts";
 import { countItems } from "./item-count.ts";
 import { MessageReader } from "./message-reader.ts";
 
@@ -105,7 +105,7 @@ export class GrpcCall {
     this.#wire = null;
     clearTimeout(this.#stepTimer);
     const body = this.#inflate(wire);
-    if (body instanceof ArrayBuffer) void this.#submit(body);
+    if (body instanceof ArrayBuffer) void this.#submit(body, wire);
     else this.end(body);
   }
 
@@ -147,12 +147,13 @@ export class GrpcCall {
     return this.#hold.resize(inflated.body.byteLength) ? inflated.body : replies.noRoom();
   }
 
-  async #submit(body: ArrayBuffer): Promise<void> {
+  async #submit(body: ArrayBuffer, wire: Buffer): Promise<void> {
     const { handler, clock, trust } = this.#scope;
     const { signal } = this.#request;
     const request: ReceivedRequest = {
       signal,
       body,
+      wire: this.#wireOf(wire),
       hash: hash("sha256", new Uint8Array(body), "hex").slice(0, 32),
       receivedUs: clock.nowUs(),
       transport: "grpc",
@@ -169,6 +170,11 @@ export class GrpcCall {
     this.#isWithHandler = false;
     this.#hold.release();
     this.end(reply.status === GrpcStatus.ok ? reply : { ...reply, items });
+  }
+
+  #wireOf(wire: Buffer): ReceivedRequest["wire"] {
+    const encoding = this.#encoding;
+    return encoding === "identity" ? null : { bytes: ownBuffer(wire), encoding };
   }
 
   /** Answers the request, if it has no answer yet. */

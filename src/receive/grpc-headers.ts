@@ -2,10 +2,11 @@
  * What a request's headers say, judged before a byte of its body is read: which method, which
  * compression, how long the sender waits. It knows nothing of streams.
  */
+import type { Encoding } from "../model/requests.ts";
 import type { IncomingHttpHeaders } from "node:http2";
 import { Signal } from "../model/stages.ts";
 import { replies, type Reply } from "./answers.ts";
-import { acceptEncoding, isEncoding, type Encoding } from "./inflate.ts";
+import { acceptEncoding, isEncoding } from "./inflate.ts";
 
 export type GrpcMethod =
   | { readonly kind: "export"; readonly signal: Signal }

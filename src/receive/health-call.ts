@@ -4,12 +4,13 @@
  *
  *   message HealthCheckRequest { string service = 1; }
  */
+import type { Encoding } from "../model/requests.ts";
 import type { ServerHttp2Stream } from "node:http2";
 import { GrpcStatus, replies, type Reply } from "./answers.ts";
 import { healthServices } from "./grpc-headers.ts";
 import { sendMessage, sendStatus } from "./grpc-send.ts";
 import { healthResponse } from "./grpc-wire.ts";
-import { inflate, type Encoding } from "./inflate.ts";
+import { inflate } from "./inflate.ts";
 import { MessageReader } from "./message-reader.ts";
 
 const maxBytes = 4 * 1024;

@@ -7,8 +7,7 @@
  * another thread, and a slice of a pool must not be.
  */
 import zlib from "node:zlib";
-
-export type Encoding = "identity" | "gzip" | "zstd";
+import type { Encoding } from "../model/requests.ts";
 
 /** Node has zstd from 22.15 on. */
 type ZstdDecompress = (bytes: Buffer, options: zlib.ZlibOptions) => Buffer;
@@ -61,7 +60,8 @@ export function inflate(wire: Buffer, encoding: Encoding, limit: number): Inflat
   }
 }
 
-function ownBuffer(bytes: Buffer): ArrayBuffer {
+/** The bytes in an ArrayBuffer that holds nothing else. */
+export function ownBuffer(bytes: Buffer): ArrayBuffer {
   const { buffer, byteOffset, byteLength } = bytes;
   if (buffer.byteLength === byteLength && buffer instanceof ArrayBuffer) return buffer;
   return buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer; // never shared: zlib's or ours

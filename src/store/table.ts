@@ -6,7 +6,7 @@
  */
 import type { WriteSet } from "../model/rows.ts";
 
-type Lists = Omit<WriteSet, "seq" | "atUs">;
+type Lists = Omit<WriteSet, "seq" | "atUs" | "isWhole">;
 export type TableName = keyof Lists;
 export type Row<Name extends TableName> = Lists[Name][number];
 

@@ -142,6 +142,17 @@ const rollupTable: Table<"rollups"> = {
   read: null,
 };
 
+const redoTable: Table<"redo"> = {
+  name: "redo",
+  write: `
+    INSERT INTO redo (signal, received_us, trust, encoding, body)
+    VALUES (@signal, @receivedUs, @trust, @encoding, @body)`,
+  read: `
+    SELECT signal, received_us AS receivedUs, trust, encoding, body
+    FROM redo
+    ORDER BY id`,
+};
+
 const journalTable: Table<"journal"> = {
   name: "journal",
   write: `
@@ -184,6 +195,7 @@ export const tables: readonly AnyTable[] = [
   insightEventTable,
   edgeEventTable,
   rollupTable,
+  redoTable,
   journalTable,
   blindTable,
 ];

@@ -33,6 +33,7 @@ export class StoreWriter {
   readonly #commit: Database.Statement;
   readonly #rollback: Database.Statement;
   readonly #noteCommit: Database.Statement;
+  readonly #forgetRedo: Database.Statement;
   readonly #pruner: Pruner;
 
   /** Opens the store; throws a StoreError that says why it cannot. */
@@ -49,6 +50,7 @@ export class StoreWriter {
       SET last_commit_us = @atUs,
         last_seq = @seq
       WHERE id = 1`);
+    this.#forgetRedo = database.prepare("DELETE FROM redo");
     this.#pruner = new Pruner(database);
   }
 
@@ -67,6 +69,8 @@ export class StoreWriter {
     const startMs = performance.now();
     let rows = 0;
     this.#transaction(`cannot commit write-set ${writeSet.seq}`, () => {
+      // Every effect is in the tables with this one.
+      if (writeSet.isWhole) this.#forgetRedo.run();
       for (const writer of this.#writers) rows += writeRows(writer, writeSet);
       const noted = this.#noteCommit.run({ atUs: writeSet.atUs, seq: writeSet.seq });
       if (noted.changes !== 1) throw new StoreError("damaged", "the store's meta row is gone");

@@ -20,6 +20,9 @@ export interface EngineEvents {
 const restartPauseMs = 500;
 const restartPauseMaxMs = 30_000;
 
+/** Requests that broke a thread; the oldest are forgotten first. */
+const poisonMax = 1_000;
+
 const restarting: Answer = { kind: "unavailable", reason: "restarting", retryAfterMs: 1_000 };
 
 export class EngineClient implements RequestHandler, AsyncDisposable {
@@ -70,7 +73,8 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve);
       const message: ToEngine = { kind: "request", id, request };
-      worker.postMessage(message, [request.body]);
+      const { body, wire } = request;
+      worker.postMessage(message, wire === null ? [body] : [body, wire.bytes]);
     });
   }
 
@@ -132,7 +136,8 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
       case "trouble":
         return this.#events.trouble(message.what, message.error);
       case "broken":
-        this.#poison.push(message.poison);
+        if (message.poison !== null) this.#poison.push(message.poison);
+        if (this.#poison.length > poisonMax) this.#poison.shift();
         return this.#lost(worker, message.error);
       case "ready":
       case "stopped":

@@ -31,5 +31,5 @@ export type FromEngine =
   /** A fault of ours that is not fatal, for the log. */
   | { readonly kind: "trouble"; readonly what: string; readonly error: string }
   /** Memory can no longer be trusted; the thread answers nothing more and wants to be replaced. */
-  | { readonly kind: "broken"; readonly poison: string; readonly error: string }
+  | { readonly kind: "broken"; readonly poison: string | null; readonly error: string }
   | { readonly kind: "stopped" };

@@ -8,8 +8,11 @@ import { Pipeline } from "../engine/pipeline.ts";
 import { pipelineOptions } from "../engine/options.ts";
 import { assert } from "../lib/assert.ts";
 import { systemClock } from "../lib/clock.ts";
-import type { Answer, ReceivedRequest } from "../model/requests.ts";
-import type { WriteSet } from "../model/rows.ts";
+import type { Trust } from "../model/observations.ts";
+import type { Answer, Encoding, ReceivedRequest } from "../model/requests.ts";
+import type { RedoRow, Restored, WriteSet } from "../model/rows.ts";
+import type { Signal } from "../model/stages.ts";
+import { inflate } from "../receive/inflate.ts";
 import { loadRules } from "../rules/load.ts";
 import type { EngineWorkerData, FromEngine, ToEngine } from "./engine-messages.ts";
 import type { FromStore, ToStore } from "./store-messages.ts";
@@ -46,8 +49,9 @@ const host = new EngineHost(
     trouble(what, error) {
       tell({ kind: "trouble", what, error: describe(error) });
     },
-    broken(request: ReceivedRequest, error) {
-      tell({ kind: "broken", poison: `${request.signal}:${request.hash}`, error: describe(error) });
+    broken(poisonous, error) {
+      sendAnswers();
+      tell({ kind: "broken", poison: poisonous, error: describe(error) });
     },
   },
   poison,
@@ -57,7 +61,11 @@ storePort.on("message", (message: FromStore) => {
   const nowUs = systemClock.nowUs();
   // What else the store says concerns io, which hears it itself.
   if (message.kind === "loaded") start(message.rows);
-  if (message.kind === "committed") host.committed(message.seq, nowUs);
+  if (message.kind === "committed") {
+    host.committed(message.seq, nowUs);
+    scheduleCommit();
+  }
+  if (message.kind === "trouble" && message.what === "load") throw new Error(message.message);
   if (message.kind === "failed") {
     tell({ kind: "trouble", what: `commit ${message.seq} failed`, error: message.message });
     host.commitFailed(message.seq, nowUs);
@@ -66,21 +74,39 @@ storePort.on("message", (message: FromStore) => {
 });
 send(storePort, { kind: "load" });
 
-function start(rows: Parameters<Pipeline["restore"]>[0]): void {
+function start(rows: Restored): void {
   pipeline.restore(rows);
+  for (const row of rows.redo) redo(row);
   io.on("message", (message: ToEngine) => {
     if (message.kind === "stop") {
       isStopping = true;
-      host.commit(systemClock.nowUs());
+      host.commit(systemClock.nowUs(), true);
       return stopWhenIdle();
     }
     host.request(message.id, message.request, systemClock.nowUs());
     return scheduleCommit();
   });
-  setInterval(() => host.tick(systemClock.nowUs()), tickMs);
+  setInterval(() => {
+    host.tick(systemClock.nowUs());
+    stopWhenIdle();
+  }, tickMs);
   setInterval(() => tell({ kind: "counters", samples: host.counters() }), countersMs);
   tell({ kind: "counters", samples: host.counters() });
   tell({ kind: "ready" });
+}
+
+/** Applies a request that an earlier process took in and had not yet written out as rows. */
+function redo({ signal, receivedUs, trust, encoding, body }: RedoRow): void {
+  const stored = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  // The engine itself wrote the row: it was inflated and applied before, under the same limits.
+  const inflated = inflate(stored, encoding as Encoding, stored.length * 1_032 + 1_024);
+  if (!inflated.ok) return tell({ kind: "trouble", what: "a stored request", error: inflated.why });
+  try {
+    const request = { signal: signal as Signal, hash: "", receivedUs, trust: trust as Trust };
+    pipeline.redo({ ...request, body: Buffer.from(inflated.body) });
+  } catch (error) {
+    tell({ kind: "trouble", what: "a stored request is lost", error: describe(error) });
+  }
 }
 
 /** Once the requests that stand in line now have been read. */
@@ -95,6 +121,7 @@ function scheduleCommit(): void {
 
 function stopWhenIdle(): void {
   if (!isStopping || !host.isIdle) return;
+  if (host.hasRedo) return host.commit(systemClock.nowUs(), true);
   sendAnswers();
   tell({ kind: "counters", samples: host.counters() });
   tell({ kind: "stopped" });

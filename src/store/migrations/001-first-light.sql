@@ -27,6 +27,16 @@ CREATE TABLE receipt (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX receipt_received ON receipt (received_us);
 
+-- Requests whose effect is not in the tables yet; emptied by every whole write-set.
+CREATE TABLE redo (
+  id          INTEGER PRIMARY KEY, -- in the order in which they were applied
+  signal      INTEGER NOT NULL,
+  received_us INTEGER NOT NULL,
+  trust       TEXT    NOT NULL,
+  encoding    TEXT    NOT NULL, -- of the body: identity, gzip, zstd
+  body        BLOB    NOT NULL
+) STRICT;
+
 CREATE TABLE node (
   id            INTEGER PRIMARY KEY,
   key           TEXT    NOT NULL, -- cluster/namespace/name, external/…, unknown/…
