@@ -191,6 +191,9 @@ test("security is that of the last two buckets of five minutes", () => {
   });
   const recovered = [[0, 10] as const, ...Array.from({ length: 12 }, () => [10, 0] as const)];
   expect(onlyEdge(secured(recovered)).security).toBe("mutual_tls");
+  const pause = Array.from({ length: 15 }, () => [0, 0] as const);
+  expect(onlyEdge(secured([[0, 10], ...pause])).security).toBe("none");
+  expect(onlyEdge(secured([[0, 10], ...pause, [10, 0]])).security).toBe("mutual_tls");
   expect(onlyEdge(secured([[0, 3]]))).toMatchObject({ security: "none", plaintext_share: 1 });
   expect(onlyEdge(secured([[0, 0]])).security).toBe("unknown");
 });
