@@ -39,8 +39,8 @@ export function buildRule(
   const builder = new RuleBuilder(map, on, shared, report);
   const parts = builder.build();
   for (const name of builder.names) shared.used.add(name);
-  const values = map.toJS(report.source.document) as RuleValues; // used only if it was accepted
   if (report.errorCount > errorsBefore || !parts) return null;
+  const values = map.toJS(report.source.document) as RuleValues; // the table has accepted it
   warnAboutTests(map, values, where, report);
   const meta = makeMeta(values, on, ruleset, versionOf(values, builder.names, shared));
   const { line } = report.source.startOf(map);

@@ -3,6 +3,7 @@
  * knows nothing of rules.
  */
 import {
+  isNode,
   isScalar,
   LineCounter,
   parseDocument,
@@ -46,16 +47,23 @@ export class Source {
     });
   }
 
-  /** Why the file cannot be used at all. Aliases could hide cycles, and rules gain nothing by them. */
+  /**
+   * Why the file cannot be used at all. Aliases could hide cycles, and keys that are maps or lists cost
+   * exponentially when they are turned into text; rules gain nothing by either.
+   */
   yamlErrors(): readonly Diagnostic[] {
     const found = this.document.errors.slice(0, yamlErrorsMax).map((error) => ({
       offset: error.pos[0],
       message: error.message.split("\n")[0] ?? "",
     }));
+    const refuse = (node: unknown, message: string): void => {
+      const offset = isNode(node) ? (node.range?.[0] ?? 0) : 0;
+      if (found.length < yamlErrorsMax) found.push({ offset, message });
+    };
     visit(this.document, {
-      Alias: (_, { range }) => {
-        const message = "a YAML alias, which rule files do not have";
-        found.push({ offset: range?.[0] ?? 0, message });
+      Alias: (_, node) => refuse(node, "a YAML alias, which rule files do not have"),
+      Pair: (_, { key }) => {
+        if (!isScalar(key)) refuse(key, "a key that is a map or a list");
       },
     });
     return found.map(({ offset, message }) => ({
