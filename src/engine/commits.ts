@@ -6,6 +6,7 @@
  *
  * Pure bookkeeping: time is handed in, and whoever calls does the sending.
  */
+import { assert } from "../lib/assert.ts";
 import type { WriteSet } from "../model/rows.ts";
 import { usPerMs, type Us } from "../model/time.ts";
 
@@ -58,9 +59,18 @@ export class Commits<Waiting> {
   isDue(nowUs: Us): boolean {
     if (this.#waiting.length === 0) return false;
     return (
-      nowUs - this.#firstWaitingUs >= this.#options.maxWaitUs ||
+      // A clock that was set back must not hold anybody up.
+      Math.abs(nowUs - this.#firstWaitingUs) >= this.#options.maxWaitUs ||
       this.#waitingBytes >= this.#options.maxBytes
     );
+  }
+
+  /** Those who wait for the next write-set, when it has turned out that there is nothing to write. */
+  takeWaiting(): Waiting[] {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    return waiting;
   }
 
   /** The number for the next write-set, or 0 while none may be sent. */
@@ -69,10 +79,9 @@ export class Commits<Waiting> {
   }
 
   sent(writeSet: WriteSet): void {
+    assert(writeSet.seq === this.nextSeq(), "one commit at a time, in the order of their numbers");
     this.#seq = writeSet.seq;
-    this.#sent = { writeSet, waiting: this.#waiting };
-    this.#waiting = [];
-    this.#waitingBytes = 0;
+    this.#sent = { writeSet, waiting: this.takeWaiting() };
   }
 
   /** The store has it; returns who waited for it. */
@@ -94,16 +103,25 @@ export class Commits<Waiting> {
     );
     this.#retry = { writeSet, atUs: nowUs + pauseUs, pauseUs };
     this.#sent = null;
-    const turnedAway = [...waiting, ...this.#waiting];
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    return turnedAway;
+    return [...waiting, ...this.takeWaiting()];
   }
 
   /** The failed write-set when its pause is over; it counts as sent. */
   takeRetry(nowUs: Us): WriteSet | null {
-    if (this.#retry === null || this.#sent !== null || nowUs < this.#retry.atUs) return null;
-    this.#sent = { writeSet: this.#retry.writeSet, waiting: [] };
-    return this.#retry.writeSet;
+    if (this.#retry === null || this.#sent !== null) return null;
+    const { writeSet, atUs, pauseUs } = this.#retry;
+    const restUs = atUs - nowUs;
+    // More rest than the whole pause: the clock was set back.
+    if (restUs > 0 && restUs <= pauseUs) return null;
+    this.#sent = { writeSet, waiting: [] };
+    return writeSet;
+  }
+
+  /** Nothing will be committed any more; returns everybody who waits. */
+  abandon(): Waiting[] {
+    const waiting = [...(this.#sent?.waiting ?? []), ...this.takeWaiting()];
+    this.#sent = null;
+    this.#retry = null;
+    return waiting;
   }
 }

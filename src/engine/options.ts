@@ -18,7 +18,6 @@ export function pipelineOptions(config: Config, rules: readonly CompiledRule[]):
         cluster,
         clusterAliases,
         clusterCidrs: identity.clusterCidrs,
-        proxyImages: identity.proxyImages,
       },
       bypass: {
         ...graphDefaults.bypass,

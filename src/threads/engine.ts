@@ -9,7 +9,7 @@ import { pipelineOptions } from "../engine/options.ts";
 import { assert } from "../lib/assert.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { Trust } from "../model/observations.ts";
-import type { Answer, Encoding, ReceivedRequest } from "../model/requests.ts";
+import type { Answer, Encoding } from "../model/requests.ts";
 import type { RedoRow, Restored, WriteSet } from "../model/rows.ts";
 import type { Signal } from "../model/stages.ts";
 import { inflate } from "../receive/inflate.ts";
