@@ -15,8 +15,6 @@ export interface IdentityOptions {
   /** Networks that are external although they are private. */
   readonly externalCidrs: readonly string[];
   readonly proxyContainers: readonly string[];
-  /** Text that a proxy container's image must hold, any of them; empty = any image. */
-  readonly proxyImages: readonly string[];
 }
 
 export interface GraphLimits {
@@ -55,7 +53,6 @@ export const identityDefaults: IdentityOptions = {
   clusterCidrs: [],
   externalCidrs: [],
   proxyContainers: ["istio-proxy"],
-  proxyImages: [],
 };
 
 export const graphDefaults: GraphOptions = {

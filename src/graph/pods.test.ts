@@ -55,6 +55,7 @@ test("a pod's mode shows in its containers, labels and annotations", () => {
   expect(modeOf([{ ...proxy, init: true, restartable: true }, app])).toBe("sidecar");
   expect(modeOf([{ ...proxy, init: true }, app])).toBe("none");
   expect(modeOf([app, { ...proxy, ephemeral: true }])).toBe("none");
+  expect(modeOf([app, { ...proxy, image: "evil/proxy:1" }])).toBe("sidecar");
   expect(modeOf([proxy])).toBe("gateway");
   expect(modeOf([app])).toBe("none");
   expect(modeOf([app], { annotations: { "ambient.istio.io/redirection": "enabled" } })).toBe(

@@ -73,7 +73,10 @@ export function workloadOfPodName(name: string): WorkloadName {
   return { name, kind: "Pod", isInferred: true };
 }
 
-/** The container that is the pod's proxy: named as one, and neither a plain init nor a debug container. */
+/**
+ * The container that stands as the pod's proxy: named as one, and neither a plain init nor a debug
+ * container. Its image does not matter here: an impostor must not exempt the pod from judgement.
+ */
 export function proxyContainerOf(
   pod: PodObject,
   options: IdentityOptions,
@@ -82,9 +85,7 @@ export function proxyContainerOf(
     (container) =>
       options.proxyContainers.includes(container.name) &&
       !container.ephemeral &&
-      (!container.init || container.restartable) &&
-      (options.proxyImages.length === 0 ||
-        options.proxyImages.some((image) => container.image.includes(image))),
+      (!container.init || container.restartable),
   );
 }
 
