@@ -82,13 +82,11 @@ function evaluate(requests: readonly RecordedRequest[], settings = config) {
 function simulate(seconds: number): RecordedRequest[] {
   const simulation = new Simulation(5);
   return Array.from({ length: seconds }, (_, second) => startMs + second * 1_000).flatMap((atMs) =>
-    simulation
-      .tick(atMs)
-      .map(({ signal, bytes }) => ({
-        receivedUs: atMs * usPerMs,
-        signal,
-        body: new Uint8Array(bytes),
-      })),
+    simulation.tick(atMs).map(({ signal, bytes }) => ({
+      receivedUs: atMs * usPerMs,
+      signal,
+      body: new Uint8Array(bytes),
+    })),
   );
 }
 
@@ -164,5 +162,5 @@ test("every number that the stages report is declared for /metrics", () => {
     const hash = String(index).padStart(32, "0");
     pipeline.handle({ signal, hash, body: Buffer.from(body), receivedUs, trust: "attested" });
   }
-  expect(() => registry.applySamples(pipeline.counters())).not.toThrow();
+  expect(registry.applySamples(pipeline.counters())).toEqual([]);
 });

@@ -84,13 +84,45 @@ test("hostile label values stay one line and one series", async () => {
   }
 });
 
-test("an undeclared name and a histogram are our own mistakes", () => {
+test.each([
+  ["nonsense", {}, 1, '"nonsense" is not declared'],
+  ["toString", {}, 1, '"toString" is not declared'],
+  ["store_commit_duration_seconds", {}, 1, /is a histogram/],
+  [
+    "observations_total",
+    { kind: "flow", pod: "p" },
+    1,
+    /has the labels \[kind\], not \[kind, pod\]/,
+  ],
+  ["observations_total", { pod: "p" }, 1, /has the labels \[kind\], not \[pod\]/],
+  ["graph_nodes", {}, Number.NaN, /is not a number/],
+])("our own mistake is told once and costs one sample: %s %j %d", async (...mistake) => {
+  const [name, labels, value, fault] = mistake;
   const registry = new PrometheusRegistry();
-  for (const name of ["nonsense", "toString", "store_commit_duration_seconds"]) {
-    expect(() => registry.applySamples([sample(name, 1)])).toThrow(/assertion failed/);
+  const samples = [{ name, labels, value }, sample("observations_total", 3, { kind: "flow" })];
+  expect(registry.applySamples(samples)).toEqual([expect.stringMatching(fault)]);
+  expect(registry.applySamples(samples)).toEqual([]);
+  expect(await linesOf(registry, "observations_total")).toEqual([
+    'observations_total{kind="flow"} 3',
+  ]);
+  expect(await linesOf(registry, "exposition_samples")).toEqual([
+    "exposition_samples_dropped_total 2",
+  ]);
+});
+
+test("samples of the same name and labels count together", async () => {
+  const registry = new PrometheusRegistry();
+  for (const [first, second, expected] of [
+    [5, 0, 5],
+    [5, 2, 7],
+    [1, 1, 9], // the stages began again
+  ] as const) {
+    const two = [sample("series_dropped_total", first), sample("series_dropped_total", second)];
+    registry.applySamples(two);
+    expect(await linesOf(registry, "series_dropped_total")).toEqual([
+      `series_dropped_total ${expected}`,
+    ]);
   }
-  const labels = { kind: "flow", pod: "p" };
-  expect(() => registry.applySamples([sample("observations_total", 1, labels)])).toThrow(/labels/);
 });
 
 const rule = (id: string): RuleMeta => ({

@@ -1,6 +1,6 @@
 /**
- * The only Prometheus registry. Its names are those of `self/instruments.ts`; another name is a
- * programmer's error. Pure stages do not know it: their cumulative numbers arrive as samples and are
+ * The only Prometheus registry. Its names are those of `self/instruments.ts`; another name is our own
+ * mistake, which is told and left out. Pure stages do not know it: their cumulative numbers arrive as samples and are
  * turned into series here, up to a cap, because a scrape of very many series stops the whole thread.
  */
 import prom from "prom-client";
@@ -35,8 +35,9 @@ interface Series {
   readonly kind: "counter" | "gauge";
   readonly child: { inc?: (by: number) => void; set?: (value: number) => void };
   readonly remove: () => void;
-  /** The cumulative value of the last snapshot. */
+  /** The cumulative value of the last snapshot, and what the one that is read now adds up to. */
   last: number;
+  sum: number;
   /** The snapshot that held it last. */
   round: number;
 }
@@ -57,6 +58,8 @@ export class PrometheusRegistry implements Instruments {
   readonly #metrics = new Map<string, prom.Counter | prom.Gauge | prom.Histogram>();
   readonly #series = new Map<string, Series>();
   readonly #dropped: CounterHandle;
+  /** What has been told of; only names and labels in the code can be wrong, so there are few. */
+  readonly #faults = new Set<string>();
   #round = 0;
 
   constructor(options: PrometheusOptions = prometheusDefaults) {
@@ -99,16 +102,23 @@ export class PrometheusRegistry implements Instruments {
   /**
    * Takes a snapshot of all samples of all pure stages. Counters rise by the difference to the last
    * snapshot (a fall is a restart of the stage, which counts from 0); gauges are replaced, and those that
-   * are missing vanish.
+   * are missing vanish. Samples of the same name and labels count together. Returns what cannot be
+   * published because of a mistake of ours, each once: no number is worth the end of the process.
    */
-  applySamples(samples: readonly CounterSample[]): void {
+  applySamples(samples: readonly CounterSample[]): string[] {
     this.#round++;
-    for (const sample of samples) this.#apply(sample);
-    for (const [key, series] of this.#series) {
-      if (series.kind !== "gauge" || series.round === this.#round) continue;
-      series.remove();
-      this.#series.delete(key);
+    const faults: string[] = [];
+    for (const sample of samples) {
+      const fault = faultOf(sample);
+      if (fault === "") this.#add(sample);
+      else {
+        this.#dropped.inc();
+        if (!this.#faults.has(fault)) faults.push(fault);
+        this.#faults.add(fault);
+      }
     }
+    for (const [key, series] of this.#series) this.#settle(key, series);
+    return faults;
   }
 
   /** Makes the series that alerts on a rule need before its first insight. */
@@ -140,28 +150,31 @@ export class PrometheusRegistry implements Instruments {
     this.gauge("rules_last_reload_successful", {}).set(0);
   }
 
-  #apply(sample: CounterSample): void {
+  #add(sample: CounterSample): void {
     const series = this.#seriesOf(sample.name, sample.labels);
     if (!series) return this.#dropped.inc();
+    if (series.round !== this.#round) series.sum = 0;
     series.round = this.#round;
-    if (series.kind === "gauge") series.child.set?.(sample.value);
-    else {
-      const growth = sample.value >= series.last ? sample.value - series.last : sample.value;
+    series.sum += sample.value;
+  }
+
+  #settle(key: string, series: Series): void {
+    const isMissing = series.round !== this.#round;
+    if (series.kind === "gauge") {
+      if (!isMissing) return series.child.set?.(series.sum);
+      series.remove();
+      this.#series.delete(key);
+    } else if (!isMissing) {
+      const growth = series.sum >= series.last ? series.sum - series.last : series.sum;
       if (growth > 0) series.child.inc?.(growth);
+      series.last = series.sum;
     }
-    series.last = sample.value;
   }
 
   /** Null above the cap. */
   #seriesOf(name: string, labels: CounterSample["labels"]): Series | null {
-    const spec: InstrumentSpec | undefined = Object.hasOwn(instruments, name)
-      ? instruments[name as InstrumentName] // just looked up
-      : undefined;
+    const spec = specOf(name);
     assert(spec, `a sample's name is declared: "${name}"`);
-    assert(
-      spec.labels.length === Object.keys(labels).length,
-      `a sample of "${name}" has the labels ${spec.labels.join(", ")}`,
-    );
     const values = spec.labels.map((label) => printable(labels[label] ?? "", labelMaxLength));
     const key = [name, ...values].join("\0");
     const known = this.#series.get(key);
@@ -178,8 +191,31 @@ export class PrometheusRegistry implements Instruments {
     const labels = Object.fromEntries(spec.labels.map((label, at) => [label, values[at] ?? ""]));
     const child = metric.labels(labels) as Series["child"]; // counters have inc, gauges set
     child.inc?.(0);
-    return { kind: spec.kind, child, remove: () => metric.remove(labels), last: 0, round: 0 };
+    return {
+      kind: spec.kind,
+      child,
+      remove: () => metric.remove(labels),
+      last: 0,
+      sum: 0,
+      round: 0,
+    };
   }
+}
+
+function specOf(name: string): InstrumentSpec | undefined {
+  return Object.hasOwn(instruments, name) ? instruments[name as InstrumentName] : undefined; // just looked up
+}
+
+/** What is wrong with a sample, "" when nothing is. */
+function faultOf({ name, labels, value }: CounterSample): string {
+  const spec = specOf(name);
+  if (!spec) return `"${name}" is not declared`;
+  if (spec.kind === "histogram") return `"${name}" is a histogram, which no sample feeds`;
+  const given = Object.keys(labels);
+  if (given.length !== spec.labels.length || !spec.labels.every((label) => given.includes(label))) {
+    return `"${name}" has the labels [${spec.labels.join(", ")}], not [${given.join(", ")}]`;
+  }
+  return Number.isFinite(value) ? "" : `"${name}" is not a number`;
 }
 
 function makeMetric(
