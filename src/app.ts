@@ -3,7 +3,7 @@
  * wires them. Everything is started downstream first (store, engine, page, receiver), so that stopping
  * in reverse takes no request that could not be finished.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import type { Config } from "./config/config.ts";
 import { PrometheusRegistry } from "./export/prometheus.ts";
 import { systemClock } from "./lib/clock.ts";
@@ -15,12 +15,15 @@ import { grpcReceiverDefaults } from "./receive/grpc-options.ts";
 import { OtlpGrpcReceiver } from "./receive/grpc-receiver.ts";
 import { ReceiverEvents } from "./self/events.ts";
 import type { Log } from "./self/log.ts";
+import { EngineThreadEvents, StoreThreadEvents } from "./self/thread-events.ts";
 import type { EngineStatus } from "./serve/status.ts";
 import { WebServer } from "./serve/web-server.ts";
 import { EngineClient } from "./threads/engine-client.ts";
 import type { RuleFile } from "./threads/engine-messages.ts";
 import { ReaderThread } from "./threads/reader-client.ts";
 import { StoreClient } from "./threads/store-client.ts";
+
+const measureEveryMs = 5_000;
 
 export interface AppParts {
   readonly config: Config;
@@ -37,6 +40,7 @@ export class App implements AsyncDisposable {
   readonly #parts: AppParts;
   readonly #disposer = new Disposer();
   readonly #metrics: PrometheusRegistry;
+  readonly #storeEvents: StoreThreadEvents;
   readonly #startedAt = usToRfc3339(systemClock.nowUs());
   #store: StoreClient | null = null;
   #engine: EngineClient | null = null;
@@ -46,9 +50,11 @@ export class App implements AsyncDisposable {
 
   private constructor(parts: AppParts) {
     this.#parts = parts;
-    const { version, config, rules } = parts;
+    const { version, config, rules, log } = parts;
     this.#metrics = new PrometheusRegistry({ version, seriesMax: config.metrics.seriesMax });
     this.#metrics.rulesLoaded(rules, systemClock.nowUs() / usPerSecond);
+    const { maxBytes } = config.store;
+    this.#storeEvents = new StoreThreadEvents(this.#metrics, log, systemClock, maxBytes);
   }
 
   /** Resolves when telemetry can be sent; rejects, with nothing left running, when something is amiss. */
@@ -108,36 +114,36 @@ export class App implements AsyncDisposable {
   }
 
   async #startStore(): Promise<void> {
-    const { config, version, log, onFatal } = this.#parts;
-    const pruned = this.#metrics.counter("store_pruned_rows_total", {});
-    const workerData = {
-      path: config.store.path,
-      programVersion: version,
-      maxBytes: config.store.maxBytes,
-      failpoint: null,
-    };
-    this.#metrics.gauge("store_limit_bytes", {}).set(config.store.maxBytes);
+    const { config, version } = this.#parts;
+    const { path, maxBytes } = config.store;
+    const events = this.#storeEvents;
+    const workerData = { path, programVersion: version, maxBytes, failpoint: null };
     this.#store = this.#disposer.use(
       await StoreClient.start(workerData, {
-        pruned: (rows) => pruned.inc(rows),
-        trouble: (what, error) => log.warn(what, { error }),
-        lost: (why) => {
-          log.error("the store is lost", { why });
-          onFatal(`the store is lost: ${why}`);
-        },
+        pruned: (rows) => events.pruned(rows),
+        trouble: (what, error) => events.trouble(what, error),
+        lost: (why) => this.#storeLost(why),
       }),
     );
+    const measure = (): void => events.measured(sizeOf(path) + sizeOf(`${path}-wal`));
+    measure();
+    const timer = setInterval(measure, measureEveryMs);
+    this.#disposer.defer(() => clearInterval(timer));
   }
 
   async #startEngine(): Promise<void> {
     const { config, ruleFiles, log } = this.#parts;
     const store = this.#store;
     if (store === null) throw new Error("the store is started first");
+    const events = new EngineThreadEvents(this.#metrics, log, systemClock);
+    const untold = (fault: string): void => events.trouble("a number cannot be published", fault);
     this.#engine = this.#disposer.use(
       await EngineClient.start(config, ruleFiles, store, {
-        counters: (samples) => this.#metrics.applySamples(samples),
-        trouble: (what, error) => log.error(what, { error }),
-        restarted: (why) => log.error("the engine thread is started again", { why }),
+        counters: (samples) => this.#metrics.applySamples(samples).forEach(untold),
+        trouble: (what, error) => events.trouble(what, error),
+        restarted: (why) => events.restarted(why),
+        committed: (seconds) => this.#storeEvents.committed(seconds),
+        storeLost: (why) => this.#storeLost(why),
       }),
     );
   }
@@ -157,6 +163,11 @@ export class App implements AsyncDisposable {
     });
     this.#disposer.use(web);
     this.#webAddress = addressOf(await web.listen());
+  }
+
+  #storeLost(why: string): void {
+    this.#storeEvents.lost(why);
+    this.#parts.onFatal(`the store is lost: ${why}`);
   }
 
   async #startReceiver(): Promise<void> {
@@ -196,6 +207,9 @@ export function makeGrpcReceiver(
   const events = new ReceiverEvents("grpc", metrics, log, systemClock);
   return new OtlpGrpcReceiver(options, handler, systemClock, events);
 }
+
+/** 0 for a file that is not there, as a write-ahead log after a clean stop. */
+const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
 const addressOf = ({ host, port }: { host: string; port: number }): string =>
   host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;

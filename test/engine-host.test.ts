@@ -40,6 +40,7 @@ class World {
   readonly sent: WriteSet[] = [];
   readonly troubles: string[] = [];
   readonly broken: (string | null)[] = [];
+  readonly lost: string[] = [];
   /** Whether the store has a write-set that it has said nothing about. */
   isInFlight = false;
   nowUs = startUs;
@@ -57,6 +58,7 @@ class World {
         },
         trouble: (what) => this.troubles.push(what),
         broken: (poisonous) => this.broken.push(poisonous),
+        storeLost: (why) => this.lost.push(why),
       },
       poison,
     );
@@ -88,9 +90,10 @@ class World {
     this.host.committed(this.sent.at(-1)?.seq ?? 0, this.nowUs);
   }
 
-  fail(): void {
+  fail(code = "disk_full", retryable = true): void {
     this.isInFlight = false;
-    this.host.commitFailed(this.sent.at(-1)?.seq ?? 0, this.nowUs);
+    const failure = { code, message: `cannot commit: ${code}`, retryable };
+    this.host.commitFailed(this.sent.at(-1)?.seq ?? 0, failure, this.nowUs);
   }
 
   /** `accepted`, `invalid:code`, `unavailable:reason`, `waiting`; several joined by `+`. */
@@ -188,6 +191,28 @@ test("a failed commit turns all away, refuses what follows unread, and comes aga
   expect(again.map((id) => world.of(id))).toEqual(["accepted", "accepted", "accepted"]);
   expect(world.receipts).toEqual([call(1), call(2), call(3)].map(({ bytes }) => hashOf(bytes)));
 });
+
+for (const [code, answer, broken, lost] of [
+  ["invalid_row", "unavailable:restarting", [null], []],
+  ["damaged", "unavailable:storage", [], ["cannot commit: damaged"]],
+  ["not_a_database", "unavailable:storage", [], ["cannot commit: not_a_database"]],
+] as const) {
+  test(`a commit that fails for good (${code}) is not tried again`, () => {
+    const world = awake();
+    const inCommit = world.request(call(1));
+    world.commit();
+    const behind = world.request(call(2));
+    world.fail(code, false);
+    expect([inCommit, behind].map((id) => world.of(id))).toEqual([answer, answer]);
+    expect({ broken: world.broken, lost: world.lost }).toEqual({ broken, lost });
+    expect(world.troubles).toEqual(["a commit failed"]);
+    world.pass(usPerMinute);
+    world.commit();
+    expect(world.sent).toHaveLength(1);
+    expect(world.of(world.request(call(3)))).toBe("unavailable:restarting");
+    expect(world.host.isIdle).toBe(true);
+  });
+}
 
 test("an idle engine says every 5 s that it watches, also after its clock was set back", () => {
   const world = awake();
@@ -353,7 +378,7 @@ test("every order of requests, commits, failures and ticks", () => {
       check();
       expect(asked.map(({ id }) => world.of(id))).not.toContain("waiting");
       expect(world.host.isIdle).toBe(true);
-      expect(world.broken).toEqual([]);
+      expect([...world.broken, ...world.lost]).toEqual([]);
     }),
     { numRuns: 150 },
   );

@@ -22,6 +22,16 @@ export interface HostOutputs {
    * to come again. `poison` is the request that must never be applied, null when none is to blame.
    */
   broken(poison: string | null, error: unknown): void;
+  /** The store will never take anything again; everybody has been told to come again. */
+  storeLost(why: string): void;
+}
+
+/** Why the store did not take a write-set, as the store says it. */
+export interface CommitFailure {
+  readonly code: string;
+  readonly message: string;
+  /** The same write-set may succeed later: a full disk, a lock. */
+  readonly retryable: boolean;
 }
 
 interface Waiting {
@@ -74,7 +84,7 @@ export class EngineHost {
 
   /** True when the last commits left requests that a start would have to apply again. */
   get hasRedo(): boolean {
-    return this.#redoBytes > 0;
+    return !this.#isBroken && this.#redoBytes > 0;
   }
 
   request(id: number, request: ReceivedRequest, nowUs: Us): void {
@@ -126,9 +136,20 @@ export class EngineHost {
     if (this.#commits.isDue(nowUs)) this.commit(nowUs);
   }
 
-  commitFailed(seq: number, nowUs: Us): void {
+  commitFailed(seq: number, failure: CommitFailure, nowUs: Us): void {
+    if (this.#isBroken) return;
     this.#commitsFailed++;
-    this.#refuse(this.#commits.failed(seq, nowUs), unavailable("storage", storageRetryMs));
+    this.#outputs.trouble("a commit failed", failure.message);
+    if (failure.retryable) {
+      this.#refuse(this.#commits.failed(seq, nowUs), unavailable("storage", storageRetryMs));
+    } else if (failure.code === "invalid_row") {
+      // Our fault, and no request is known to be the cause; the same rows would be refused for ever.
+      this.#break(null, new Error(failure.message));
+    } else {
+      this.#isBroken = true;
+      this.#refuse(this.#commits.abandon(), unavailable("storage", storageRetryMs));
+      this.#outputs.storeLost(failure.message);
+    }
   }
 
   counters(): CounterSample[] {

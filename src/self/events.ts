@@ -1,11 +1,12 @@
 /**
  * What happens to the engine on its edges, one method per event: it counts, and it logs what a person
  * should read. Detail goes to the log, low-cardinality facts to the counters. A log line that input can
- * cause is written at most once per `quietMs` and kind, with the number of those left out.
+ * cause is written seldom.
  */
 import type { Clock } from "../lib/clock.ts";
 import type { CounterHandle, HistogramHandle, Instruments } from "./instruments.ts";
-import type { Log, LogFields } from "./log.ts";
+import type { Log } from "./log.ts";
+import { SeldomLog } from "./seldom.ts";
 
 /** How a request was answered: the `outcome` label. */
 const outcomes = [
@@ -55,11 +56,8 @@ export interface AnsweredRequest {
   readonly message: string;
 }
 
-const quietMs = 10_000;
-
 export class ReceiverEvents {
   readonly #log: Log;
-  readonly #clock: Clock;
   readonly #requests: Record<SignalName, Record<Outcome, CounterHandle>>;
   readonly #durations: Record<SignalName, HistogramHandle>;
   readonly #items: Record<ItemOutcome, Record<SignalName, CounterHandle | null>>;
@@ -67,12 +65,11 @@ export class ReceiverEvents {
   readonly #connectionEnds: Record<ConnectionEnd, CounterHandle>;
   readonly #connections: { set(value: number): void };
   readonly #inFlightBytes: { set(value: number): void };
-  /** By kind of line, a closed set: when it was last written and how many were left out since. */
-  readonly #lines = new Map<string, { atMs: number; left: number }>();
+  readonly #seldom: SeldomLog;
 
   constructor(transport: "grpc" | "http", counts: Instruments, log: Log, clock: Clock) {
     this.#log = log;
-    this.#clock = clock;
+    this.#seldom = new SeldomLog(log, clock);
     this.#requests = each(signalNames, (signal) =>
       each(outcomes, (outcome) =>
         counts.counter("receiver_requests_total", { transport, signal, outcome }),
@@ -133,7 +130,7 @@ export class ReceiverEvents {
         return; // the sender's own doing, and it retries
     }
     if (outcome === "accepted") return;
-    this.#seldom(outcome, "a request was not taken whole", {
+    this.#seldom.write("warn", outcome, "a request was not taken whole", {
       signal,
       outcome,
       answer: request.message,
@@ -143,7 +140,7 @@ export class ReceiverEvents {
   connectionEnded(reason: ConnectionEnd, address: string, detail: string): void {
     this.#connectionEnds[reason].inc();
     if (reason === "idle" || reason === "age") return; // ordinary life
-    this.#seldom(reason, "a connection was closed", { reason, address, detail }, "info");
+    this.#seldom.write("info", reason, "a connection was closed", { reason, address, detail });
   }
 
   connections(open: number): void {
@@ -156,17 +153,6 @@ export class ReceiverEvents {
 
   draining(connections: number, requests: number): void {
     this.#log.info("draining the receiver", { connections, requests });
-  }
-
-  #seldom(kind: string, message: string, fields: LogFields, level: "warn" | "info" = "warn"): void {
-    const nowMs = this.#clock.nowUs() / 1_000;
-    const line = this.#lines.get(kind);
-    if (line && nowMs - line.atMs < quietMs) {
-      line.left++;
-      return;
-    }
-    this.#lines.set(kind, { atMs: nowMs, left: 0 });
-    this.#log[level](message, line && line.left > 0 ? { ...fields, left_out: line.left } : fields);
   }
 }
 

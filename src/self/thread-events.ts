@@ -2,23 +2,28 @@
  * What io hears from the engine and the store thread: counted, and logged for a person. The numbers of
  * the engine's own stages do not come this way; they are samples.
  */
+import type { Clock } from "../lib/clock.ts";
 import type { CounterHandle, GaugeHandle, HistogramHandle, Instruments } from "./instruments.ts";
 import type { Log } from "./log.ts";
+import { SeldomLog } from "./seldom.ts";
 
 export class EngineThreadEvents {
   readonly #log: Log;
+  readonly #seldom: SeldomLog;
   readonly #restarts: CounterHandle;
   readonly #troubles: CounterHandle;
 
-  constructor(counts: Instruments, log: Log) {
+  constructor(counts: Instruments, log: Log, clock: Clock) {
     this.#log = log;
+    this.#seldom = new SeldomLog(log, clock);
     this.#restarts = counts.counter("engine_restarts_total", {});
     this.#troubles = counts.counter("trouble_total", { thread: "engine" });
   }
 
+  /** `what` is a fixed text; what differs from case to case belongs into `error`. */
   trouble(what: string, error: string): void {
     this.#troubles.inc();
-    this.#log.error(what, { thread: "engine", error });
+    this.#seldom.write("error", what, what, { thread: "engine", error });
   }
 
   restarted(why: string): void {
@@ -29,19 +34,20 @@ export class EngineThreadEvents {
 
 export class StoreThreadEvents {
   readonly #log: Log;
+  readonly #seldom: SeldomLog;
   readonly #troubles: CounterHandle;
   readonly #prunedRows: CounterHandle;
   readonly #commitSeconds: HistogramHandle;
   readonly #sizeBytes: GaugeHandle;
-  readonly #limitBytes: GaugeHandle;
 
-  constructor(counts: Instruments, log: Log) {
+  constructor(counts: Instruments, log: Log, clock: Clock, limitBytes: number) {
     this.#log = log;
+    this.#seldom = new SeldomLog(log, clock);
     this.#troubles = counts.counter("trouble_total", { thread: "store" });
     this.#prunedRows = counts.counter("store_pruned_rows_total", {});
     this.#commitSeconds = counts.histogram("store_commit_duration_seconds", {});
     this.#sizeBytes = counts.gauge("store_size_bytes", {});
-    this.#limitBytes = counts.gauge("store_limit_bytes", {});
+    counts.gauge("store_limit_bytes", {}).set(limitBytes);
   }
 
   committed(seconds: number): void {
@@ -52,21 +58,18 @@ export class StoreThreadEvents {
     this.#prunedRows.inc(rows);
   }
 
-  measured(sizeBytes: number, limitBytes: number): void {
+  measured(sizeBytes: number): void {
     this.#sizeBytes.set(sizeBytes);
-    this.#limitBytes.set(limitBytes);
   }
 
   trouble(what: string, error: string): void {
     this.#troubles.inc();
-    this.#log.error(what, { thread: "store", error });
+    this.#seldom.write("error", what, what, { thread: "store", error });
   }
 
   /** Nothing can be acknowledged any more. */
   lost(why: string): void {
     this.#troubles.inc();
-    this.#log.error("the store is lost: requests are refused until the program is started again", {
-      why,
-    });
+    this.#log.error("the store is lost: the engine stops", { why });
   }
 }

@@ -14,11 +14,17 @@ export interface EngineEvents {
   counters(samples: readonly CounterSample[]): void;
   trouble(what: string, error: string): void;
   restarted(why: string): void;
+  /** A commit is durable; how long it took the store. */
+  committed(seconds: number): void;
+  /** Nothing can be acknowledged any more, whatever is started again. */
+  storeLost(why: string): void;
 }
 
 /** Restarts closer together than this wait longer each time. */
 const restartPauseMs = 500;
 const restartPauseMaxMs = 30_000;
+/** A thread that holds this long starts the pauses anew. */
+const restartTrialMs = 60_000;
 
 /** Requests that broke a thread; the oldest are forgotten first. */
 const poisonMax = 1_000;
@@ -37,6 +43,8 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
   #isStopping = false;
   #nextId = 1;
   #restarts = 0;
+  /** Of the next start, or of the end of the last one's trial. */
+  #timer: NodeJS.Timeout | null = null;
 
   private constructor(
     config: Config,
@@ -81,6 +89,7 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
   /** Commits what was taken in, then ends the thread. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopping = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
     const worker = this.#worker;
     if (worker === null) return;
     if (this.#isReady) {
@@ -139,6 +148,10 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
         if (message.poison !== null) this.#poison.push(message.poison);
         if (this.#poison.length > poisonMax) this.#poison.shift();
         return this.#lost(worker, message.error);
+      case "committed":
+        return this.#events.committed(message.seconds);
+      case "store_lost":
+        return this.#events.storeLost(message.why);
       case "ready":
       case "stopped":
         return;
@@ -161,22 +174,24 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
     void worker.terminate();
     if (this.#isStopping || !hadStarted) return;
     this.#events.restarted(why);
-    const pauseMs = Math.min(restartPauseMs * 2 ** this.#restarts++, restartPauseMaxMs);
-    setTimeout(() => this.#restart(), pauseMs);
+    this.#restartAfter(Math.min(restartPauseMs * 2 ** this.#restarts++, restartPauseMaxMs));
   }
 
-  #restart(): void {
-    if (this.#isStopping) return;
-    this.#startThread().then(
-      () => {
-        // A thread that holds for a while starts the pauses anew.
-        setTimeout(() => (this.#restarts = 0), 60_000).unref();
-      },
-      (error: unknown) => {
-        this.#events.trouble("the engine thread cannot start again", describe(error));
-        setTimeout(() => this.#restart(), restartPauseMaxMs).unref();
-      },
-    );
+  #restartAfter(pauseMs: number): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#restart(), pauseMs);
+  }
+
+  async #restart(): Promise<void> {
+    try {
+      await this.#startThread();
+      if (this.#isStopping) return;
+      this.#timer = setTimeout(() => (this.#restarts = 0), restartTrialMs);
+    } catch (error) {
+      if (this.#isStopping) return;
+      this.#events.trouble("the engine thread cannot start again", describe(error));
+      this.#restartAfter(restartPauseMaxMs);
+    }
   }
 }
 

@@ -32,4 +32,7 @@ export type FromEngine =
   | { readonly kind: "trouble"; readonly what: string; readonly error: string }
   /** Memory can no longer be trusted; the thread answers nothing more and wants to be replaced. */
   | { readonly kind: "broken"; readonly poison: string | null; readonly error: string }
+  | { readonly kind: "committed"; readonly seconds: number }
+  /** The store will take nothing any more: the end of the process. */
+  | { readonly kind: "store_lost"; readonly why: string }
   | { readonly kind: "stopped" };

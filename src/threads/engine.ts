@@ -12,6 +12,7 @@ import type { Trust } from "../model/observations.ts";
 import type { Answer, Encoding } from "../model/requests.ts";
 import type { RedoRow, Restored, WriteSet } from "../model/rows.ts";
 import type { Signal } from "../model/stages.ts";
+import { usPerSecond } from "../model/time.ts";
 import { inflate } from "../receive/inflate.ts";
 import { loadRules } from "../rules/load.ts";
 import type { EngineWorkerData, FromEngine, ToEngine } from "./engine-messages.ts";
@@ -53,6 +54,10 @@ const host = new EngineHost(
       sendAnswers();
       tell({ kind: "broken", poison: poisonous, error: describe(error) });
     },
+    storeLost(why) {
+      sendAnswers();
+      tell({ kind: "store_lost", why });
+    },
   },
   poison,
 );
@@ -63,13 +68,11 @@ storePort.on("message", (message: FromStore) => {
   if (message.kind === "loaded") start(message.rows);
   if (message.kind === "committed") {
     host.committed(message.seq, nowUs);
+    tell({ kind: "committed", seconds: message.durationUs / usPerSecond });
     scheduleCommit();
   }
   if (message.kind === "trouble" && message.what === "load") throw new Error(message.message);
-  if (message.kind === "failed") {
-    tell({ kind: "trouble", what: `commit ${message.seq} failed`, error: message.message });
-    host.commitFailed(message.seq, nowUs);
-  }
+  if (message.kind === "failed") host.commitFailed(message.seq, message, nowUs);
   stopWhenIdle();
 });
 send(storePort, { kind: "load" });
