@@ -75,25 +75,20 @@ export type IpScope =
   | "private"
   | "public";
 
+/** ipaddr.js has a name for every registered range; the others are public to us. */
+const scopes: Readonly<Record<string, IpScope>> = {
+  loopback: "loopback",
+  linkLocal: "link_local",
+  multicast: "multicast",
+  broadcast: "multicast",
+  unspecified: "unspecified",
+  private: "private",
+  uniqueLocal: "private",
+  carrierGradeNat: "private",
+};
+
 export function ipScope(ip: string): IpScope {
-  const range = ipaddr.parse(ip).range();
-  switch (range) {
-    case "loopback":
-      return "loopback";
-    case "linkLocal":
-      return "link_local";
-    case "multicast":
-    case "broadcast":
-      return "multicast";
-    case "unspecified":
-      return "unspecified";
-    case "private":
-    case "uniqueLocal":
-    case "carrierGradeNat":
-      return "private";
-    default:
-      return "public";
-  }
+  return scopes[ipaddr.parse(ip).range()] ?? "public";
 }
 
 export interface Cidr {

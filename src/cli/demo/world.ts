@@ -161,5 +161,3 @@ function makeService(
 export const paymentApi = { ip: "203.0.113.10", port: 443, host: "api.payments.example" } as const;
 /** Where the attacker's data goes. */
 export const dropSite = { ip: "198.51.100.66", port: 443 } as const;
-/** A caller on the internet. */
-export const visitor = { ip: "192.0.2.44" } as const;
