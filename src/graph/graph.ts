@@ -312,13 +312,18 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     return {
       mark(srcId, dstId, transport, port, connection) {
         const [src, dst] = [nodes.get(srcId).id, nodes.get(dstId).id];
+        // A facet of its own for each port, whatever was on the edge before: which ports a reader sees
+        // must not hang on the order of the findings. One that knows the protocol takes it in.
         const edge =
-          facets.edge(src, dst, transport) ?? facets.facet(src, dst, transport, "", port)?.edge;
+          facets.facet(src, dst, transport, "", port)?.edge ?? facets.edge(src, dst, transport);
         if (edge) facets.markAround(edge, port, connection);
       },
       unmark(srcId, dstId, transport, port, connection) {
         const edge = facets.edge(nodes.get(srcId).id, nodes.get(dstId).id, transport);
-        if (edge) facets.unmarkAround(edge, port, connection);
+        if (!edge) return;
+        facets.unmarkAround(edge, port, connection);
+        const own = edge.facets.find((facet) => facet.port === port && facet.protocol === "");
+        if (own) facets.removeIfEmpty(own);
       },
     };
   }
