@@ -109,18 +109,28 @@ export interface Engine {
   readonly configPath: string;
 }
 
-/** `serve` with a store in `folder`, ready to take requests. */
-export async function startEngine(folder: string, port: number): Promise<Engine> {
+/** `serve` with a store in `folder`, ready to take requests. `sets` are further `key=value`. */
+export async function startEngine(
+  folder: string,
+  port: number,
+  sets: readonly string[] = [],
+): Promise<Engine> {
   const configPath = join(folder, "config.yaml");
   const lines = [
     "version: 1",
+    "cluster: { name: demo }",
     `receivers: { grpc: { endpoint: "127.0.0.1:${port + 1}" } }`,
     `web: { endpoint: "127.0.0.1:${port}" }`,
     `store: { path: "${join(folder, "store", "mesh.db")}" }`,
     "",
   ];
   writeFileSync(configPath, lines.join("\n"));
-  const program = new Program(["serve", "--config", configPath]);
+  const program = new Program([
+    "serve",
+    "--config",
+    configPath,
+    ...sets.flatMap((set) => ["--set", set]),
+  ]);
   const web = `http://127.0.0.1:${port}`;
   const ready = async (): Promise<boolean> => (await fetch(`${web}/-/ready`)).ok;
   try {
