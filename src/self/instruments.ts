@@ -123,7 +123,6 @@ export const instruments = {
     "Entities whose rule state was dropped by a cap.",
     "entity",
   ),
-  detection_delay_seconds: seconds("From a commit to the insight's way out."),
 
   receipts: gauge("Requests remembered, so that a retry is not applied twice."),
   receipts_dropped_total: counter("Receipts dropped before their time because of the cap."),
