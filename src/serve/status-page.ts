@@ -1,9 +1,11 @@
 /**
  * The plain status page: what runs, what fires, where to look. Rendered on the server without a script;
- * every value goes through the template's escaping, since workload names come from telemetry.
+ * every value goes through the template's escaping, and what comes from telemetry loses its control
+ * characters too.
  */
 import { html } from "hono/html";
 import type { ApiInsight } from "../model/api.ts";
+import { printable } from "../self/log.ts";
 import type { EngineStatus } from "./status.ts";
 
 export const statusPageStyle = `
@@ -16,6 +18,9 @@ th, td { border-bottom: 1px solid #8884; padding: .35rem .6rem; text-align: left
 .bad { color: #d22; font-weight: 600 } .ok { color: #292 }
 code { font-size: .9em }
 `;
+
+const textMaxLength = 1_024;
+const shown = (text: string): string => printable(text, textMaxLength);
 
 type Html = ReturnType<typeof html>;
 
@@ -78,8 +83,8 @@ function renderInsights(firing: readonly ApiInsight[]): Html {
         (insight) =>
           html`<tr>
             <td class="${insight.severity}">${insight.severity}</td>
-            <td><strong>${insight.title}</strong><br />${insight.message}</td>
-            <td>${insight.namespace}/${insight.workload}</td>
+            <td><strong>${insight.title}</strong><br />${shown(insight.message)}</td>
+            <td>${shown(`${insight.namespace}/${insight.workload}`)}</td>
             <td>${insight.first_seen.slice(0, 19)}Z</td>
             <td><a href="/api/v1/insights/${insight.id}">${insight.evidence.length} items</a></td>
           </tr>`,
