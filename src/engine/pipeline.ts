@@ -13,7 +13,7 @@ import { Graph, type GraphOptions } from "../graph/graph.ts";
 import { Insights, type InsightOptions } from "../insights/insights.ts";
 import type { Transition } from "../model/insights.ts";
 import type { ObservationBatch, Trust } from "../model/observations.ts";
-import { makeWriteSet, type Restored, type WriteSet } from "../model/rows.ts";
+import { makeWriteSet, type BlindRow, type Restored, type WriteSet } from "../model/rows.ts";
 import { Signal, type CounterSample, type Sink } from "../model/stages.ts";
 import type { Us } from "../model/time.ts";
 import { Normalizer, type NormalizeOptions } from "../normalize/normalizer.ts";
@@ -61,6 +61,9 @@ export class Pipeline {
   readonly #rules: Evaluator;
   readonly #insights: Insights;
   #nowUs: Us = 0;
+  /** Since when nobody was watching, until the first `advance` ends it; 0 = no gap. */
+  #blindSinceUs: Us = 0;
+  #blind: BlindRow[] = [];
 
   constructor(options: PipelineOptions, next: Sink<readonly Transition[]>) {
     this.#insights = new Insights(options.insights, next);
@@ -103,6 +106,7 @@ export class Pipeline {
   advance(atUs: Us): void {
     const nowUs = Math.max(atUs, this.#nowUs);
     this.#nowUs = nowUs;
+    this.#endGap(nowUs);
     this.#receipts.expire(nowUs);
     this.#graph.advance(nowUs);
     this.#rules.advance(nowUs);
@@ -124,6 +128,8 @@ export class Pipeline {
   /** What has changed since the last call, as one transaction's worth of rows. */
   collect(seq: number, nowUs: Us): WriteSet {
     const writeSet = makeWriteSet(seq, nowUs);
+    writeSet.blind.push(...this.#blind);
+    this.#blind = [];
     this.#receipts.collect(writeSet);
     this.#graph.collect(writeSet);
     this.#insights.collect(writeSet);
@@ -133,6 +139,7 @@ export class Pipeline {
   /** Takes back what earlier commits held; once, before the first request. */
   restore(rows: Restored): void {
     this.#nowUs = rows.lastCommitUs;
+    this.#blindSinceUs = rows.lastCommitUs;
     this.#receipts.restore(rows);
     this.#insights.restore(rows);
     this.#graph.restore(rows);
@@ -146,6 +153,12 @@ export class Pipeline {
     this.#rules.counters(samples);
     this.#insights.counters(samples);
     return samples;
+  }
+
+  #endGap(nowUs: Us): void {
+    if (this.#blindSinceUs === 0) return;
+    this.#blind.push({ fromUs: this.#blindSinceUs, toUs: nowUs, reason: "restart" });
+    this.#blindSinceUs = 0;
   }
 
   #prepare(request: PipelineRequest): Read | DecodeError {
