@@ -24,7 +24,6 @@ test("the defaults bind to this machine alone", () => {
   expect(config.grpc.endpoint).toEqual({ host: "127.0.0.1", port: 4317 });
   expect(config.web.endpoint).toEqual({ host: "127.0.0.1", port: 4316 });
   expect(load("version: 1")).toEqual(config);
-  expect(config.identity).toMatchObject({ proxyUid: 1337, proxyGid: 1337 });
   expect(config.insights.unknownTtlUs).toBe(86_400e6);
 });
 
@@ -45,14 +44,14 @@ identity:
   const above = "version: 1\nidentity: { cluster_aliases: { b: one }, images: [mine] }";
   const config = load(
     [below, above],
-    ["cluster.name=two", "identity.uid=77", "rules.paths=[x, y]"],
+    ["cluster.name=two", "insights.max_active=77", "rules.paths=[x, y]"],
   );
   expect(config.cluster).toBe("two");
   expect(config.identity).toMatchObject({
     clusterAliases: { a: "one", b: "one" },
     proxyImages: ["mine"],
-    proxyUid: 77,
   });
+  expect(config.insights.activeMax).toBe(77);
   expect(config.rules.paths).toEqual(["x", "y"]);
 });
 
@@ -65,22 +64,23 @@ test.each([
 });
 
 test("an unquoted variable may be a number", () => {
-  const yaml = "version: 1\nidentity: { uid: '${env:A}' }\n";
-  expect(() => load(yaml, [], { A: "5" })).toThrow(/"identity.uid": expected number/);
-  expect(load("version: 1\nidentity:\n  uid: ${env:A}", [], { A: "5" }).identity.proxyUid).toBe(5);
+  const quoted = "version: 1\nmetrics: { series: '${env:A}' }\n";
+  expect(() => load(quoted, [], { A: "500" })).toThrow(/"metrics.series": expected number/);
+  const unquoted = "version: 1\nmetrics:\n  series: ${env:A}";
+  expect(load(unquoted, [], { A: "500" }).metrics.seriesMax).toBe(500);
 });
 
-test("human units, profiles and trailing slashes", () => {
+test("human units and profiles", () => {
   const config = load(`
 version: 1
-store: { profile: large, retention: 7d, max_size: 1GiB }
+store: { profile: large, max_size: 1GiB }
+insights: { unknown_ttl: 7d }
 limits: { facets: 5 }
-web: { external_url: "https://insights.example.com/x/" }
 receivers: { grpc: { tls: { cert_file: c.pem, key_file: k.pem }, limits: { request_size: 1MiB } } }
 `);
-  expect(config.store).toMatchObject({ retentionUs: 7 * 86_400e6, maxBytes: 2 ** 30 });
+  expect(config.store.maxBytes).toBe(2 ** 30);
+  expect(config.insights.unknownTtlUs).toBe(7 * 86_400e6);
   expect(config.limits).toEqual({ workloadsMax: 20_000, facetsMax: 5, seriesMax: 1_000_000 });
-  expect(config.web.externalUrl).toBe("https://insights.example.com/x");
   expect(config.grpc).toMatchObject({
     tls: { certFile: "c.pem", keyFile: "k.pem" },
     maxRequestBytes: 2 ** 20,
@@ -132,8 +132,8 @@ const bad: Bad[] = [
   },
   {
     name: "a wrong type",
-    yaml: "version: 1\nidentity: { uid: root }\n",
-    says: 'f1.yaml:2:13 cannot use "identity.uid": expected number, received string',
+    yaml: "version: 1\nmetrics: { series: many }\n",
+    says: 'f1.yaml:2:12 cannot use "metrics.series": expected number, received string',
   },
   {
     name: "a bad element of a list",
@@ -142,8 +142,8 @@ const bad: Bad[] = [
   },
   {
     name: "a length of time without a unit",
-    yaml: "version: 1\nstore: { retention: '30' }\n",
-    says: 'f1.yaml:2:10 cannot use "store.retention": expected a length of time such as "30s" or "1h30m"',
+    yaml: "version: 1\ninsights: { outage_grace: '30' }\n",
+    says: 'f1.yaml:2:13 cannot use "insights.outage_grace": expected a length of time such as "30s" or "1h30m"',
   },
   {
     name: "an endpoint without a host",
@@ -195,13 +195,13 @@ const bad: Bad[] = [
   },
   {
     name: "requests that could never be received",
-    yaml: "version: 1\nreceivers: { grpc: { limits: { request_size: 1GiB } } }\n",
-    says: 'f1.yaml:2:22 cannot use "receivers.grpc.limits.in_flight_size": smaller than "request_size"',
+    yaml: "version: 1\nreceivers: { grpc: { limits: { request_size: 128MiB } } }\n",
+    says: 'f1.yaml:2:22 cannot use "receivers.grpc.limits.in_flight_size": not larger than "request_size"',
   },
   {
-    name: "a rule both on and off",
-    yaml: "version: 1\nrules: { enabled: [a], disabled: [a] }\n",
-    says: 'f1.yaml:2:24 cannot use "rules.disabled": rule "a" is enabled too',
+    name: "a key that nothing reads yet",
+    yaml: "version: 1\nstore: { retention: 7d }\n",
+    says: 'f1.yaml:2:10 cannot use "store.retention": not supported by this version',
   },
   {
     name: "a key that is a trap for programs",
@@ -224,8 +224,8 @@ test.each(bad)("says what is wrong: $name", ({ yaml, sets = [], says }) => {
 
 test("every fault is reported, each in the file that is to blame", () => {
   const files = [
-    { path: "a.yaml", text: "version: 1\nstore: { pfad: x }\nidentity: { uid: 1 }" },
-    { path: "b.yaml", text: "identity: { uid: -1 }" },
+    { path: "a.yaml", text: "version: 1\nstore: { pfad: x }\nmetrics: { series: 500 }" },
+    { path: "b.yaml", text: "metrics: { series: -1 }" },
   ];
   const loaded = loadConfig(files, [], {});
   const places = loaded.ok ? [] : loaded.diagnostics.map(({ file, line }) => `${file}:${line}`);

@@ -35,22 +35,17 @@ export interface Config {
   readonly store: {
     readonly path: string;
     readonly profile: "standard" | "large";
-    readonly retentionUs: Us;
     readonly maxBytes: number;
   };
   readonly identity: {
     readonly proxyExecutables: readonly string[];
     readonly proxyImages: readonly string[];
-    readonly proxyUid: number;
-    readonly proxyGid: number;
     readonly clusterAliases: Readonly<Record<string, string>>;
     readonly clusterCidrs: readonly string[];
     readonly dns: readonly string[];
-    readonly proxyDestinations: readonly string[];
   };
   readonly rules: {
     readonly paths: readonly string[];
-    readonly enabled: readonly string[];
     readonly disabled: readonly string[];
   };
   readonly insights: {
@@ -59,9 +54,8 @@ export interface Config {
     readonly outageGraceUs: Us;
     readonly activeMax: number;
   };
-  /** `externalUrl` has no slash at its end, "" = not known. */
-  readonly web: { readonly endpoint: Endpoint; readonly externalUrl: string };
-  readonly metrics: { readonly namespacesMax: number; readonly seriesMax: number };
+  readonly web: { readonly endpoint: Endpoint };
+  readonly metrics: { readonly seriesMax: number };
   readonly limits: {
     readonly workloadsMax: number;
     readonly facetsMax: number;
@@ -156,15 +150,10 @@ function crossFaults(file: ConfigFile): Fault[] {
     const message = 'cannot use "web.endpoint": "receivers.grpc.endpoint" is the same';
     faults.push({ path: ["web", "endpoint"], message });
   }
-  if (grpc.limits.in_flight_size < grpc.limits.request_size) {
+  if (grpc.limits.in_flight_size <= grpc.limits.request_size) {
     const path = ["receivers", "grpc", "limits", "in_flight_size"];
-    const message = `cannot use "${path.join(".")}": smaller than "request_size", which could never be received`;
+    const message = `cannot use "${path.join(".")}": not larger than "request_size", which could never be received`;
     faults.push({ path, message });
-  }
-  for (const id of file.rules.enabled) {
-    if (!file.rules.disabled.includes(id)) continue;
-    const message = `cannot use "rules.disabled": rule "${id}" is enabled too`;
-    faults.push({ path: ["rules", "disabled"], message });
   }
   return faults;
 }
@@ -190,18 +179,14 @@ function toConfig(file: ConfigFile): Config {
     store: {
       path: store.path,
       profile: store.profile,
-      retentionUs: store.retention,
       maxBytes: store.max_size,
     },
     identity: {
       proxyExecutables: identity.proxy_executables,
       proxyImages: identity.images,
-      proxyUid: identity.uid,
-      proxyGid: identity.gid,
       clusterAliases: identity.cluster_aliases,
       clusterCidrs: identity.cluster_cidrs,
       dns: identity.dns,
-      proxyDestinations: identity.proxy_destinations,
     },
     rules,
     insights: {
@@ -210,8 +195,8 @@ function toConfig(file: ConfigFile): Config {
       outageGraceUs: insights.outage_grace,
       activeMax: insights.max_active,
     },
-    web: { endpoint: web.endpoint, externalUrl: web.external_url.replace(/\/+$/, "") },
-    metrics: { namespacesMax: metrics.namespaces, seriesMax: metrics.series },
+    web,
+    metrics: { seriesMax: metrics.series },
     limits: {
       workloadsMax: limits.workloads ?? profile.workloadsMax,
       facetsMax: limits.facets ?? profile.facetsMax,

@@ -36,10 +36,6 @@ const address = z.string().refine((text) => canonicalIp(text) !== "", {
   message: 'expected an address such as "10.0.0.10"',
 });
 const count = (min: number) => z.int().min(min).max(100_000_000);
-const id = z
-  .int()
-  .min(0)
-  .max(2 ** 32 - 1);
 const words = z.array(z.string().min(1)).max(1_000);
 
 /** A group of keys; left out, every key of it has its default. */
@@ -86,8 +82,6 @@ const identity = group(
     images: words
       .default(["proxyv2", "istio-proxy", "ztunnel"])
       .describe("Texts of which the last part of the proxy's image must hold one"),
-    uid: id.default(1337).describe("The proxy's UID where no object declares it"),
-    gid: id.default(1337).describe("The proxy's GID where no object declares it"),
     cluster_aliases: z
       .record(z.string().min(1), z.string().min(1))
       .default({})
@@ -104,9 +98,6 @@ const identity = group(
       .max(1_000)
       .default(["169.254.20.10"])
       .describe("Addresses of name servers, beside kube-dns: to ask them is no bypass"),
-    proxy_destinations: words
-      .default([])
-      .describe("Where proxies themselves connect to (collectors), as address or address:port"),
   },
   "Who is who in this mesh",
 );
@@ -139,7 +130,6 @@ export const configSchema = z
       {
         path: z.string().min(1).default("data/mesh-insights.db").describe("The database file"),
         profile: z.enum(["standard", "large"]).default("standard").describe("Size of the mesh"),
-        retention: duration.prefault("30d").describe("How long history is kept"),
         max_size: size.prefault("8GiB").describe("The database refuses to grow beyond"),
       },
       "Where everything is kept",
@@ -148,7 +138,6 @@ export const configSchema = z
     rules: group(
       {
         paths: words.default([]).describe("Folders of rules beside the shipped ones"),
-        enabled: words.default([]).describe("Ids of rules to switch on that are off by default"),
         disabled: words.default([]).describe("Ids of rules to switch off"),
       },
       "What is looked for",
@@ -167,16 +156,11 @@ export const configSchema = z
     web: group(
       {
         endpoint: endpoint.prefault("127.0.0.1:4316").describe("Page, API, /metrics and health"),
-        external_url: z
-          .union([z.literal(""), z.url({ protocol: /^https?$/ })])
-          .default("")
-          .describe("How people reach the page, for links"),
       },
       "What people and Prometheus see",
     ),
     metrics: group(
       {
-        namespaces: count(1).default(200).describe("Namespaces with labels of their own"),
         series: count(100).default(5_000).describe("Most series of /metrics"),
       },
       "Limits of /metrics",
@@ -209,15 +193,22 @@ export const promised: ReadonlySet<string> = new Set([
   "privacy",
   "expected_sources",
   "exporters",
+  "store.retention",
+  "identity.uid",
+  "identity.gid",
+  "identity.proxy_destinations",
   "identity.trust_domains",
   "identity.external_groups",
+  "rules.enabled",
   "rules.lists",
   "rules.params",
   "rules.waivers",
+  "metrics.namespaces",
   "metrics.tempo_names",
   "metrics.kiali_names",
   "web.tls",
   "web.auth",
+  "web.external_url",
 ]);
 
 /** The JSON Schema of a configuration file as people write it. */

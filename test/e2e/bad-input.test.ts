@@ -114,8 +114,8 @@ const mistakes: readonly Mistake[] = [
   },
   {
     name: "--set with a bad value",
-    args: ["serve", "--set", "store.retention=30"],
-    says: ["--set store.retention=30:1:1", 'expected a length of time such as "30s"'],
+    args: ["serve", "--set", "insights.outage_grace=30"],
+    says: ["--set insights.outage_grace=30:1:1", 'expected a length of time such as "30s"'],
   },
   {
     name: "--set without a value",
