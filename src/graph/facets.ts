@@ -4,6 +4,7 @@
  */
 import { evidenceMax, mergeEvidence, type Evidence } from "../model/changes.ts";
 import type { Channel, Reporter, Transport } from "../model/observations.ts";
+import type { FacetRow } from "../model/rows.ts";
 import {
   addAmounts,
   addMovable,
@@ -44,9 +45,12 @@ export interface Facet {
   emittedAs: string;
   /** What history has been told of it, null = nothing yet. */
   recorded: Recorded | null;
+  /** Its row as the store has it but for `detail`, null = none yet. */
+  written: FacetRow | null;
+  /** What its row's `detail` holds has changed since. */
+  isDetailDirty: boolean;
   /** The facet this one was merged into. */
   movedTo: Facet | null;
-  isDirty: boolean;
 }
 
 export interface Recorded {
@@ -90,7 +94,9 @@ export class Facets {
   readonly #bySrc = new Map<number, Set<Edge>>();
   readonly #byDst = new Map<number, Set<Edge>>();
   readonly #facetsBySrc = new Map<number, number>();
+  /** Edges that rules may have to be told of, and those whose rows may be others now. */
   readonly #changedEdges = new Set<Edge>();
+  readonly #changedRows = new Set<Edge>();
   readonly #dirtyFacets = new Set<Facet>();
   readonly #dirtyEdges = new Set<Edge>();
   /** Facets that ended: rules must hear of it. */
@@ -208,6 +214,7 @@ export class Facets {
       this.touch(facet, null);
       if (tag.startsWith("service:")) this.#touchServices(facet.edge.srcId);
     }
+    this.#touchDetail(facet);
   }
 
   /** Whether evidence of that time could be among the first that are kept. */
@@ -217,11 +224,14 @@ export class Facets {
   }
 
   addEvidence(facet: Facet, evidence: Evidence): void {
-    facet.evidence = mergeEvidence(facet.evidence, [evidence]);
+    const before = facet.evidence;
+    facet.evidence = mergeEvidence(before, [evidence]);
+    if (facet.evidence !== before) this.#touchDetail(facet);
   }
 
   removeEvidence(facet: Facet, hash: string): void {
     facet.evidence = facet.evidence.filter((one) => one.hash !== hash);
+    this.#touchDetail(facet);
   }
 
   markAround(edge: Edge, port: number, connection: string): void {
@@ -242,24 +252,26 @@ export class Facets {
 
   touch(facet: Facet, column: Column | null): void {
     if (column) column.isDirty = true;
-    facet.isDirty = true;
     this.#dirtyFacets.add(facet);
-    this.#changedEdges.add(facet.edge);
+    this.#touchView(facet.edge);
   }
 
   /** What a server's counters and lines say of its callers is read together. */
   touchTo(dstId: number): void {
-    for (const edge of this.to(dstId)) this.#changedEdges.add(edge);
+    for (const edge of this.to(dstId)) this.#touchView(edge);
   }
 
+  /** Rules must be told again, of an edge whose numbers stand still. */
   touchEdge(edge: Edge): void {
     this.#changedEdges.add(edge);
   }
 
   /** Everything about this node must be told again: its facts changed. */
   touchNode(nodeId: number): void {
-    for (const edge of this.from(nodeId)) this.#changedEdges.add(edge);
-    for (const edge of this.to(nodeId)) this.#changedEdges.add(edge);
+    for (const edge of [...this.from(nodeId), ...this.to(nodeId)]) {
+      this.#touchView(edge);
+      this.#touchKin(edge);
+    }
   }
 
   /** Removes the facet when nothing is in it any more. */
@@ -309,10 +321,16 @@ export class Facets {
     return this.#dirtyFacets.size;
   }
 
-  takeDirty(): { edges: Edge[]; facets: Facet[] } {
-    const dirty = { edges: [...this.#dirtyEdges], facets: [...this.#dirtyFacets] };
+  /** New edges, changed facets, and edges whose facets' rows may be others than were written. */
+  takeDirty(): { edges: Edge[]; facets: Facet[]; views: Edge[] } {
+    const dirty = {
+      edges: [...this.#dirtyEdges],
+      facets: [...this.#dirtyFacets],
+      views: [...this.#changedRows],
+    };
     this.#dirtyEdges.clear();
     this.#dirtyFacets.clear();
+    this.#changedRows.clear();
     return dirty;
   }
 
@@ -327,6 +345,8 @@ export class Facets {
     this.#nextFacetId = Math.max(this.#nextFacetId, id + 1);
     const facet = this.#newFacet(id, edge, protocol, port);
     this.#dirtyFacets.delete(facet);
+    this.#changedRows.delete(edge);
+    facet.isDetailDirty = false;
     return facet;
   }
 
@@ -366,8 +386,9 @@ export class Facets {
       evidence: [],
       emittedAs: "",
       recorded: null,
+      written: null,
+      isDetailDirty: true,
       movedTo: null,
-      isDirty: true,
     };
     edge.facets.push(facet);
     this.#facets++;
@@ -378,6 +399,7 @@ export class Facets {
 
   #moveFacet(facet: Facet, srcId: number, dstId: number): void {
     const { transport } = facet.edge;
+    this.#touchKin(facet.edge);
     this.#removeFacet(facet);
     const edge =
       this.edge(srcId, dstId, transport) ??
@@ -395,6 +417,8 @@ export class Facets {
       target.tags.set(tag, (target.tags.get(tag) ?? 0) + count);
     }
     target.evidence = mergeEvidence(target.evidence, facet.evidence);
+    this.#touchDetail(target);
+    this.#touchKin(edge);
     facet.movedTo = target;
     this.#gone.push(facet);
   }
@@ -408,7 +432,7 @@ export class Facets {
     if (left > 0) this.#facetsBySrc.set(edge.srcId, left);
     else this.#facetsBySrc.delete(edge.srcId);
     this.#dirtyFacets.add(facet);
-    this.#changedEdges.add(edge);
+    this.#touchView(edge);
   }
 
   #removeEdge(edge: Edge): void {
@@ -418,18 +442,50 @@ export class Facets {
     this.#nodes.use(this.#nodes.get(edge.srcId), -1);
     this.#nodes.use(this.#nodes.get(edge.dstId), -1);
     this.#changedEdges.delete(edge);
+    this.#changedRows.delete(edge);
   }
 
   #touchPort(edge: Edge, port: number): void {
-    for (const facet of edge.facets) if (facet.port === port) this.touch(facet, null);
+    for (const facet of edge.facets) {
+      if (facet.port !== port) continue;
+      this.touch(facet, null);
+      facet.isDetailDirty = true;
+    }
+  }
+
+  #touchDetail(facet: Facet): void {
+    facet.isDetailDirty = true;
+    this.#changedRows.add(facet.edge);
+  }
+
+  #touchView(edge: Edge): void {
+    this.#changedEdges.add(edge);
+    this.#changedRows.add(edge);
+  }
+
+  /** Other edges whose view hangs on what this one tells: of the same server, of the same caller. */
+  #touchKin(edge: Edge): void {
+    const { facets, srcId, dstId } = edge;
+    const hasPlaintext = facets.some(({ columns }) => columns.some(tellsOfPlaintext));
+    if (hasPlaintext) this.touchTo(dstId);
+    if (facets.some(({ tags }) => hasServiceTag(tags))) this.#touchServices(srcId);
   }
 
   /** Whether a service's row is shadowed hangs on what else its caller calls. */
   #touchServices(srcId: number): void {
     for (const edge of this.from(srcId)) {
-      if (this.#nodes.get(edge.dstId).entity.kind === "service") this.#changedEdges.add(edge);
+      if (this.#nodes.get(edge.dstId).entity.kind === "service") this.#touchView(edge);
     }
   }
+}
+
+function tellsOfPlaintext({ bareLines, plaintextMoves }: Column): boolean {
+  return bareLines.size > 0 || plaintextMoves.size > 0;
+}
+
+function hasServiceTag(tags: ReadonlyMap<string, number>): boolean {
+  for (const tag of tags.keys()) if (tag.startsWith("service:")) return true;
+  return false;
 }
 
 export function edgeKey(srcId: number, dstId: number, transport: Transport): string {

@@ -3,10 +3,17 @@ import { hexToIp, ipToHex } from "../lib/ip.ts";
 import type { Evidence } from "../model/changes.ts";
 import { makeEntity, type NodeEntity } from "../model/entities.ts";
 import type { Channel, Reporter, Transport } from "../model/observations.ts";
-import type { FacetColumnRow, NodeRow, PodRow, Restored, WriteSet } from "../model/rows.ts";
+import type {
+  FacetColumnRow,
+  FacetRow,
+  NodeRow,
+  PodRow,
+  Restored,
+  WriteSet,
+} from "../model/rows.ts";
 import { usPerMs, type Us } from "../model/time.ts";
 import { connectionsOf, type Amounts, type Column, type PlaintextMove } from "./columns.ts";
-import { isFolded, viewsOf, wordsOf, type FacetView } from "./edge-view.ts";
+import { viewsOf, type FacetView } from "./edge-view.ts";
 import type { Edge, Facet, Facets } from "./facets.ts";
 import { historyRows } from "./history.ts";
 import type { IdentityTables, PodRecord } from "./identity.ts";
@@ -20,10 +27,8 @@ const podDetailMax = 32_768;
 export function collectGraph(into: WriteSet, identity: IdentityTables, facets: Facets): void {
   const dirty = facets.takeDirty();
   for (const edge of dirty.edges) edgeRow(into, edge);
-  const edges = new Set(dirty.facets.map((facet) => facet.edge));
-  for (const edge of edges) facetRows(into, edge, facets, identity);
+  for (const edge of dirty.views) facetRows(into, edge, facets, identity);
   for (const facet of dirty.facets) {
-    facet.isDirty = false;
     if (!facet.edge.facets.includes(facet)) goneRow(into, facet);
     else for (const column of facet.columns) columnRow(into, facet, column);
   }
@@ -70,6 +75,7 @@ function restoreFacets(rows: Restored, facets: Facets): void {
     facet.evidence = detail.evidence;
     if (detail.around.length > 0) edge.around.set(row.port, new Set(detail.around));
     facet.recorded = row.shadowed ? null : row;
+    facet.written = { ...row, detail: "" };
     byId.set(row.id, facet);
   }
   for (const row of rows.facetColumns) {
@@ -83,10 +89,6 @@ interface FacetDetail {
   readonly tags: readonly (readonly [string, number])[];
   readonly evidence: readonly Evidence[];
   readonly around: readonly string[];
-  readonly reporters: readonly string[];
-  readonly responseFlags: readonly string[];
-  readonly srcPrincipal: string;
-  readonly dstPrincipal: string;
 }
 
 interface ColumnDetail {
@@ -109,31 +111,34 @@ function edgeRow(into: WriteSet, edge: Edge): void {
   into.edges.push({ id, srcId, dstId, transport, firstSeenUs, lastSeenUs: Math.max(0, ...lasts) });
 }
 
-/** All facets of an edge: folding may have changed the view of any of them. */
+/**
+ * The facets of an edge whose rows are others than what was written: folding, and what other edges tell
+ * of the same ends, may have changed the view of any of them.
+ */
 function facetRows(into: WriteSet, edge: Edge, facets: Facets, identity: IdentityTables): void {
   for (const view of viewsOf(edge, facets, identity.nodes)) {
-    facetRow(into, view, view.isShadowed);
-    if (!view.isShadowed) historyRows(into, view);
-    for (const part of view.parts) {
-      if (part === view.facet || !isFolded(part)) continue;
-      facetRow(into, { ...view, facet: part, parts: [part] }, true);
-    }
+    const isNew = facetRow(into, view, view.facet, view.isShadowed);
+    if (isNew && !view.isShadowed) historyRows(into, view);
+    if (view.parts.length === 1) continue;
+    for (const part of view.parts) if (part !== view.facet) facetRow(into, view, part, true);
   }
 }
 
-function facetRow(into: WriteSet, view: FacetView, shadowed: boolean): void {
-  const { facet, parts, amounts } = view;
-  const detail: FacetDetail = {
-    gone: false,
-    tags: [...facet.tags],
-    evidence: facet.evidence,
-    around: [...(facet.edge.around.get(facet.port) ?? [])],
-    reporters: [...new Set(view.columns.map((column) => column.reporter))].sort(),
-    responseFlags: wordsOf(parts, "flag:"),
-    srcPrincipal: wordsOf(parts, "src_principal:")[0] ?? "",
-    dstPrincipal: wordsOf(parts, "dst_principal:")[0] ?? "",
-  };
-  into.facets.push({
+/** True when the row is another one than the store has. */
+function facetRow(into: WriteSet, view: FacetView, facet: Facet, shadowed: boolean): boolean {
+  const { written } = facet;
+  const row = viewToRow(view, facet, shadowed);
+  if (!facet.isDetailDirty && written !== null && isSameRow(row, written)) return false;
+  into.facets.push({ ...row, detail: facetDetail(facet) });
+  facet.written = row;
+  facet.isDetailDirty = false;
+  return true;
+}
+
+/** Without its `detail`. */
+function viewToRow(view: FacetView, facet: Facet, shadowed: boolean): FacetRow {
+  const { amounts } = view;
+  return {
     id: facet.id,
     edgeId: facet.edge.id,
     protocol: facet.protocol,
@@ -147,12 +152,37 @@ function facetRow(into: WriteSet, view: FacetView, shadowed: boolean): void {
     connections: view.connections,
     bytesSent: amounts.bytesSent,
     bytesReceived: amounts.bytesReceived,
-    aroundProxy: view.aroundProxy,
+    aroundProxy: facet.edge.around.get(facet.port)?.size ?? 0,
     shadowed,
     firstSeenUs: view.firstUs,
     lastSeenUs: view.lastUs,
-    detail: JSON.stringify(detail),
-  });
+    detail: "",
+  };
+}
+
+/** What a row tells of a facet is the same; its identity is. */
+function isSameRow(a: FacetRow, b: FacetRow): boolean {
+  return (
+    a.lastSeenUs === b.lastSeenUs &&
+    a.requests === b.requests &&
+    a.errors === b.errors &&
+    a.denied === b.denied &&
+    a.connections === b.connections &&
+    a.bytesSent === b.bytesSent &&
+    a.bytesReceived === b.bytesReceived &&
+    a.aroundProxy === b.aroundProxy &&
+    a.firstSeenUs === b.firstSeenUs &&
+    a.plaintextShare === b.plaintextShare &&
+    a.shadowed === b.shadowed &&
+    a.security === b.security &&
+    a.route === b.route
+  );
+}
+
+function facetDetail({ tags, evidence, edge, port }: Facet): string {
+  const around = [...(edge.around.get(port) ?? [])];
+  const detail: FacetDetail = { gone: false, tags: [...tags], evidence, around };
+  return JSON.stringify(detail);
 }
 
 /** Nothing is deleted in the middle of history: a facet that moved away stays as an empty one. */
