@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { App } from "../app.ts";
-import { parseDuration } from "../config/units.ts";
+import { parseDuration } from "../model/durations.ts";
 import type { ApiInsight, ApiPage } from "../model/api.ts";
 import { makeLog } from "../self/log.ts";
 import { getJson } from "./api-client.ts";

@@ -15,7 +15,7 @@ import {
 } from "../model/entities.ts";
 import type { Us } from "../model/time.ts";
 import { assert } from "../lib/assert.ts";
-import { parseDuration } from "../rules/durations.ts";
+import { parseDuration } from "../model/durations.ts";
 import { Evaluator } from "../rules/evaluator.ts";
 import type {
   CompiledRule,

@@ -5,7 +5,8 @@ import { formatConfigDiagnostic } from "./diagnostics.ts";
 import type { Environment } from "./layers.ts";
 import { configReference } from "./reference.ts";
 import { configJsonSchema } from "./schema.ts";
-import { parseDuration, parseEndpoint, parseSize } from "./units.ts";
+import { parseDuration } from "../model/durations.ts";
+import { parseEndpoint, parseSize } from "./units.ts";
 
 function load(
   yaml: string | readonly string[],

@@ -5,7 +5,8 @@
  */
 import { z } from "zod";
 import { canonicalIp, parseCidr } from "../lib/ip.ts";
-import { durationPattern, parseDuration, parseEndpoint, parseSize, sizePattern } from "./units.ts";
+import { durationPattern, parseDuration } from "../model/durations.ts";
+import { parseEndpoint, parseSize, sizePattern } from "./units.ts";
 
 /** Text in, a number or record out; `null` from the parser is bad input. */
 function parsed<T>(pattern: string | null, what: string, parse: (text: string) => T | null) {

@@ -1,13 +1,5 @@
-/** Lengths of time, sizes and endpoints as people write them, and as the engine counts. */
-import { usPerDay, usPerHour, usPerMinute, usPerMs, usPerSecond, type Us } from "../model/time.ts";
+/** Sizes and endpoints as people write them, and as the engine counts. */
 
-const durationUnits: Readonly<Record<string, number>> = {
-  ms: usPerMs,
-  s: usPerSecond,
-  m: usPerMinute,
-  h: usPerHour,
-  d: usPerDay,
-};
 const byteUnits: Readonly<Record<string, number>> = {
   B: 1,
   KiB: 2 ** 10,
@@ -16,19 +8,8 @@ const byteUnits: Readonly<Record<string, number>> = {
   TiB: 2 ** 40,
 };
 
-/** Patterns for the JSON Schema too, so they are plain text. */
-export const durationPattern = String.raw`^(\d{1,9}(ms|s|m|h|d))+$`;
+/** Also for the JSON Schema. */
 export const sizePattern = String.raw`^\d{1,9}(B|KiB|MiB|GiB|TiB)$`;
-
-/** `30s`, `1h30m`; null when it is none. */
-export function parseDuration(text: string): Us | null {
-  if (!new RegExp(durationPattern).test(text)) return null;
-  let total = 0;
-  for (const [, count, unit] of text.matchAll(/(\d+)(ms|s|m|h|d)/g)) {
-    total += Number(count) * (durationUnits[unit ?? ""] ?? 0);
-  }
-  return Number.isSafeInteger(total) ? total : null;
-}
 
 /** `64MiB`; units are binary, and there is always one. */
 export function parseSize(text: string): number | null {

@@ -8,7 +8,7 @@ import type { Confidence } from "../model/insights.ts";
 import { nodeKey } from "../model/keys.ts";
 import { isRecordType } from "./check.ts";
 import type { Expression } from "./compile.ts";
-import { parseDuration } from "./durations.ts";
+import { parseDuration } from "../model/durations.ts";
 import { confidences, entityTypes, paramTypes, ruleKeys, type ParamType } from "./keys.ts";
 import { resolvePath, type Path } from "./paths.ts";
 import { makeMeta, versionOf, type RuleValues } from "./rule-meta.ts";

@@ -7,8 +7,8 @@ import { RE2JS } from "re2js";
 import { parseCidr } from "../lib/ip.ts";
 import { entityFields, type FieldType, type RecordType } from "../model/entities.ts";
 import { childrenOf, pathOf, visit, type CallNode, type FieldNode, type Node } from "./ast.ts";
-import { nearest } from "./diagnostics.ts";
-import { parseDuration } from "./durations.ts";
+import { nearest } from "../lib/nearest.ts";
+import { parseDuration } from "../model/durations.ts";
 import { nodesMax, type ExpressionError } from "./front-end.ts";
 import { isFunctionName } from "./functions.ts";
 

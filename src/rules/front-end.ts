@@ -12,7 +12,7 @@ import {
   type Node,
   type Range,
 } from "./ast.ts";
-import { nearest } from "./diagnostics.ts";
+import { nearest } from "../lib/nearest.ts";
 
 /** Deeper or larger expressions are refused: the cost of a rule is bounded when it is loaded. */
 export const nodesMax = 500;

@@ -6,7 +6,7 @@ import { RE2JS } from "re2js";
 import { assert } from "../lib/assert.ts";
 import { canonicalIp, parseCidr, type Cidr } from "../lib/ip.ts";
 import type { CallNode } from "./ast.ts";
-import { parseDuration } from "./durations.ts";
+import { parseDuration } from "../model/durations.ts";
 
 export type FaultReason = "missing" | "type" | "arithmetic" | "conversion" | "cost";
 

@@ -11,7 +11,7 @@ import {
 } from "../model/entities.ts";
 import type { RuleStatus, Severity } from "../model/insights.ts";
 import type { Capability, SourceKind } from "../model/observations.ts";
-import { durationPattern } from "./durations.ts";
+import { durationPattern } from "../model/durations.ts";
 
 /** What a YAML node must be. Small on purpose: what needs more is checked where it is built. */
 export type Shape =

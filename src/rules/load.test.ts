@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseDuration } from "./durations.ts";
+import { parseDuration } from "../model/durations.ts";
 import { loadRules } from "./load.ts";
 
 function ruleText(keys: Readonly<Record<string, string>>, more = ""): string {

@@ -6,7 +6,7 @@ import {
   type RecordType,
 } from "../model/entities.ts";
 import { fieldOf, isRecordType } from "./check.ts";
-import { nearest } from "./diagnostics.ts";
+import { nearest } from "../lib/nearest.ts";
 
 export interface Path {
   readonly text: string;

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { entityTraits, type EntityType } from "../model/entities.ts";
 import type { RuleMeta, RuleStatus, Severity } from "../model/insights.ts";
 import type { Us } from "../model/time.ts";
-import { parseDuration } from "./durations.ts";
+import { parseDuration } from "../model/durations.ts";
 import type { RuleTest } from "./rule.ts";
 import type { Shared } from "./scope.ts";
 

@@ -3,7 +3,8 @@
  * Reports everything it finds and changes nothing.
  */
 import { isMap, isScalar, isSeq, type Node, type YAMLMap } from "yaml";
-import { nearest, type Diagnostic, type ErrorCode, type WarningCode } from "./diagnostics.ts";
+import { nearest } from "../lib/nearest.ts";
+import type { Diagnostic, ErrorCode, WarningCode } from "./diagnostics.ts";
 import type { Key, Keys, Shape } from "./keys.ts";
 import { textOf, type Position, type Source } from "./source.ts";
 

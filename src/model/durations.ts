@@ -1,5 +1,5 @@
-/** Lengths of time as rule files write them: `15m`, `1h30m`, `500ms`. */
-import { usPerDay, usPerHour, usPerMinute, usPerMs, usPerSecond, type Us } from "../model/time.ts";
+/** Lengths of time as configuration and rule files write them: `15m`, `1h30m`, `500ms`. */
+import { usPerDay, usPerHour, usPerMinute, usPerMs, usPerSecond, type Us } from "./time.ts";
 
 const unitUs: Readonly<Record<string, number>> = {
   ms: usPerMs,
