@@ -61,6 +61,7 @@ function makeProgram(io: CliIo): Command {
   program
     .command("version")
     .description("the versions of mesh-insights, Node and SQLite")
+    .addHelpText("after", "\nExample:\n  $ mesh-insights version")
     .action(() => done(runVersion(io)));
   return program;
 }
@@ -142,6 +143,7 @@ function addQuestions(program: Command, io: CliIo, done: Done): void {
   program
     .command("health")
     .description("exit 0 if a running engine is ready; for container probes")
+    .addHelpText("after", "\nExample:\n  $ mesh-insights health --url http://127.0.0.1:4316")
     .option("--url <url>", "the engine's page", defaultUrl)
     .action((options) => done(runHealth(options, io)));
 }
