@@ -137,13 +137,15 @@ export class App implements AsyncDisposable {
     if (store === null) throw new Error("the store is started first");
     const events = new EngineThreadEvents(this.#metrics, log, systemClock);
     const untold = (fault: string): void => events.trouble("a number cannot be published", fault);
+    const { path } = config.store;
+    const mend = `restore a backup, or move "${path}" and "${path}-wal" away to begin with an empty store`;
     this.#engine = this.#disposer.use(
       await EngineClient.start(config, ruleFiles, store, {
         counters: (samples) => this.#metrics.applySamples(samples).forEach(untold),
         trouble: (what, error) => events.trouble(what, error),
         restarted: (why) => events.restarted(why),
         committed: (seconds) => this.#storeEvents.committed(seconds),
-        storeLost: (why) => this.#storeLost(why),
+        storeLost: (why) => this.#storeLost(`${why}; ${mend}`),
       }),
     );
   }
