@@ -1,5 +1,5 @@
 /** Asks the HTTP API of a running engine, for the commands that show what it knows. */
-import { UserError } from "./io.ts";
+import { printable, UserError } from "./io.ts";
 
 export async function getJson<T>(
   baseUrl: string,
@@ -57,5 +57,5 @@ async function apiError(url: URL, response: Response): Promise<UserError> {
   } catch {
     // Not a problem document: the text itself is the best there is.
   }
-  return new UserError(`cannot read ${url.pathname}: ${response.status}, ${detail}`, 1);
+  return new UserError(`cannot read ${url.pathname}: ${response.status}, ${printable(detail)}`, 1);
 }

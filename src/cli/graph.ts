@@ -49,7 +49,7 @@ export function graphTable(graph: ApiGraph): string {
 }
 
 export function graphDot(graph: ApiGraph): string {
-  const quote = (text: string): string => `"${text.replace(/["\\]/g, "\\$&")}"`;
+  const quote = (text: string): string => `"${printable(text).replace(/["\\]/g, "\\$&")}"`;
   const names = nodeNames(graph);
   const nodes = graph.nodes.map(
     (node) => `  ${quote(node.id)} [label=${quote(names.get(node.id) ?? node.id)}];`,

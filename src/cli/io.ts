@@ -56,8 +56,10 @@ export function formatTable(
     .concat("\n");
 }
 
-/** Text from telemetry for a terminal: control characters could move the cursor or change colours. */
+/**
+ * Text from telemetry for a terminal: control characters could move the cursor or change colours, and
+ * marks of writing direction could show a name as another one.
+ */
 export function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is replaced
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
+  return text.replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, "?");
 }

@@ -6,6 +6,7 @@ import { Evaluator } from "./evaluate.ts";
 import { UserError, type CliIo } from "./io.ts";
 import { readConfig, readRules } from "./load.ts";
 import { OtlpClient } from "./otlp-client.ts";
+import { Progress } from "./progress.ts";
 import { readRecording } from "./recording.ts";
 import { shiftTimes } from "./shift-times.ts";
 
@@ -25,7 +26,7 @@ export async function runReplay(path: string, options: ReplayOptions, io: CliIo)
 async function evaluate(path: string, io: CliIo): Promise<number> {
   const config = readConfig({ config: [], set: [] }, io);
   const evaluator = new Evaluator(config, readRules(config).rules);
-  const progress = await Progress.start(path, io);
+  const progress = await startProgress(path, io);
   for await (const request of readRecording(path)) {
     evaluator.take(request);
     progress.add(request.body.byteLength);
@@ -44,7 +45,7 @@ async function evaluate(path: string, io: CliIo): Promise<number> {
 
 async function send(path: string, options: ReplayOptions, io: CliIo): Promise<number> {
   using client = new OtlpClient(options.to);
-  const progress = await Progress.start(path, io);
+  const progress = await startProgress(path, io);
   const startedMs = Date.now();
   let firstMs: number | null = null;
   let sent = 0;
@@ -76,34 +77,7 @@ function unreachable(address: string, why: string): UserError {
   );
 }
 
-/** Percent of a file on a terminal, once a second, for what takes longer than two. */
-class Progress {
-  readonly #io: CliIo;
-  readonly #totalBytes: number;
-  readonly #startedMs = Date.now();
-  #bytes = 0;
-  #shownMs = 0;
-
-  private constructor(io: CliIo, totalBytes: number) {
-    this.#io = io;
-    this.#totalBytes = totalBytes;
-  }
-
-  static async start(path: string, io: CliIo): Promise<Progress> {
-    const info = await stat(path).catch(() => null); // reading says what is wrong with it
-    return new Progress(io, info?.size ?? 0);
-  }
-
-  add(bytes: number): void {
-    this.#bytes += bytes;
-    const nowMs = Date.now();
-    if (!this.#io.isTty || nowMs - this.#startedMs < 2_000 || nowMs - this.#shownMs < 1_000) return;
-    this.#shownMs = nowMs;
-    const percent = Math.min(99, Math.floor((this.#bytes / Math.max(1, this.#totalBytes)) * 100));
-    this.#io.error(`\r${percent} %`);
-  }
-
-  end(): void {
-    if (this.#shownMs > 0) this.#io.error("\r     \r");
-  }
+async function startProgress(path: string, io: CliIo): Promise<Progress> {
+  const info = await stat(path).catch(() => null); // reading says what is wrong with it
+  return new Progress(io, info?.size ?? 0);
 }
