@@ -44,6 +44,9 @@ async function evaluate(path: string, io: CliIo): Promise<number> {
 }
 
 async function send(path: string, options: ReplayOptions, io: CliIo): Promise<number> {
+  // At the recorded pace the first request is of now. All at once, the last one is: what is sent may
+  // be old then, but nothing lies in the future, where no engine believes it.
+  const nowInRecordingMs = options.speed > 0 ? null : await lastArrivalMs(path);
   using client = new OtlpClient(options.to);
   const progress = await startProgress(path, io);
   const startedMs = Date.now();
@@ -57,7 +60,9 @@ async function send(path: string, options: ReplayOptions, io: CliIo): Promise<nu
     const dueMs = options.speed > 0 ? startedMs + (recordedMs - firstMs) / options.speed : 0;
     await sleep(Math.max(0, dueMs - Date.now()), undefined, { signal: io.signal }).catch(() => {});
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-    if (options.originalTime !== true) shiftTimes(signal, bytes, startedMs - firstMs);
+    if (options.originalTime !== true) {
+      shiftTimes(signal, bytes, startedMs - (nowInRecordingMs ?? firstMs));
+    }
     const result = await client.send(signal, bytes);
     if (result.ok) sent++;
     else if (result.code === "UNAVAILABLE") throw unreachable(options.to, result.message);
@@ -68,6 +73,19 @@ async function send(path: string, options: ReplayOptions, io: CliIo): Promise<nu
   io.error(`${sent} requests accepted by ${options.to}, ${refused.length} refused\n`);
   for (const why of refused.slice(0, 10)) io.error(`  refused: ${why}\n`);
   return refused.length === 0 ? 0 : 1;
+}
+
+/** Of the whole requests; what is wrong with the file is said when they have been sent. */
+async function lastArrivalMs(path: string): Promise<number | null> {
+  let lastMs: number | null = null;
+  try {
+    for await (const { receivedUs } of readRecording(path)) {
+      lastMs = Math.max(lastMs ?? 0, receivedUs / 1_000);
+    }
+  } catch {
+    // The second reading comes to the same place.
+  }
+  return lastMs;
 }
 
 function unreachable(address: string, why: string): UserError {

@@ -4,7 +4,15 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readRecording, type RecordedRequest } from "../../src/cli/recording.ts";
 import type { ApiGraph } from "../../src/model/api.ts";
-import { freePort, Program, run, startEngine, TempFolder, until } from "../support/program.ts";
+import {
+  freePort,
+  getJson,
+  Program,
+  run,
+  startEngine,
+  TempFolder,
+  until,
+} from "../support/program.ts";
 import { simulatedRequests, writeRecording } from "../support/recording-files.ts";
 
 async function bodiesOf(file: string): Promise<string[]> {
@@ -53,6 +61,20 @@ test("what is replayed to record is recorded, byte for byte", async () => {
   const again = await run(["record", "--out", copy]);
   expect(again).toMatchObject({ code: 2 });
   expect(again.error).toContain("the file exists; choose another name");
+});
+
+test("replayed at once, nothing lies in the future", async () => {
+  using folder = new TempFolder();
+  const engine = await startEngine(folder.path, await freePort());
+  await using program = engine.program;
+  const requests = simulatedRequests(6, 60, Date.parse("2026-03-01T10:00:00Z"));
+  const file = await writeRecording(join(folder.path, "a.rec"), requests);
+  expect((await run(["replay", file, "--to", engine.grpc])).code).toBe(0);
+  const graph = await getJson<ApiGraph>(`${engine.web}/api/v1/graph`);
+  const lastSeen = graph.edges.map((edge) => Date.parse(edge.last_seen));
+  expect(lastSeen.length).toBeGreaterThan(3);
+  expect(Math.max(...lastSeen)).toBeLessThanOrEqual(Date.now());
+  await program.kill("SIGTERM");
 });
 
 test("replay keeps the recording's pace when told to", async () => {
