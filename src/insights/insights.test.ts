@@ -472,6 +472,14 @@ test("evidence is the first 20 of all by event time, without that of what was wi
   expect(texts).toEqual(expected.map((second) => `f${second}`));
 });
 
+test("what an entity says later replaces what it said before", () => {
+  const world = new InsightWorld();
+  const [six, two, four] = [evidenceOf("six", 4), evidenceOf("two", 2), evidenceOf("four", 4)];
+  world.at(1, match(stateRule, "e1", 4, { evidence: [six] }));
+  world.at(2, match(stateRule, "e1", 4, { evidence: [two, four] }));
+  expect([...world.insights.current()][0]?.occurrences.evidence).toEqual([two, four]);
+});
+
 test("evidence of an event that can no longer be withdrawn stays", () => {
   const exec = evidenceOf("exec", 0);
   const world = new InsightWorld({ occurrencesMax: 1 });

@@ -239,7 +239,7 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     // What is told anew is evidence whoever is silent; what is only repeated while nobody can tell is not.
     if (match.judged || isNews) occurrence.judged = true;
     else if (!this.#isResuming()) occurrence.judged = false;
-    occurrences.addEvidence(occurrence, match.evidence);
+    occurrences.setEvidence(occurrence, match.evidence);
     return true;
   }
 

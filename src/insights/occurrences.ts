@@ -91,8 +91,21 @@ export class Occurrences {
     this.#total++;
   }
 
-  /** Merges evidence into the pool and notes that this occurrence brought it. */
-  addEvidence(occurrence: Occurrence, evidence: readonly Evidence[]): void {
+  /**
+   * What the occurrence stands on now. A later statement replaces an earlier one: a counter that was
+   * read as "six at once" before the points in between arrived was two, two and two.
+   */
+  setEvidence(occurrence: Occurrence, evidence: readonly Evidence[]): void {
+    const now = new Set(evidence.map((item) => item.hash));
+    const former = occurrence.evidence.filter((hash) => !now.has(hash));
+    if (former.length > 0 && now.size > 0) {
+      occurrence.evidence = occurrence.evidence.filter((hash) => now.has(hash));
+      this.#takeBack(former);
+    }
+    this.#addEvidence(occurrence, evidence);
+  }
+
+  #addEvidence(occurrence: Occurrence, evidence: readonly Evidence[]): void {
     const fresh = this.#freshOf(occurrence, evidence);
     if (fresh.length === 0) return;
     this.#pool = mergeEvidence(this.#pool, fresh, poolMax);
@@ -120,12 +133,7 @@ export class Occurrences {
     if (occurrence === undefined) return;
     this.#live.delete(id);
     this.#total--;
-    const gone = new Set(occurrence.evidence.filter((hash) => !this.#pinned.has(hash)));
-    for (const other of this.#live.values()) {
-      if (gone.size === 0) return;
-      for (const hash of other.evidence) gone.delete(hash);
-    }
-    this.#pool = this.#pool.filter((item) => !gone.has(item.hash));
+    this.#takeBack(occurrence.evidence);
   }
 
   /** Makes room: the oldest event stays counted and can no longer be taken back. Returns its id. */
@@ -227,6 +235,16 @@ export class Occurrences {
       restored.#live.set(id, { atUs, seenUs, confidence, judged: judged === 1, evidence });
     }
     return restored;
+  }
+
+  /** Removes evidence that is not pinned and that no live occurrence stands on. */
+  #takeBack(hashes: readonly string[]): void {
+    const gone = new Set(hashes.filter((hash) => !this.#pinned.has(hash)));
+    for (const other of this.#live.values()) {
+      if (gone.size === 0) return;
+      for (const hash of other.evidence) gone.delete(hash);
+    }
+    this.#pool = this.#pool.filter((item) => !gone.has(item.hash));
   }
 
   #freshOf(occurrence: Occurrence, evidence: readonly Evidence[]): readonly Evidence[] {
