@@ -29,7 +29,7 @@ import { FlowSkew } from "./flow-skew.ts";
 import { flowId } from "./flows.ts";
 import { canLeavePod, dnsPort } from "./innocents.ts";
 import { JoinTable } from "./join-table.ts";
-import { decodeJournal, encodeJournal } from "./journal.ts";
+import { encodeJournal, readJournal } from "./journal.ts";
 import { extendLeg, lineToLegs, type Leg } from "./legs.ts";
 import { FlowEnds, type Orientation } from "./orientation.ts";
 import { eventPod, observersOf, ProcessTable } from "./processes.ts";
@@ -114,15 +114,15 @@ export class Bypass implements ConnectionJudge {
     this.#joinSocket(observation, out);
   }
 
-  flow(observation: Flow, out: GraphChange[]): void {
-    const flow = observation;
-    if (flow.transport !== "tcp" || !canLeavePod(flow.srcIp) || !canLeavePod(flow.dstIp)) return;
+  flow(flow: Flow, out: GraphChange[]): boolean {
+    const { transport, srcIp, dstIp } = flow;
+    if (transport !== "tcp" || !canLeavePod(srcIp) || !canLeavePod(dstIp)) return false;
     const id = flowId(flow);
-    if (this.#flows.get(id)) return;
+    if (this.#flows.get(id)) return false;
     this.#flowEnds.seen(flow);
     const end = this.#ends.withRoom("flows", flow.cluster, flow.srcIp, flow.srcPort);
     this.#countOrientation(flow, end);
-    if (!end) return;
+    if (!end) return false;
     const record = { id, flow, end };
     end.flows.set(id, record);
     const owner = this.#ownerOf(flow.cluster, flow.srcIp, flow.startUs);
@@ -130,9 +130,10 @@ export class Bypass implements ConnectionJudge {
     this.#keep(flow);
     this.#learnSkew(end);
     this.#judgeEnd(end, out);
+    return true;
   }
 
-  leg(observation: ProxyLeg, out: GraphChange[]): void {
+  leg(observation: ProxyLeg, out: GraphChange[]): boolean {
     let isNews = false;
     for (const leg of lineToLegs(observation)) {
       const end = this.#joinLeg(leg);
@@ -143,6 +144,7 @@ export class Bypass implements ConnectionJudge {
     }
     if (isNews) this.#keep(observation);
     for (const end of this.#virtual.learn(observation)) this.#remapped.add(end);
+    return isNews;
   }
 
   podChanged(pod: PodFacts, out: GraphChange[]): void {
@@ -179,9 +181,7 @@ export class Bypass implements ConnectionJudge {
     this.#isRestoring = true;
     this.#scene.nowUs = Math.max(this.#scene.nowUs, rows.lastCommitUs);
     this.#processes.restore(rows, this.#scene.nowUs, out);
-    for (const { blob } of rows.journal) {
-      for (const observation of decodeJournal(blob)) this.#replay(observation, out);
-    }
+    readJournal(rows.journal, "without spans", (observation) => this.#replay(observation, out));
     this.#isRestoring = false;
     this.#judgeRemapped(out);
   }

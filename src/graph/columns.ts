@@ -27,6 +27,14 @@ export interface Amounts {
   latencyCount: number;
 }
 
+/** What a column counts of events that may still move away together; their borders are exact. */
+export interface Contribution {
+  readonly amounts: Amounts;
+  count: number;
+  firstUs: Us;
+  lastUs: Us;
+}
+
 export interface Column {
   readonly reporter: Reporter;
   readonly channel: Channel;
@@ -38,8 +46,8 @@ export interface Column {
   settled: number;
   settledFirstUs: Us;
   settledLastUs: Us;
-  /** Times of placements that may still move away, with how many share each. */
-  readonly movable: Map<Us, number>;
+  /** Contributions that may still move away, with how many events each is. */
+  readonly movable: Map<Contribution, number>;
   /** Lines of a server's proxy without a sign of TLS, by event time: what they mean, a counter tells. */
   readonly bareLines: Map<Us, number>;
   /** How counters of plaintext from nobody named moved, by the later point's time. */
@@ -54,18 +62,6 @@ export interface PlaintextMove {
 
 /** Times kept of each; the newest two buckets are what security is judged from. */
 const timesMax = 256;
-
-const amountNames = [
-  "requests",
-  "errors",
-  "denied",
-  "opened",
-  "closed",
-  "bytesSent",
-  "bytesReceived",
-  "latencySumUs",
-  "latencyCount",
-] as const satisfies readonly (keyof Amounts)[];
 
 /** Who knows best first (detection.md 3). */
 const precedence: readonly (readonly [Reporter, Channel])[] = [
@@ -119,7 +115,15 @@ export function makeColumn(reporter: Reporter, channel: Channel): Column {
 }
 
 export function addAmounts(into: Amounts, more: Amounts, sign: 1 | -1): void {
-  for (const name of amountNames) into[name] += sign * more[name];
+  into.requests += sign * more.requests;
+  into.errors += sign * more.errors;
+  into.denied += sign * more.denied;
+  into.opened += sign * more.opened;
+  into.closed += sign * more.closed;
+  into.bytesSent += sign * more.bytesSent;
+  into.bytesReceived += sign * more.bytesReceived;
+  into.latencySumUs += sign * more.latencySumUs;
+  into.latencyCount += sign * more.latencyCount;
 }
 
 /** A settled contribution at a time. */
@@ -133,23 +137,23 @@ export function stretch(column: Column, firstUs: Us, lastUs: Us): void {
   if (lastUs > column.lastUs) column.lastUs = lastUs;
 }
 
-export function addMovable(column: Column, atUs: Us): void {
-  column.movable.set(atUs, (column.movable.get(atUs) ?? 0) + 1);
-  if (column.firstUs === 0 || atUs < column.firstUs) column.firstUs = atUs;
-  if (atUs > column.lastUs) column.lastUs = atUs;
+export function addMovable(column: Column, more: Contribution): void {
+  column.movable.set(more, more.count);
+  if (column.firstUs === 0 || more.firstUs < column.firstUs) column.firstUs = more.firstUs;
+  if (more.lastUs > column.lastUs) column.lastUs = more.lastUs;
 }
 
-/** The placement has left (`isSettled` false), or will not move any more. */
-export function removeMovable(column: Column, atUs: Us, isSettled: boolean): void {
-  const count = column.movable.get(atUs) ?? 0;
-  if (count > 1) column.movable.set(atUs, count - 1);
-  else column.movable.delete(atUs);
-  if (isSettled) {
-    column.settled++;
-    stretch(column, atUs, atUs);
-  } else if (count <= 1 && (atUs === column.firstUs || atUs === column.lastUs)) {
-    restretch(column);
-  }
+/** The contribution has left. */
+export function removeMovable(column: Column, less: Contribution): void {
+  column.movable.delete(less);
+  if (less.firstUs === column.firstUs || less.lastUs === column.lastUs) restretch(column);
+}
+
+/** The contribution will not move any more. */
+export function settleMovable(column: Column, stays: Contribution): void {
+  column.movable.delete(stays);
+  column.settled += stays.count;
+  stretch(column, stays.firstUs, stays.lastUs);
 }
 
 export function isEmptyColumn(column: Column): boolean {
@@ -177,9 +181,7 @@ export function countMove(column: Column, fromUs: Us, toUs: Us, by: number): voi
 export function mergeColumn(into: Column, more: Column): void {
   addAmounts(into.amounts, more.amounts, 1);
   addBuckets(into.security, more.security);
-  for (const [atUs, count] of more.movable) {
-    into.movable.set(atUs, (into.movable.get(atUs) ?? 0) + count);
-  }
+  for (const [contribution, count] of more.movable) into.movable.set(contribution, count);
   for (const [atUs, count] of more.bareLines) countAt(into.bareLines, atUs, count);
   for (const [toUs, move] of more.plaintextMoves) countMove(into, move.fromUs, toUs, move.count);
   into.settled += more.settled;
@@ -226,8 +228,8 @@ function rankOf(column: Column): number {
 export function restretch(column: Column): void {
   column.firstUs = column.settledFirstUs;
   column.lastUs = column.settledLastUs;
-  for (const atUs of column.movable.keys()) {
-    if (column.firstUs === 0 || atUs < column.firstUs) column.firstUs = atUs;
-    if (atUs > column.lastUs) column.lastUs = atUs;
+  for (const { firstUs, lastUs } of column.movable.keys()) {
+    if (column.firstUs === 0 || firstUs < column.firstUs) column.firstUs = firstUs;
+    if (lastUs > column.lastUs) column.lastUs = lastUs;
   }
 }

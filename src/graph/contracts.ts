@@ -91,12 +91,13 @@ export interface AroundProxyMarks {
 
 /**
  * A part of the graph that joins observations. It gets each observation once (the graph drops repeats),
- * in any order within `lateness`, and appends what it concluded to `out`.
+ * in any order within `lateness`, and appends what it concluded to `out`. What it keeps it journals;
+ * `flow` and `leg` say whether they do.
  */
 export interface ConnectionJudge {
-  flow(observation: Flow, out: GraphChange[]): void;
+  flow(observation: Flow, out: GraphChange[]): boolean;
   socket(observation: SocketOpened, out: GraphChange[]): void;
-  leg(observation: ProxyLeg, out: GraphChange[]): void;
+  leg(observation: ProxyLeg, out: GraphChange[]): boolean;
   process(observation: ProcessSeen, out: GraphChange[]): void;
   /** A pod became known, changed or ended: everything that rests on it is judged again. */
   podChanged(pod: PodFacts, out: GraphChange[]): void;

@@ -14,8 +14,8 @@ import {
   mergeColumn,
   removeMovable,
   restretch,
-  type Amounts,
   type Column,
+  type Contribution,
 } from "./columns.ts";
 import type { Us } from "../model/time.ts";
 import { countSecurity } from "./security.ts";
@@ -63,10 +63,9 @@ export interface Recorded {
   readonly bytesReceived: number;
 }
 
-/** The part of a single event that its column counts. */
+/** The part of an event, or of a group of equal ones, that its column counts. */
 export interface EdgeEvent {
   readonly atUs: Us;
-  readonly amounts: Amounts;
   readonly security: readonly [tls: number, none: number];
   readonly isBare: boolean;
 }
@@ -172,16 +171,16 @@ export class Facets {
   }
 
   /** Adds a placement's numbers, or takes them back. */
-  apply(facet: Facet, column: Column, event: EdgeEvent, sign: 1 | -1): void {
-    const { amounts, atUs, security } = event;
-    addAmounts(column.amounts, amounts, sign);
+  apply(facet: Facet, column: Column, event: EdgeEvent, counted: Contribution, sign: 1 | -1): void {
+    const { atUs, security } = event;
+    addAmounts(column.amounts, counted.amounts, sign);
     countSecurity(column.security, atUs, sign * security[0], sign * security[1]);
     if (event.isBare) {
       countAt(column.bareLines, atUs, sign);
       this.touchTo(facet.edge.dstId);
     }
-    if (sign > 0) addMovable(column, atUs);
-    else removeMovable(column, atUs, false);
+    if (sign > 0) addMovable(column, counted);
+    else removeMovable(column, counted);
     this.touch(facet, column);
   }
 
@@ -194,11 +193,13 @@ export class Facets {
    * A contribution of a restored column is a movable one again. When all are, its times are known apart
    * from theirs; until then they count as settled.
    */
-  reclaim(column: Column, atUs: Us): void {
-    if (column.settled > 0) column.settled--;
-    addMovable(column, atUs);
+  reclaim(column: Column, counted: Contribution): void {
+    column.settled = Math.max(0, column.settled - counted.count);
+    addMovable(column, counted);
     const unclaimed = this.#unclaimed.get(column);
-    if (!unclaimed || --unclaimed.left > 0) return;
+    if (!unclaimed) return;
+    unclaimed.left -= counted.count;
+    if (unclaimed.left > 0) return;
     this.#unclaimed.delete(column);
     column.settledFirstUs = unclaimed.firstUs;
     column.settledLastUs = unclaimed.lastUs;

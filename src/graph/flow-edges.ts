@@ -9,7 +9,13 @@ import { isPeerAddress } from "./address-scope.ts";
 import { makeAmounts } from "./columns.ts";
 import { contentHash } from "./content-hash.ts";
 import { ExpiringMap } from "./expiring-map.ts";
-import { addressToPeer, sourceTag, type Placement, type Placements } from "./placements.ts";
+import {
+  addressToPeer,
+  makePlacement,
+  sourceTag,
+  type PlacedEvent,
+  type Placements,
+} from "./placements.ts";
 
 /** Ports from here on are handed out to clients by Linux. */
 const ephemeralFrom = 32_768;
@@ -45,7 +51,7 @@ export class FlowEdges {
       this.#unoriented++;
       return true;
     }
-    this.#placements.place(placementOf(flow, isReplyPort), nowUs);
+    this.#placements.place(makePlacement(eventOf(flow, isReplyPort)), nowUs);
     return true;
   }
 
@@ -73,7 +79,7 @@ function keyOf(flow: Flow): string {
   ]);
 }
 
-function placementOf(flow: Flow, isReply: boolean): Placement {
+function eventOf(flow: Flow, isReply: boolean): PlacedEvent {
   const amounts = makeAmounts();
   if (isReply) amounts.bytesReceived = Math.max(0, flow.bytes);
   else {
@@ -97,7 +103,5 @@ function placementOf(flow: Flow, isReply: boolean): Placement {
     security: [0, 0],
     isBare: false,
     tags: [sourceTag(flow.source)],
-    facet: null,
-    settlesUs: 0,
   };
 }

@@ -24,7 +24,7 @@ import { graphCounters } from "./graph-counters.ts";
 import { collectGraph, restoreGraph } from "./graph-rows.ts";
 import { IdentityTables, podName, type PodRecord } from "./identity.ts";
 import { addressKey, OwnerStrength } from "./ip-owners.ts";
-import { decodeJournal, encodeJournal } from "./journal.ts";
+import { encodeJournal, readJournal } from "./journal.ts";
 import { Lines } from "./lines.ts";
 import { Sign } from "./nodes.ts";
 import type { GraphOptions } from "./options.ts";
@@ -44,6 +44,9 @@ const capabilities: Readonly<Partial<Record<Observation["kind"], Capability>>> =
   object_seen: "objects",
 };
 
+/** Span halves are remembered one by one, but many share a placement. */
+const halvesPerPlacement = 4;
+
 export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   readonly #options: GraphOptions;
   readonly #next: Sink<readonly GraphChange[]>;
@@ -57,11 +60,12 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   readonly #sources: Sources;
   readonly #bypass: Bypass;
   readonly #edgeChanges: EdgeChanges;
-  /** Placed events that must outlive a restart, since the last commit. */
+  /** Placed events that must outlive a restart and that nobody else keeps, since the last commit. */
   #fresh: Observation[] = [];
   #out: GraphChange[] = [];
   #nowUs: Us = 0;
   #toldUs: Us = 0;
+  #journalDamaged = 0;
 
   constructor(options: GraphOptions, next: Sink<readonly GraphChange[]>) {
     const { limits, latenessUs, unresolvedTtlUs: ttlUs } = options;
@@ -71,7 +75,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#facets = new Facets(limits, this.#identity.nodes);
     this.#placements = new Placements({ ...limits, ttlUs }, this.#identity, this.#facets);
     this.#series = new SeriesTable(limits.seriesMax, latenessUs, this.#identity, this.#facets);
-    this.#spans = new Spans(limits.placementsMax, ttlUs, this.#placements);
+    this.#spans = new Spans(limits.placementsMax * halvesPerPlacement, ttlUs, this.#placements);
     this.#lines = new Lines(limits.placementsMax, ttlUs, this.#placements, this.#spans);
     this.#flows = new FlowEdges(limits.placementsMax, ttlUs, this.#placements);
     this.#sources = new Sources(limits.sourcesMax);
@@ -111,23 +115,26 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   /** Tells everything that changed now. */
   flushChanges(): void {
     this.#toldUs = this.#nowUs;
+    this.#countGroups();
     this.#edgeChanges.collect(this.#nowUs, this.#out);
     this.#tell();
   }
 
-  /** Edges that `collect` would write. */
+  /** Edges that `collect` would write, at most: spans that are not counted yet may share some. */
   get dirtyEdges(): number {
-    return this.#facets.dirtyCount;
+    return this.#facets.dirtyCount + this.#spans.freshCount + this.#placements.dirtyCount;
   }
 
   collect(into: WriteSet): void {
+    this.#countGroups();
     collectGraph(into, this.#identity, this.#facets);
     this.#sources.collect(into);
     this.#series.collect(into);
     this.#bypass.collect(into);
-    if (this.#fresh.length === 0) return;
     const untilUs = this.#nowUs + this.#options.unresolvedTtlUs + 5 * usPerMinute;
-    into.journal.push({ untilUs, blob: encodeJournal(this.#fresh) });
+    const spans = this.#spans.takeJournal();
+    if (spans) into.journal.push({ untilUs, blob: spans });
+    if (this.#fresh.length > 0) into.journal.push({ untilUs, blob: encodeJournal(this.#fresh) });
     this.#fresh = [];
   }
 
@@ -141,14 +148,14 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#sources.restore(rows);
     this.#series.restore(rows);
     this.#placements.restoring();
-    for (const { blob } of rows.journal) {
-      for (const observation of decodeJournal(blob)) this.#remember(observation);
-    }
+    this.#journalDamaged += readJournal(rows.journal, "all", (one) => this.#remember(one));
+    this.#spans.restored(this.#nowUs);
     this.#placements.restored();
     this.#bypass.restore(rows, this.#out);
   }
 
   counters(into: CounterSample[]): void {
+    this.#countGroups();
     graphCounters(into, this.#identity, this.#facets, this.#sources, {
       series: this.#series.dropped,
       late: this.#series.late,
@@ -158,6 +165,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       unoriented: this.#flows.unoriented,
       settledEarly: this.#placements.settledEarly,
     });
+    into.push({ name: "journal_damaged_total", labels: {}, value: this.#journalDamaged });
     this.#bypass.counters(into);
   }
 
@@ -242,10 +250,17 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   /** Events on edges: counted and, where new, handed to the bypass join. */
   #applyPlaced(observation: Observation): void {
     const placed = this.#place(observation);
-    if (!placed) return;
-    this.#fresh.push(observation);
-    if (placed.kind === "flow") this.#bypass.flow(placed, this.#out);
-    if (placed.kind === "proxy_leg") this.#bypass.leg(placed, this.#out);
+    if (!placed || placed.kind === "span_half") return;
+    let isKept = false;
+    if (placed.kind === "flow") isKept = this.#bypass.flow(placed, this.#out);
+    if (placed.kind === "proxy_leg") isKept = this.#bypass.leg(placed, this.#out);
+    if (!isKept) this.#fresh.push(observation);
+  }
+
+  /** Span halves wait to be counted together; from here on the tables hold all of them. */
+  #countGroups(): void {
+    this.#spans.flush(this.#nowUs);
+    this.#placements.flush();
   }
 
   #remember(observation: Observation): void {

@@ -1,22 +1,30 @@
 /**
  * Observations as bytes, for the journal: what still awaits a verdict when the process ends.
  *
- *   blob     = magic u32 | texts length u32 | check, 8 bytes | texts: UTF-8 JSON string[] | rows
- *   check    = the first bytes of the SHA-256 of texts and rows
- *   row      = shape f64 | one f64 per field of the shape
+ *   row      = shape, then one number per field of the shape
  *   texts[0] = JSON of the shapes: field paths with their type, in the row's order
  *
- * Little-endian. A text field holds its index in `texts`, a boolean 0 or 1, anything with a list in it
- * is JSON in a text. Our own layout rather than v8.serialize: a file from another version of Node, or a
- * damaged one, must end in an error value and in nothing else.
+ * A text field holds its index in `texts`, a boolean 0 or 1, anything with a list in it is JSON in a text.
+ * Span halves, of which there are by far the most, have a denser form: `span-journal.ts`.
  */
-import { createHash } from "node:crypto";
 import { assert } from "../lib/assert.ts";
 import type { Observation } from "../model/observations.ts";
+import type { JournalRow } from "../model/rows.ts";
+import {
+  failJournal as fail,
+  holdsSpans,
+  JournalError,
+  makeBlob,
+  observationMagic,
+  openBlob,
+  parseJson,
+  spanMagic,
+  type OpenBlob,
+} from "./journal-blob.ts";
+import { decodeSpans } from "./span-journal.ts";
 
-const magic = 0x4d_49_4a_01; // "MIJ" and the version
-const checkAt = 8;
-const headBytes = 16;
+export { JournalError } from "./journal-blob.ts";
+
 const depthMax = 4;
 
 /** `n` number, `s` text, `b` boolean, `j` JSON. */
@@ -36,8 +44,6 @@ const kinds: ReadonlySet<string> = new Set<Observation["kind"]>([
   "heartbeat",
 ]);
 
-export class JournalError extends Error {}
-
 export function encodeJournal(observations: readonly Observation[]): Uint8Array {
   const texts = new Texts();
   const shapes = new Map<string, number>();
@@ -49,51 +55,68 @@ export function encodeJournal(observations: readonly Observation[]): Uint8Array 
     if (number === undefined) shapes.set(shape, (number = shapes.size));
     rows[at] = number;
   }
-  return assemble(texts.withShapes([...shapes.keys()].map(shapeToJson)), rows);
-}
-
-function assemble(texts: readonly string[], rows: readonly number[]): Uint8Array {
-  const text = Buffer.from(JSON.stringify(texts));
-  const blob = Buffer.alloc(headBytes + text.length + rows.length * 8);
-  blob.writeUInt32LE(magic, 0);
-  blob.writeUInt32LE(text.length, 4);
-  text.copy(blob, headBytes);
-  let at = headBytes + text.length;
-  for (const value of rows) at = blob.writeDoubleLE(value, at);
-  checkOf(blob).copy(blob, checkAt);
-  return blob;
-}
-
-function checkOf(blob: Buffer): Buffer {
-  const digest = createHash("sha256").update(blob.subarray(headBytes)).digest();
-  return digest.subarray(0, headBytes - checkAt);
+  const shapesText = [...shapes.keys()].map(shapeToJson);
+  return makeBlob(observationMagic, texts.withShapes(shapesText), Float64Array.from(rows));
 }
 
 /** Throws `JournalError` when the blob is not one of ours, of this version, and whole. */
 export function decodeJournal(blob: Uint8Array): readonly Observation[] {
-  const bytes = Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength);
-  if (bytes.length < headBytes || bytes.readUInt32LE(0) !== magic)
-    fail("it is not of this version");
-  if (!checkOf(bytes).equals(bytes.subarray(checkAt, headBytes))) fail("it is damaged");
-  const rowsAt = headBytes + bytes.readUInt32LE(4);
-  if (rowsAt > bytes.length || (bytes.length - rowsAt) % 8 !== 0) fail("it is cut off");
-  const texts = parseTexts(bytes.toString("utf8", headBytes, rowsAt));
+  const open = openBlob(blob);
+  return open.magic === spanMagic ? decodeSpans(open) : decodeObservations(open);
+}
+
+/**
+ * Hands on all that can be read, in order, and returns how many blobs cannot: a damaged one costs what
+ * was in it, not the start.
+ */
+export function readJournal(
+  rows: readonly JournalRow[],
+  which: "all" | "without spans",
+  take: (observation: Observation) => void,
+): number {
+  let damaged = 0;
+  for (const { blob } of rows) {
+    const observations = tryDecode(blob, which);
+    if (observations) for (const observation of observations) take(observation);
+    else damaged++;
+  }
+  return damaged;
+}
+
+function tryDecode(
+  blob: Uint8Array,
+  which: "all" | "without spans",
+): readonly Observation[] | null {
+  try {
+    return which === "all" || !holdsSpans(blob) ? decodeJournal(blob) : [];
+  } catch (error) {
+    if (error instanceof JournalError) return null;
+    throw error;
+  }
+}
+
+function decodeObservations({ texts, rows }: OpenBlob): readonly Observation[] {
   const shapes = parseShapes(texts[0] ?? "");
   const observations: Observation[] = [];
-  let at = rowsAt;
-  while (at < bytes.length) {
-    const shape = shapes[bytes.readDoubleLE(at)];
-    if (!shape || at + (shape.length + 1) * 8 > bytes.length) fail("a row is cut off");
-    observations.push(readRow(bytes, at + 8, shape, texts));
-    at += (shape.length + 1) * 8;
+  let at = 0;
+  while (at < rows.length) {
+    const shape = shapes[rows[at] ?? -1];
+    if (!shape || at + shape.length + 1 > rows.length) fail("a row is cut off");
+    observations.push(readRow(rows, at + 1, shape, texts));
+    at += shape.length + 1;
   }
   return observations;
 }
 
-function readRow(bytes: Buffer, at: number, shape: Shape, texts: readonly string[]): Observation {
+function readRow(
+  rows: Float64Array,
+  at: number,
+  shape: Shape,
+  texts: readonly string[],
+): Observation {
   const record: Record<string, unknown> = {};
   for (const [index, [path, type]] of shape.entries()) {
-    setPath(record, path, valueOf(bytes.readDoubleLE(at + index * 8), type, texts));
+    setPath(record, path, valueOf(rows[at + index] ?? 0, type, texts));
   }
   if (typeof record["kind"] !== "string" || !kinds.has(record["kind"])) fail("an unknown kind");
   return record as unknown as Observation; // flattened from one by this version
@@ -117,14 +140,6 @@ function setPath(record: Record<string, unknown>, path: readonly string[], value
   into[path.at(-1) ?? ""] = value;
 }
 
-function parseTexts(json: string): readonly string[] {
-  const texts = parseJson(json);
-  if (!Array.isArray(texts) || !texts.every((text) => typeof text === "string")) {
-    fail("its texts are no list of texts");
-  }
-  return texts;
-}
-
 function parseShapes(json: string): readonly Shape[] {
   const shapes = parseJson(json);
   if (!Array.isArray(shapes) || !shapes.every(isShape)) fail("its shapes are damaged");
@@ -146,18 +161,6 @@ function isShape(shape: unknown): shape is Shape {
 
 function isSafeKey(key: unknown): key is string {
   return typeof key === "string" && !["__proto__", "constructor", "prototype"].includes(key);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new JournalError("cannot read a journal blob: it holds damaged JSON", { cause });
-  }
-}
-
-function fail(why: string): never {
-  throw new JournalError(`cannot read a journal blob: ${why}`);
 }
 
 /** Texts by index; index 0 is kept for the shapes. */

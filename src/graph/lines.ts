@@ -9,9 +9,11 @@ import { makeAmounts, type Amounts } from "./columns.ts";
 import { ExpiringMap } from "./expiring-map.ts";
 import {
   addressToPeer,
+  makePlacement,
   podToPeer,
   serviceTag,
   sourceTag,
+  type PlacedEvent,
   type Placement,
   type Placements,
 } from "./placements.ts";
@@ -45,7 +47,7 @@ export class Lines {
     if (leg.side === "unknown") return leg;
     const known = this.#lines.get(leg.lineId);
     if (known) return this.#revise(known, leg, nowUs);
-    const line: Line = { leg, placement: placementOf(leg) };
+    const line: Line = { leg, placement: makePlacement(eventOf(leg)) };
     this.#lines.set(leg.lineId, line, nowUs);
     this.#placements.place(line.placement, nowUs);
     this.#tellSpan(line, nowUs);
@@ -60,17 +62,14 @@ export class Lines {
     const merged = mergeLegs(line.leg, leg);
     if (merged === line.leg) return null;
     line.leg = merged;
-    this.#placements.revise(line.placement, (placement) => {
-      const { src, dst, port, protocol, amounts, security, isBare, tags } = placementOf(merged);
-      Object.assign(placement, { src, dst, port, protocol, amounts, security, isBare, tags });
-    });
+    this.#placements.revise(line.placement, eventOf(merged));
     this.#tellSpan(line, nowUs);
     return merged;
   }
 
   #tellSpan({ leg, placement }: Line, nowUs: Us): void {
     if (leg.side !== "outbound" || leg.traceId === "" || leg.spanId === "") return;
-    const { dst, port } = placement;
+    const { dst, port } = placement.event;
     this.#spans.calleeSeen(leg.traceId, leg.spanId, { dst, port }, nowUs);
   }
 }
@@ -120,7 +119,7 @@ function fullness(record: Record<string, unknown>): number {
   return Object.values(record).filter((value) => value !== "").length;
 }
 
-function placementOf(leg: ProxyLeg): Placement {
+function eventOf(leg: ProxyLeg): PlacedEvent {
   const isInbound = leg.side === "inbound";
   return {
     sourceKey: leg.source.key,
@@ -137,8 +136,6 @@ function placementOf(leg: ProxyLeg): Placement {
     security: isInbound && isMutualTls(leg) && leg.trust !== "claimed" ? [1, 0] : [0, 0],
     isBare: isInbound && !isMutualTls(leg) && leg.trust !== "claimed",
     tags: tagsOf(leg),
-    facet: null,
-    settlesUs: 0,
   };
 }
 

@@ -1,7 +1,8 @@
 /**
- * Single events on edges (span halves, log lines, flows) that name their ends by pod or address. Each is
- * counted at once where it belongs by what is known, and moves when an object or a better record says
- * whose the address was. After the waiting time, or when the table is full, it stays where it is.
+ * Events on edges (span halves, log lines, flows) that name their ends by pod or address. Each is counted
+ * where it belongs by what is known, and moves when an object or a better record says whose the address
+ * was. After the waiting time, or when the table is full, it stays where it is. A placement is one event
+ * or a group of equal ones: a group may grow and shrink, and is counted with the next `flush`.
  */
 import type {
   Channel,
@@ -12,33 +13,55 @@ import type {
   Transport,
 } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
-import { removeMovable, type Amounts } from "./columns.ts";
+import {
+  addAmounts,
+  makeAmounts,
+  settleMovable,
+  type Amounts,
+  type Contribution,
+} from "./columns.ts";
 import type { Facet, Facets } from "./facets.ts";
 import type { IdentityTables } from "./identity.ts";
 import { podName } from "./identity.ts";
 import { addressKey } from "./ip-owners.ts";
+import { Queue } from "./queue.ts";
 
-export interface Placement {
+/** What an event says of its edge, and what it amounts to. */
+export interface PlacedEvent {
   readonly sourceKey: string;
+  /** When its ends are looked up: the event's time; of a group, the same for all its events. */
   readonly atUs: Us;
   readonly transport: Transport;
   readonly reporter: Reporter;
   readonly channel: Channel;
-  src: PeerName;
-  dst: PeerName;
-  protocol: string;
-  port: number;
-  amounts: Amounts;
+  readonly src: PeerName;
+  readonly dst: PeerName;
+  readonly protocol: string;
+  readonly port: number;
+  readonly amounts: Amounts;
   /** Counted with and without mutual TLS. */
-  security: readonly [tls: number, none: number];
+  readonly security: readonly [tls: number, none: number];
   /** A server's line without a sign of TLS. */
-  isBare: boolean;
+  readonly isBare: boolean;
   /** Words counted on the facet. */
-  tags: readonly string[];
-  /** Where it is counted now. */
+  readonly tags: readonly string[];
+}
+
+export interface Placement {
+  event: PlacedEvent;
+  /** Events in it, and their first and last time. */
+  count: number;
+  firstUs: Us;
+  lastUs: Us;
+  /** Where it is counted now, and what of it: null = nowhere. */
   facet: Facet | null;
+  counted: Contribution | null;
   /** Engine time at which it stops moving; 0 = it has. */
   settlesUs: Us;
+  /** What it amounts to has changed since it was counted. */
+  isDirty: boolean;
+  /** Where the last of its events went. */
+  movedTo: Placement | null;
 }
 
 export interface PlacementLimits {
@@ -47,14 +70,29 @@ export interface PlacementLimits {
   readonly ttlUs: Us;
 }
 
+export function makePlacement(event: PlacedEvent): Placement {
+  return {
+    event,
+    count: 1,
+    firstUs: event.atUs,
+    lastUs: event.atUs,
+    facet: null,
+    counted: null,
+    settlesUs: 0,
+    isDirty: false,
+    movedTo: null,
+  };
+}
+
 export class Placements {
   readonly #limits: PlacementLimits;
   readonly #identity: IdentityTables;
   readonly #facets: Facets;
   /** In order of arrival, which is the order of settling: the waiting time is one for all. */
-  readonly #waiting = new Set<Placement>();
+  readonly #waiting = new Queue<Placement>();
   readonly #byName = new Map<string, Set<Placement>>();
   readonly #perSource = new Map<string, number>();
+  #dirty: Placement[] = [];
   #isRestoring = false;
   #settledEarly = 0;
 
@@ -64,30 +102,54 @@ export class Placements {
     this.#facets = facets;
   }
 
-  get size(): number {
-    return this.#waiting.size;
-  }
-
   /** Placements that could not wait out their time for want of room. */
   get settledEarly(): number {
     return this.#settledEarly;
   }
 
-  /**
-   * Counts the event on its facet and remembers it.
-   */
+  /** Groups that the next `flush` will count. */
+  get dirtyCount(): number {
+    return this.#dirty.length;
+  }
+
+  /** Counts the event on its facet at once and remembers it. */
   place(placement: Placement, nowUs: Us): void {
     if (!this.#isRestoring) this.#put(placement);
-    const ofSource = this.#perSource.get(placement.sourceKey) ?? 0;
-    placement.settlesUs = nowUs + this.#limits.ttlUs;
-    this.#waiting.add(placement);
-    this.#perSource.set(placement.sourceKey, ofSource + 1);
-    this.#index(placement, true);
-    if (ofSource >= this.#limits.placementsPerSourceMax) this.#settleEarly(placement);
-    else if (this.#waiting.size > this.#limits.placementsMax) {
-      const [oldest] = this.#waiting;
-      if (oldest) this.#settleEarly(oldest);
+    this.wait(placement, nowUs);
+  }
+
+  /** Remembers a placement that is to be counted with the next `flush`: a group. */
+  wait(placement: Placement, nowUs: Us): void {
+    const { sourceKey } = placement.event;
+    const ofSource = this.#perSource.get(sourceKey) ?? 0;
+    if (ofSource >= this.#limits.placementsPerSourceMax) {
+      this.#settledEarly++;
+      this.#fix(placement);
+      return;
     }
+    placement.settlesUs = nowUs + this.#limits.ttlUs;
+    this.#perSource.set(sourceKey, ofSource + 1);
+    this.#index(placement, true);
+    this.#waiting.push(placement);
+    if (this.#waiting.size <= this.#limits.placementsMax) return;
+    this.#settledEarly++;
+    this.#settleOldest();
+  }
+
+  /** A group has grown or shrunk. */
+  touch(placement: Placement): void {
+    if (placement.isDirty) return;
+    placement.isDirty = true;
+    this.#dirty.push(placement);
+  }
+
+  /** Counts what groups amount to now. Those that have become empty last: their events have moved on. */
+  flush(): void {
+    if (this.#dirty.length === 0 || this.#isRestoring) return;
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const placement of dirty) if (placement.count > 0) this.#sync(placement);
+    for (const placement of dirty) if (placement.count === 0) this.#sync(placement);
   }
 
   /**
@@ -100,20 +162,22 @@ export class Placements {
 
   restored(): void {
     this.#isRestoring = false;
+    for (const placement of this.#dirty) placement.isDirty = false;
+    this.#dirty = [];
     for (const placement of this.#waiting) {
-      const facet = this.#facetOf(placement);
+      const facet = placement.count > 0 ? this.#facetOf(placement) : null;
       if (!facet) continue;
-      const column = this.#facets.column(facet, placement.reporter, placement.channel);
-      this.#facets.reclaim(column, placement.atUs);
+      placement.counted = contributionOf(placement);
+      this.#facets.reclaim(this.#columnOf(placement, facet), placement.counted);
     }
   }
 
   /** Changes what is known of an event; one that has settled stays as it was. */
-  revise(placement: Placement, change: (placement: Placement) => void): void {
+  revise(placement: Placement, event: PlacedEvent): void {
     if (placement.settlesUs === 0) return;
     this.#index(placement, false);
-    if (this.#isRestoring) change(placement);
-    else this.#move(placement, change);
+    if (this.#isRestoring) placement.event = event;
+    else this.#move(placement, event);
     this.#index(placement, true);
   }
 
@@ -121,46 +185,90 @@ export class Placements {
   resolveAgain(names: Iterable<string>): void {
     for (const name of names) {
       for (const placement of this.#byName.get(name) ?? []) {
-        const src = this.#identity.nodeOf(placement.src, placement.atUs);
-        const dst = this.#identity.nodeOf(placement.dst, placement.atUs);
+        // What is not counted yet, is looked up when it is.
+        if (placement.isDirty && !placement.counted) continue;
+        const { event } = placement;
+        const src = this.#identity.nodeOf(event.src, event.atUs);
+        const dst = this.#identity.nodeOf(event.dst, event.atUs);
         const edge = placement.facet && this.#facets.live(placement.facet).edge;
         if (edge && edge.srcId === src.id && edge.dstId === dst.id) continue;
-        this.#move(placement);
+        if (placement.count > 0) this.#move(placement, event);
       }
     }
   }
 
   advance(nowUs: Us): void {
-    for (const placement of this.#waiting) {
-      if (placement.settlesUs > nowUs) return;
-      this.#settle(placement);
+    for (let oldest = this.#waiting.first; oldest; oldest = this.#waiting.first) {
+      if (oldest.settlesUs > nowUs) return;
+      this.#settleOldest();
     }
   }
 
+  #sync(placement: Placement): void {
+    if (!placement.isDirty) return;
+    placement.isDirty = false;
+    if (!placement.counted) {
+      if (placement.count > 0) this.#put(placement);
+    } else if (placement.count > 0) this.#recount(placement);
+    else this.#leave(placement);
+    if (placement.settlesUs === 0) this.#fix(placement);
+  }
+
   #facetOf(placement: Placement): Facet | null {
-    const src = this.#identity.nodeOf(placement.src, placement.atUs);
-    const dst = this.#identity.nodeOf(placement.dst, placement.atUs);
-    this.#identity.nodes.seen(src, placement.atUs);
-    this.#identity.nodes.seen(dst, placement.atUs);
-    const { transport, protocol, port } = placement;
-    placement.facet = this.#facets.facet(src.id, dst.id, transport, protocol, port);
+    const { src, dst, atUs, transport, protocol, port } = placement.event;
+    const from = this.#identity.nodeOf(src, atUs);
+    const to = this.#identity.nodeOf(dst, atUs);
+    for (const node of [from, to]) {
+      this.#identity.nodes.seen(node, placement.firstUs);
+      this.#identity.nodes.seen(node, placement.lastUs);
+    }
+    placement.facet = this.#facets.facet(from.id, to.id, transport, protocol, port);
     return placement.facet;
+  }
+
+  #columnOf({ event }: Placement, facet: Facet) {
+    return this.#facets.column(facet, event.reporter, event.channel);
   }
 
   #put(placement: Placement): void {
     const facet = this.#facetOf(placement);
     if (!facet) return;
-    const column = this.#facets.column(facet, placement.reporter, placement.channel);
-    this.#facets.apply(facet, column, placement, 1);
-    for (const tag of placement.tags) this.#facets.tag(facet, tag, 1);
+    const { event } = placement;
+    placement.counted = contributionOf(placement);
+    const column = this.#columnOf(placement, facet);
+    this.#facets.apply(facet, column, event, placement.counted, 1);
+    for (const tag of event.tags) this.#facets.tag(facet, tag, 1);
   }
 
-  #move(placement: Placement, change?: (placement: Placement) => void): void {
+  /** The same place, other numbers. */
+  #recount(placement: Placement): void {
+    const { facet, counted, event } = placement;
+    if (!facet || !counted) return;
+    const live = this.#facets.live(facet);
+    const column = this.#columnOf(placement, live);
+    this.#facets.apply(live, column, event, counted, -1);
+    placement.counted = contributionOf(placement);
+    this.#facets.apply(live, column, event, placement.counted, 1);
+  }
+
+  #move(placement: Placement, event: PlacedEvent): void {
     const from = placement.facet && this.#facets.live(placement.facet).edge;
     this.#take(placement);
-    change?.(placement);
+    placement.event = event;
     this.#put(placement);
-    const to = placement.facet?.edge;
+    this.#retire(from, placement);
+  }
+
+  /** Its events are counted elsewhere by now. */
+  #leave(placement: Placement): void {
+    const from = placement.facet && this.#facets.live(placement.facet).edge;
+    this.#take(placement);
+    if (placement.movedTo) this.#retire(from, placement.movedTo);
+  }
+
+  /** Nodes that nothing else uses stand for where the events went. */
+  #retire(from: Facet["edge"] | null, placement: Placement): void {
+    const to = placement.facet && this.#facets.live(placement.facet).edge;
     if (!from || !to || from === to) return;
     const { nodes } = this.#identity;
     nodes.retire(nodes.get(from.srcId), to.srcId);
@@ -168,42 +276,48 @@ export class Placements {
   }
 
   #take(placement: Placement): void {
-    if (!placement.facet) return;
+    const { event, counted } = placement;
+    if (!placement.facet || !counted) return;
     const facet = this.#facets.live(placement.facet);
-    const column = this.#facets.column(facet, placement.reporter, placement.channel);
-    this.#facets.apply(facet, column, placement, -1);
-    for (const tag of placement.tags) this.#facets.tag(facet, tag, -1);
+    this.#facets.apply(facet, this.#columnOf(placement, facet), event, counted, -1);
+    for (const tag of event.tags) this.#facets.tag(facet, tag, -1);
     this.#facets.removeIfEmpty(facet);
     placement.facet = null;
+    placement.counted = null;
   }
 
-  #settle(placement: Placement): void {
-    this.#waiting.delete(placement);
+  #settleOldest(): void {
+    const placement = this.#waiting.shift();
+    if (!placement) return;
     this.#index(placement, false);
     placement.settlesUs = 0;
-    const left = (this.#perSource.get(placement.sourceKey) ?? 1) - 1;
-    if (left > 0) this.#perSource.set(placement.sourceKey, left);
-    else this.#perSource.delete(placement.sourceKey);
-    if (!placement.facet) return;
-    const facet = this.#facets.live(placement.facet);
-    const column = this.#facets.column(facet, placement.reporter, placement.channel);
-    removeMovable(column, placement.atUs, true);
+    const { sourceKey } = placement.event;
+    const left = (this.#perSource.get(sourceKey) ?? 1) - 1;
+    if (left > 0) this.#perSource.set(sourceKey, left);
+    else this.#perSource.delete(sourceKey);
+    if (!placement.isDirty) this.#fix(placement);
   }
 
-  #settleEarly(placement: Placement): void {
-    this.#settledEarly++;
-    this.#settle(placement);
+  /** What is counted will stay where it is. */
+  #fix(placement: Placement): void {
+    if (!placement.facet || !placement.counted) return;
+    const column = this.#columnOf(placement, this.#facets.live(placement.facet));
+    settleMovable(column, placement.counted);
+    placement.facet = null;
+    placement.counted = null;
   }
 
   #index(placement: Placement, isAdded: boolean): void {
-    for (const end of [placement.src, placement.dst]) {
-      for (const name of this.#namesOf(end)) {
-        const set = this.#byName.get(name);
-        if (isAdded && set) set.add(placement);
-        else if (isAdded) this.#byName.set(name, new Set([placement]));
-        else if (set?.delete(placement) && set.size === 0) this.#byName.delete(name);
-      }
-    }
+    const { src, dst } = placement.event;
+    for (const name of this.#namesOf(src)) this.#indexName(name, placement, isAdded);
+    for (const name of this.#namesOf(dst)) this.#indexName(name, placement, isAdded);
+  }
+
+  #indexName(name: string, placement: Placement, isAdded: boolean): void {
+    const set = this.#byName.get(name);
+    if (isAdded && set) set.add(placement);
+    else if (isAdded) this.#byName.set(name, new Set([placement]));
+    else if (set?.delete(placement) && set.size === 0) this.#byName.delete(name);
   }
 
   #namesOf(end: PeerName): string[] {
@@ -214,6 +328,13 @@ export class Placements {
     if (end.address !== "") names.push(addressKey(cluster, end.address));
     return names;
   }
+}
+
+/** A copy: what a group amounts to changes before it is counted again. */
+function contributionOf({ event, count, firstUs, lastUs }: Placement): Contribution {
+  const amounts = makeAmounts();
+  addAmounts(amounts, event.amounts, 1);
+  return { amounts, count, firstUs, lastUs };
 }
 
 export const noPeer: PeerName = {

@@ -1,67 +1,67 @@
 /**
- * Span halves on edges. Each half counts once (trace id, span id, side) as soon as it arrives; when its
- * other half is there, the pair says exactly which two pods talked and on which port.
+ * Span halves on edges. Each half counts once (trace id, span id, side); when its other half is there,
+ * the pair says exactly which two pods talked and on which port. Halves are counted in groups with the
+ * next `flush`: most pairs are whole by then and never stand anywhere else.
  */
 import type { PeerName, SpanHalf } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
-import { makeAmounts } from "./columns.ts";
 import { ExpiringMap } from "./expiring-map.ts";
-import { podToPeer, serviceTag, sourceTag, type Placement, type Placements } from "./placements.ts";
+import type { Placements } from "./placements.ts";
+import { SpanGroups, type Callee, type Half } from "./span-groups.ts";
+import { encodeSpans } from "./span-journal.ts";
 
-interface Half {
-  readonly span: SpanHalf;
-  readonly placement: Placement;
-  /** The paired half; of several servers the one with the smallest span id. */
-  other: Half | null;
-}
-
-/** The other end of a call and its port, as an access-log line of the caller's proxy gives them. */
-export interface Callee {
-  readonly dst: PeerName;
-  readonly port: number;
-}
+/**
+ * Halves of one span id: two where both sides share a span, more only where somebody invents ids. And
+ * servers of one caller that wait for it: many where a job calls without a proxy. Beyond, the oldest
+ * are not looked at any more.
+ */
+const nextsMax = 8;
+const siblingsMax = 1_000;
+/** Halves that wait for `flush`; it comes a few times a second. */
+const freshMax = 50_000;
 
 export class Spans {
-  readonly #placements: Placements;
-  /** Client halves by `trace/span`, server halves by `trace/parent`, every half by `trace/span/side`. */
+  readonly #groups: SpanGroups;
+  /** By span id, the newest first. */
   readonly #halves: ExpiringMap<Half>;
-  readonly #clients: ExpiringMap<Half>;
+  /** Server halves without their client so far, by the client's span id, the newest first. */
   readonly #servers: ExpiringMap<Half>;
   /** What access-log lines say of the callee of a client half, by `trace/span`. */
   readonly #callees: ExpiringMap<Callee>;
+  /** Not counted yet; not in the journal yet. */
+  #fresh: Half[] = [];
+  #unsaved: Half[] = [];
+  #nowUs: Us = 0;
+  #forgotten = 0;
 
   constructor(halvesMax: number, ttlUs: Us, placements: Placements) {
-    this.#placements = placements;
+    this.#groups = new SpanGroups(placements);
     this.#halves = new ExpiringMap(halvesMax, ttlUs);
-    this.#clients = new ExpiringMap(halvesMax, ttlUs);
     this.#servers = new ExpiringMap(halvesMax, ttlUs);
     this.#callees = new ExpiringMap(halvesMax, ttlUs);
   }
 
   get dropped(): number {
-    return this.#halves.dropped;
+    return this.#halves.dropped + this.#forgotten;
+  }
+
+  /** Halves that the next `flush` will count. */
+  get freshCount(): number {
+    return this.#fresh.length;
   }
 
   /** False when this half was there before. */
   add(span: SpanHalf, nowUs: Us): boolean {
-    const key = `${span.traceId}/${span.spanId}/${span.side}`;
-    if (this.#halves.get(key)) return false;
-    const half: Half = { span, placement: placementOf(span), other: null };
-    this.#halves.set(key, half, nowUs);
-    const pairKey =
-      span.side === "client"
-        ? `${span.traceId}/${span.spanId}`
-        : `${span.traceId}/${span.parentSpanId}`;
-    const other = (span.side === "client" ? this.#servers : this.#clients).get(pairKey);
-    this.#remember(half, pairKey, nowUs);
-    this.#placements.place(half.placement, nowUs);
-    if (other) {
-      const isClient = span.side === "client";
-      this.#pair(isClient ? half : other, isClient ? other : half);
-    } else if (span.side === "client") {
-      const callee = this.#callees.get(pairKey);
-      if (callee) this.#nameCallee(half, callee);
-    }
+    this.#nowUs = nowUs;
+    const namesake = this.#halves.get(span.spanId) ?? null;
+    if (find(namesake, span.traceId, span.side)) return false;
+    const half = this.#makeHalf(span, namesake);
+    this.#halves.set(span.spanId, half, nowUs);
+    if (span.side === "client") this.#meetServers(half);
+    else if (span.parentSpanId !== "") this.#meetClient(half);
+    this.#unsaved.push(half);
+    this.#fresh.push(half);
+    if (this.#fresh.length >= freshMax) this.flush(nowUs);
     return true;
   }
 
@@ -70,94 +70,110 @@ export class Spans {
    * names nobody, so this is the only way to know whom it called.
    */
   calleeSeen(traceId: string, spanId: string, callee: Callee, nowUs: Us): void {
-    const key = `${traceId}/${spanId}`;
-    this.#callees.set(key, callee, nowUs);
-    const half = this.#clients.get(key);
+    this.#nowUs = nowUs;
+    this.#callees.set(`${traceId}/${spanId}`, callee, nowUs);
+    const half = find(this.#halves.get(spanId) ?? null, traceId, "client");
     if (half) this.#nameCallee(half, callee);
+  }
+
+  /** Puts new halves into their groups. */
+  flush(nowUs: Us): void {
+    if (this.#fresh.length === 0) return;
+    for (const half of this.#fresh) this.#groups.join(half, nowUs);
+    this.#fresh = [];
   }
 
   advance(nowUs: Us): void {
     this.#halves.advance(nowUs);
-    this.#clients.advance(nowUs);
     this.#servers.advance(nowUs);
     this.#callees.advance(nowUs);
   }
 
-  #nameCallee(half: Half, callee: Callee): void {
-    if (half.other || !isNobody(half.placement.dst)) return;
-    this.#placements.revise(half.placement, (placement) => {
-      placement.dst = callee.dst;
-      if (placement.port === 0) placement.port = callee.port;
-    });
+  /** The halves since the last call as a journal blob, null when there are none. */
+  takeJournal(): Uint8Array | null {
+    if (this.#unsaved.length === 0) return null;
+    const blob = encodeSpans(this.#unsaved);
+    this.#unsaved = [];
+    return blob;
   }
 
-  #remember(half: Half, pairKey: string, nowUs: Us): void {
-    if (half.span.side === "client") {
-      this.#clients.set(pairKey, half, nowUs);
-      return;
+  /** What was added until now came out of the journal. */
+  restored(nowUs: Us): void {
+    this.#unsaved = [];
+    this.flush(nowUs);
+  }
+
+  #makeHalf(span: SpanHalf, namesake: Half | null): Half {
+    const isFull = namesake !== null && namesake.nexts >= nextsMax;
+    if (isFull) this.#forgotten++;
+    const next = isFull ? null : namesake;
+    return {
+      wording: this.#groups.wordingOf(span),
+      traceId: span.traceId,
+      spanId: span.spanId,
+      parentSpanId: span.parentSpanId,
+      timeUs: span.timeUs,
+      durationUs: span.durationUs,
+      isError: span.isError,
+      isDenied: span.isDenied,
+      other: null,
+      otherSpanId: "",
+      callee: null,
+      group: null,
+      next,
+      sibling: null,
+      nexts: next === null ? 0 : next.nexts + 1,
+      siblings: 0,
+    };
+  }
+
+  #meetServers(client: Half): void {
+    const { traceId, spanId } = client;
+    for (let server = this.#servers.get(spanId) ?? null; server; server = server.sibling) {
+      if (server.traceId === traceId) this.#pair(client, server);
     }
-    if (half.span.parentSpanId === "") return;
-    const known = this.#servers.get(pairKey);
-    if (!known || half.span.spanId < known.span.spanId) this.#servers.set(pairKey, half, nowUs);
+    if (!isNobody(client.wording.peer)) return;
+    const callee = this.#callees.get(`${traceId}/${spanId}`);
+    if (callee) this.#nameCallee(client, callee);
+  }
+
+  #meetClient(server: Half): void {
+    const { traceId, parentSpanId } = server;
+    const client = find(this.#halves.get(parentSpanId) ?? null, traceId, "client");
+    if (client) return this.#pair(client, server);
+    const waiting = this.#servers.get(parentSpanId) ?? null;
+    const isFull = waiting !== null && waiting.siblings >= siblingsMax;
+    if (isFull) this.#forgotten++;
+    if (!isFull && waiting) {
+      server.sibling = waiting;
+      server.siblings = waiting.siblings + 1;
+    }
+    this.#servers.set(parentSpanId, server, this.#nowUs);
   }
 
   #pair(client: Half, server: Half): void {
-    this.#placements.revise(server.placement, () => refine(server, client));
-    if (client.other && client.other.span.spanId <= server.span.spanId) return;
-    this.#placements.revise(client.placement, () => refine(client, server));
-    client.other = server;
+    server.other = client.wording;
+    this.#groups.move(server, this.#nowUs);
+    if (client.other && client.otherSpanId <= server.spanId) return;
+    client.other = server.wording;
+    client.otherSpanId = server.spanId;
+    this.#groups.move(client, this.#nowUs);
+  }
+
+  #nameCallee(half: Half, callee: Callee): void {
+    if (!isNobody(half.wording.peer)) return;
+    half.callee = callee;
+    this.#groups.move(half, this.#nowUs);
   }
 }
 
-/** What the other half knows better: its own pod, and the port that the server listens on. */
-function refine(half: Half, other: Half): void {
-  const { placement } = half;
-  if (half.span.side === "server") {
-    placement.src = podToPeer(other.span.self, placement.src.principal);
-    return;
+function find(first: Half | null, traceId: string, side: SpanHalf["side"]): Half | null {
+  for (let half = first; half; half = half.next) {
+    if (half.traceId === traceId && half.wording.side === side) return half;
   }
-  placement.dst = podToPeer(other.span.self);
-  if (other.span.port > 0) placement.port = other.span.port;
+  return null;
 }
 
 function isNobody(peer: PeerName): boolean {
   return peer.workload === "" && peer.pod === "" && peer.service === "" && peer.address === "";
-}
-
-function placementOf(span: SpanHalf): Placement {
-  const self = podToPeer(span.self);
-  const isServer = span.side === "server";
-  const amounts = makeAmounts();
-  amounts.requests = 1;
-  amounts.errors = span.isError ? 1 : 0;
-  amounts.denied = span.isDenied ? 1 : 0;
-  amounts.latencySumUs = span.durationUs;
-  amounts.latencyCount = 1;
-  return {
-    sourceKey: span.source.key,
-    atUs: span.timeUs,
-    transport: "tcp",
-    reporter: isServer ? "server_span" : "client_span",
-    channel: "spans",
-    src: isServer ? span.peer : self,
-    dst: isServer ? self : span.peer,
-    protocol: span.protocol,
-    port: span.port,
-    amounts,
-    security: [0, 0],
-    isBare: false,
-    tags: tagsOf(span, span.peer),
-    facet: null,
-    settlesUs: 0,
-  };
-}
-
-function tagsOf(span: SpanHalf, peer: PeerName): string[] {
-  const tags = [sourceTag(span.source)];
-  if (span.route !== "unknown") tags.push(`route:${span.route}`);
-  if (span.responseFlags !== "") tags.push(`flag:${span.responseFlags}`);
-  if (span.side === "client" && peer.service !== "") {
-    tags.push(serviceTag(peer.serviceNamespace, peer.service));
-  }
-  return tags;
 }

@@ -95,6 +95,7 @@ export const instruments = {
   late_points_total: counter("Points too late to be counted."),
   flows_unoriented_total: counter("Flows between known ends whose direction is unknown."),
   placements_settled_early_total: counter("Events whose place became final before its time."),
+  journal_damaged_total: counter("Journal entries that could not be read at the start."),
   processes_judged_total: counter("Processes judged for the proxy's UID and GID."),
   flows_judged_total: counter("Flows judged for going around the proxy.", "outcome"),
   flows_oriented_total: counter("Flows by how their direction was found.", "orientation"),

@@ -7,7 +7,7 @@
 import type { TracesView } from "../../decode/views.ts";
 import type { TextInterner } from "../../lib/interner.ts";
 import { canonicalIp } from "../../lib/ip.ts";
-import type { PeerName, PodName, SpanHalf } from "../../model/observations.ts";
+import type { PeerName, PodName, SourceRef, SpanHalf } from "../../model/observations.ts";
 import { AttributeSlots } from "../attributes.ts";
 import { noPeer, noPod } from "../names.ts";
 import { halvesToNanos, halvesToUs, isUsableTime } from "../times.ts";
@@ -43,12 +43,29 @@ const names = [
   "istio.cluster_id",
 ];
 
+/** The proxy that a node id names. */
+interface Proxy {
+  readonly cluster: string;
+  readonly node: NodeId;
+  readonly self: PodName;
+  readonly source: SourceRef;
+}
+
+interface Upstream extends UpstreamCluster {
+  /** Its service as the other end of a client's span. */
+  readonly peer: PeerName;
+}
+
+/**
+ * What a span says of its ends is long, and the same from span to span: each text is read once, and equal
+ * texts give the same objects, by which the graph knows equal halves.
+ */
 export class EnvoySpans implements SpanVocabulary {
   readonly #workshop: Workshop;
   readonly #slots: AttributeSlots;
-  /** Node ids are long and few; parsing each once saves most of a span's cost. */
-  readonly #nodeIds = new Map<string, NodeId>();
-  readonly #clusters = new Map<string, UpstreamCluster>();
+  readonly #proxies = new Map<string, Proxy>();
+  readonly #upstreams = new Map<string, Upstream>();
+  readonly #addresses = new Map<string, PeerName>();
 
   constructor(workshop: Workshop, interner: TextInterner) {
     this.#workshop = workshop;
@@ -63,12 +80,12 @@ export class EnvoySpans implements SpanVocabulary {
     slots.read(bytes, attributes, spans.attrStart[index] ?? 0, spans.attrEnd[index] ?? 0);
     if (!slots.has("node_id")) return this.#unused();
     const kind = spans.kind[index];
-    const node = this.#node(slots.internedText("node_id"));
-    if ((kind !== server && kind !== client) || node.role === "") {
+    const proxy = this.#proxy();
+    if ((kind !== server && kind !== client) || proxy.node.role === "") {
       this.#workshop.tally.dropped(vocabulary, "missing_field");
       return true;
     }
-    const half = this.#half(record, node, kind === server ? "server" : "client");
+    const half = this.#half(record, proxy, kind === server ? "server" : "client");
     this.#workshop.batch.add(half);
     this.#workshop.batch.alive(half.source, "spans", half.timeUs);
     return true;
@@ -79,12 +96,10 @@ export class EnvoySpans implements SpanVocabulary {
     return true;
   }
 
-  #half(record: RecordAt<TracesView>, node: NodeId, side: "client" | "server"): SpanHalf {
-    const { clusters, sources } = this.#workshop;
+  #half(record: RecordAt<TracesView>, proxy: Proxy, side: SpanHalf["side"]): SpanHalf {
     const { spans, bytes } = record.view;
     const { index, context } = record;
     const slots = this.#slots;
-    const cluster = clusters.nameOf(slots.internedText("istio.cluster_id"));
     const upstream = this.#upstream();
     const flags = knownFlags(slots.internedText("response_flags"));
     const timeUs = halvesToUs(spans.startLow[index] ?? 0, spans.startHigh[index] ?? 0);
@@ -93,15 +108,15 @@ export class EnvoySpans implements SpanVocabulary {
       kind: "span_half",
       timeUs: isTimed ? timeUs : context.receivedUs,
       nanos: isTimed ? halvesToNanos(spans.startLow[index] ?? 0, spans.startHigh[index] ?? 0) : 0,
-      source: sources.proxy(cluster, node.namespace, node.pod),
+      source: proxy.source,
       trust: context.trust,
       side,
       traceId: idText(bytes, spans.traceIdStart[index], spans.traceIdEnd[index]),
       spanId: idText(bytes, spans.spanIdStart[index], spans.spanIdEnd[index]),
       parentSpanId: idText(bytes, spans.parentSpanIdStart[index], spans.parentSpanIdEnd[index]),
-      self: podOf(cluster, node),
-      proxyRole: node.role,
-      peer: this.#peer(side, upstream),
+      self: proxy.self,
+      proxyRole: proxy.node.role,
+      peer: side === "server" ? this.#caller() : upstream.peer,
       port: upstream.port,
       protocol: slots.has("grpc.status_code") ? "grpc" : "http",
       route: upstream.route,
@@ -114,12 +129,11 @@ export class EnvoySpans implements SpanVocabulary {
   }
 
   /** The address is the downstream's on both sides: only on a server's span is it the other end. */
-  #peer(side: "client" | "server", upstream: UpstreamCluster): PeerName {
-    if (side === "server") {
-      return { ...noPeer, address: canonicalIp(this.#slots.internedText("peer.address")) };
-    }
-    const { service, namespace } = upstream.service;
-    return { ...noPeer, service, serviceNamespace: namespace };
+  #caller(): PeerName {
+    const text = this.#slots.internedText("peer.address");
+    const known = this.#addresses.get(text);
+    if (known) return known;
+    return remember(this.#addresses, text, { ...noPeer, address: canonicalIp(text) });
   }
 
   /** Not the span's status: Envoy's client spans set it for a 404 too. */
@@ -131,36 +145,40 @@ export class EnvoySpans implements SpanVocabulary {
     return (code === "0" || code === "") && isFailure(flags);
   }
 
-  #upstream(): UpstreamCluster {
+  #upstream(): Upstream {
     const slots = this.#slots;
     const text = slots.has("upstream_cluster.name")
       ? slots.internedText("upstream_cluster.name")
       : slots.internedText("upstream_cluster");
-    return remembered(this.#clusters, text, parseUpstreamCluster);
+    const known = this.#upstreams.get(text);
+    if (known) return known;
+    const cluster = parseUpstreamCluster(text);
+    const { service, namespace } = cluster.service;
+    const peer = { ...noPeer, service, serviceNamespace: namespace };
+    return remember(this.#upstreams, text, { ...cluster, peer });
   }
 
-  #node(text: string): NodeId {
-    return remembered(this.#nodeIds, text, parseNodeId);
+  #proxy(): Proxy {
+    const { clusters, sources } = this.#workshop;
+    const cluster = clusters.nameOf(this.#slots.internedText("istio.cluster_id"));
+    const text = this.#slots.internedText("node_id");
+    const known = this.#proxies.get(text);
+    if (known && known.cluster === cluster) return known;
+    const node = parseNodeId(text);
+    const { namespace, pod, address } = node;
+    const source = sources.proxy(cluster, namespace, pod);
+    const self = { ...noPod, cluster, namespace, pod, address };
+    return remember(this.#proxies, text, { cluster, node, self, source });
   }
 }
 
-/** Pods of a large mesh; when full, what is not in it is parsed each time. */
-const maxRemembered = 20_000;
+/** Pods of a large mesh; when full, it starts anew. */
+const rememberedMax = 20_000;
 
-function remembered<Value>(
-  known: Map<string, Value>,
-  text: string,
-  parse: (text: string) => Value,
-): Value {
-  const found = known.get(text);
-  if (found !== undefined) return found;
-  const value = parse(text);
-  if (known.size < maxRemembered) known.set(text, value);
+function remember<Value>(known: Map<string, Value>, text: string, value: Value): Value {
+  if (known.size >= rememberedMax) known.clear();
+  known.set(text, value);
   return value;
-}
-
-function podOf(cluster: string, node: NodeId): PodName {
-  return { ...noPod, cluster, namespace: node.namespace, pod: node.pod, address: node.address };
 }
 
 /** 0 for a span that ends before it starts or lasts longer than a day: two clocks, or none. */

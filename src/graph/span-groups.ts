@@ -1,0 +1,244 @@
+/**
+ * Groups of span halves that say the same within one second: one placement instead of thousands. Halves
+ * in the same words share a `Wording`, a wording has a `Spot` for each pair of ends that its halves may
+ * prove to have, and a spot has one group per slice of event time. A group's ends are looked up at its
+ * slice's start, whichever halves are in it, so the order of arrival does not show.
+ */
+import type { PeerName, PodName, SpanHalf } from "../model/observations.ts";
+import { usPerSecond, type Us } from "../model/time.ts";
+import { makeAmounts } from "./columns.ts";
+import {
+  makePlacement,
+  podToPeer,
+  serviceTag,
+  sourceTag,
+  type PlacedEvent,
+  type Placement,
+  type Placements,
+} from "./placements.ts";
+
+/** The other end of a call and its port, as an access-log line of the caller's proxy gives them. */
+export interface Callee {
+  readonly dst: PeerName;
+  readonly port: number;
+}
+
+/** What many halves say alike. */
+export interface Wording {
+  readonly side: SpanHalf["side"];
+  readonly self: PodName;
+  readonly peer: PeerName;
+  readonly port: number;
+  readonly protocol: string;
+  readonly route: SpanHalf["route"];
+  readonly responseFlags: string;
+  readonly source: SpanHalf["source"];
+  /** Where its halves are by their own words, and by the other end's. */
+  readonly own: Spot;
+  readonly paired: Map<Wording | string, Spot>;
+}
+
+/** A pair of ends, and the groups there that may still grow: a few, since slices come nearly in order. */
+interface Spot {
+  readonly event: Omit<PlacedEvent, "atUs" | "amounts">;
+  readonly recent: Group[];
+}
+
+export interface Group extends Placement {
+  readonly times: Us[];
+  readonly openUntilUs: Us;
+}
+
+export interface Half {
+  readonly wording: Wording;
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string;
+  readonly timeUs: Us;
+  readonly durationUs: Us;
+  readonly isError: boolean;
+  readonly isDenied: boolean;
+  /** The other half's words; of several servers those of the one with the smallest span id. */
+  other: Wording | null;
+  otherSpanId: string;
+  /** What a line of the same call says of whom it called. */
+  callee: Callee | null;
+  /** Where it is counted; null = not yet. */
+  group: Group | null;
+  /** Another half with the same span id, and an earlier server with the same parent. */
+  next: Half | null;
+  sibling: Half | null;
+  /** How many of each follow. */
+  nexts: number;
+  siblings: number;
+}
+
+const sliceUs = usPerSecond;
+const recentMax = 4;
+/** Halves in one group, and how long it takes new ones in: its waiting time is that of the first. */
+const groupMax = 256;
+const openUs = 5 * usPerSecond;
+/** Spots of all wordings; beyond, all wordings are formed anew, which costs room for groups only. */
+const spotsMax = 50_000;
+
+export class SpanGroups {
+  readonly #placements: Placements;
+  readonly #wordings = new Map<PodName, Map<PeerName, Wording[]>>();
+  #spots = 0;
+
+  constructor(placements: Placements) {
+    this.#placements = placements;
+  }
+
+  /** By the identity of what it names: equal words in other objects are another wording, no mistake. */
+  wordingOf(span: SpanHalf): Wording {
+    let ofSelf = this.#wordings.get(span.self);
+    if (!ofSelf) this.#wordings.set(span.self, (ofSelf = new Map()));
+    let known = ofSelf.get(span.peer);
+    if (!known) ofSelf.set(span.peer, (known = []));
+    for (const wording of known) if (isInWords(span, wording)) return wording;
+    const wording = makeWording(span);
+    known.push(wording);
+    this.#countSpot();
+    return wording;
+  }
+
+  /** Puts a half into the group where it belongs by what is known of it. */
+  join(half: Half, nowUs: Us): void {
+    const group = this.#groupOf(this.#spotOf(half), half.timeUs, nowUs);
+    half.group = group;
+    group.times.push(half.timeUs);
+    if (group.count === 0 || half.timeUs < group.firstUs) group.firstUs = half.timeUs;
+    if (group.count === 0 || half.timeUs > group.lastUs) group.lastUs = half.timeUs;
+    count(half, group, 1);
+    this.#placements.touch(group);
+  }
+
+  /** More is known of a half that is counted: it goes where it belongs now, unless that is final. */
+  move(half: Half, nowUs: Us): void {
+    const from = half.group;
+    if (!from || from.settlesUs === 0) return;
+    leave(half, from);
+    this.#placements.touch(from);
+    this.join(half, nowUs);
+    from.movedTo = half.group;
+  }
+
+  #spotOf(half: Half): Spot {
+    const { wording, other, callee } = half;
+    if (!other && !callee) return wording.own;
+    const key =
+      other && (other.port > 0 || !callee) ? other : JSON.stringify([other?.self, callee]);
+    let spot = wording.paired.get(key);
+    if (!spot) {
+      wording.paired.set(key, (spot = pairedSpot(wording, other, callee)));
+      this.#countSpot();
+    }
+    return spot;
+  }
+
+  #countSpot(): void {
+    if (++this.#spots <= spotsMax) return;
+    this.#wordings.clear();
+    this.#spots = 0;
+  }
+
+  #groupOf(spot: Spot, timeUs: Us, nowUs: Us): Group {
+    const atUs = timeUs - (timeUs % sliceUs);
+    const { recent } = spot;
+    for (const group of recent) {
+      const isOpen = group.settlesUs > 0 && group.openUntilUs > nowUs && group.count < groupMax;
+      if (isOpen && group.event.atUs === atUs) return group;
+    }
+    const event = { ...spot.event, atUs, amounts: makeAmounts() };
+    const fresh = { ...makePlacement(event), count: 0, times: [], openUntilUs: nowUs + openUs };
+    recent.unshift(fresh);
+    if (recent.length > recentMax) recent.pop();
+    this.#placements.wait(fresh, nowUs);
+    return fresh;
+  }
+}
+
+function isInWords(span: SpanHalf, wording: Wording): boolean {
+  return (
+    span.side === wording.side &&
+    span.port === wording.port &&
+    span.source.key === wording.source.key &&
+    span.route === wording.route &&
+    span.responseFlags === wording.responseFlags &&
+    span.protocol === wording.protocol
+  );
+}
+
+function makeWording(span: SpanHalf): Wording {
+  const { side, self, peer, port, protocol, route, responseFlags, source } = span;
+  const [src, dst] = side === "server" ? [peer, podToPeer(self)] : [podToPeer(self), peer];
+  const words = { side, self, peer, port, protocol, route, responseFlags, source };
+  return { ...words, own: makeSpot(words, src, dst, port), paired: new Map() };
+}
+
+/** What the other half knows better: its own pod, and the port that the server listens on. */
+function pairedSpot(wording: Wording, other: Wording | null, callee: Callee | null): Spot {
+  const { src, dst } = wording.own.event;
+  if (wording.side === "server") {
+    const caller = other ? podToPeer(other.self, src.principal) : src;
+    return makeSpot(wording, caller, dst, wording.port);
+  }
+  const port = other?.port || wording.port || (callee?.port ?? 0);
+  return makeSpot(wording, src, other ? podToPeer(other.self) : (callee?.dst ?? dst), port);
+}
+
+function makeSpot(
+  words: Omit<Wording, "own" | "paired">,
+  src: PeerName,
+  dst: PeerName,
+  port: number,
+): Spot {
+  return {
+    event: {
+      sourceKey: words.source.key,
+      transport: "tcp",
+      reporter: words.side === "server" ? "server_span" : "client_span",
+      channel: "spans",
+      src,
+      dst,
+      protocol: words.protocol,
+      port,
+      security: [0, 0],
+      isBare: false,
+      tags: tagsOf(words),
+    },
+    recent: [],
+  };
+}
+
+function tagsOf({ source, route, responseFlags, side, peer }: Omit<Wording, "own" | "paired">) {
+  const tags = [sourceTag(source)];
+  if (route !== "unknown") tags.push(`route:${route}`);
+  if (responseFlags !== "") tags.push(`flag:${responseFlags}`);
+  if (side === "client" && peer.service !== "") {
+    tags.push(serviceTag(peer.serviceNamespace, peer.service));
+  }
+  return tags;
+}
+
+function count(half: Half, group: Group, sign: 1 | -1): void {
+  const { amounts } = group.event;
+  group.count += sign;
+  amounts.requests += sign;
+  if (half.isError) amounts.errors += sign;
+  if (half.isDenied) amounts.denied += sign;
+  amounts.latencySumUs += sign * half.durationUs;
+  amounts.latencyCount += sign;
+}
+
+function leave(half: Half, group: Group): void {
+  const { times } = group;
+  const last = times.pop();
+  const at = last === half.timeUs ? -1 : times.lastIndexOf(half.timeUs);
+  if (at >= 0 && last !== undefined) times[at] = last;
+  count(half, group, -1);
+  if (half.timeUs !== group.firstUs && half.timeUs !== group.lastUs) return;
+  group.firstUs = Math.min(...times);
+  group.lastUs = Math.max(...times);
+}
