@@ -3,8 +3,8 @@
  * decides is decided in `engine/`.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { EngineHost } from "../engine/host.ts";
-import { Pipeline } from "../engine/pipeline.ts";
+import { EngineHost, type HostOutputs } from "../engine/host.ts";
+import { Pipeline, PrepareError } from "../engine/pipeline.ts";
 import { pipelineOptions } from "../engine/options.ts";
 import { assert } from "../lib/assert.ts";
 import { systemClock } from "../lib/clock.ts";
@@ -20,6 +20,8 @@ import type { FromStore, ToStore } from "./store-messages.ts";
 
 const tickMs = 100;
 const countersMs = 1_000;
+/** As much as a receiver may be configured to accept. */
+const storedBodyMax = 2 ** 31 - 1;
 
 assert(parentPort, "the engine runs as a worker thread");
 const io = parentPort;
@@ -30,90 +32,107 @@ assert(
   loaded.diagnostics.every((diagnostic) => diagnostic.severity !== "error"),
   "io hands over rule files that it has checked",
 );
-const pipeline = new Pipeline(pipelineOptions(config, loaded.rules), { push() {} });
+const options = pipelineOptions(config, loaded.rules);
 
 /** Answers of one loop turn travel in one message. */
 let answers: { id: number; answer: Answer }[] = [];
 let isStopping = false;
 let isCommitScheduled = false;
 
-const host = new EngineHost(
-  pipeline,
-  {
-    answer(id, answer) {
-      if (answers.length === 0) setImmediate(sendAnswers);
-      answers.push({ id, answer });
-    },
-    commit(writeSet: WriteSet) {
-      send(storePort, { kind: "commit", writeSet });
-    },
-    trouble(what, error) {
-      tell({ kind: "trouble", what, error: describe(error) });
-    },
-    broken(poisonous, error) {
-      sendAnswers();
-      tell({ kind: "broken", poison: poisonous, error: describe(error) });
-    },
-    storeLost(why) {
-      sendAnswers();
-      tell({ kind: "store_lost", why });
-    },
+const outputs: HostOutputs = {
+  answer(id, answer) {
+    if (answers.length === 0) setImmediate(sendAnswers);
+    answers.push({ id, answer });
   },
-  poison,
-);
+  commit(writeSet: WriteSet) {
+    send(storePort, { kind: "commit", writeSet });
+  },
+  trouble(what, error) {
+    tell({ kind: "trouble", what, error: describe(error) });
+  },
+  broken(poisonous, error) {
+    sendAnswers();
+    tell({ kind: "broken", poison: poisonous, error: describe(error) });
+  },
+  storeLost(why) {
+    sendAnswers();
+    tell({ kind: "store_lost", why });
+  },
+};
 
-storePort.on("message", (message: FromStore) => {
-  const nowUs = systemClock.nowUs();
-  // What else the store says concerns io, which hears it itself.
-  if (message.kind === "loaded") start(message.rows);
-  if (message.kind === "committed") {
-    host.committed(message.seq, nowUs);
-    tell({ kind: "committed", seconds: message.durationUs / usPerSecond });
-    scheduleCommit();
-  }
-  if (message.kind === "trouble" && message.what === "load") throw new Error(message.message);
-  if (message.kind === "failed") host.commitFailed(message.seq, message, nowUs);
-  stopWhenIdle();
+storePort.once("message", (message: FromStore) => {
+  if (message.kind === "trouble") throw new Error(message.message);
+  assert(message.kind === "loaded", "the store answers in the order of asking");
+  start(new EngineHost(restored(message.rows), outputs, poison));
 });
 send(storePort, { kind: "load" });
 
-function start(rows: Restored): void {
-  pipeline.restore(rows);
-  for (const row of rows.redo) redo(row);
+/**
+ * A pipeline with everything that was committed. A stored request that breaks it is left out and told:
+ * it has been acknowledged, but a start that failed on it for ever would lose all the others too.
+ */
+function restored(rows: Restored): Pipeline {
+  const leftOut = new Set<number>();
+  for (;;) {
+    const pipeline = new Pipeline(options, { push() {} });
+    pipeline.restore(rows);
+    const broken = rows.redo.findIndex((row, at) => !leftOut.has(at) && !redo(pipeline, row));
+    if (broken < 0) return pipeline;
+    leftOut.add(broken);
+  }
+}
+
+/**
+ * Applies a request that an earlier process took in and had not yet written out as rows. False when the
+ * pipeline can no longer be trusted; a request that cannot be read is told and harms nothing.
+ */
+function redo(pipeline: Pipeline, row: RedoRow): boolean {
+  const { signal, receivedUs, trust, encoding, body } = row;
+  const stored = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  // The engine itself wrote the row: it was inflated before, under the receiver's limit.
+  const inflated = inflate(stored, encoding as Encoding, storedBodyMax);
+  try {
+    if (!inflated.ok) throw new PrepareError(`cannot inflate a stored request: ${inflated.why}`);
+    const request = { signal: signal as Signal, hash: "", receivedUs, trust: trust as Trust };
+    pipeline.redo({ ...request, body: Buffer.from(inflated.body) });
+    return true;
+  } catch (error) {
+    tell({ kind: "trouble", what: "a stored request is lost", error: describe(error) });
+    return error instanceof PrepareError;
+  }
+}
+
+function start(host: EngineHost): void {
+  storePort.on("message", (message: FromStore) => {
+    const nowUs = systemClock.nowUs();
+    if (message.kind === "committed") {
+      host.committed(message.seq, nowUs);
+      tell({ kind: "committed", seconds: message.durationUs / usPerSecond });
+      scheduleCommit(host);
+    }
+    if (message.kind === "failed") host.commitFailed(message.seq, message, nowUs);
+    stopWhenIdle(host);
+  });
   io.on("message", (message: ToEngine) => {
     if (message.kind === "stop") {
       isStopping = true;
       host.commit(systemClock.nowUs(), true);
-      return stopWhenIdle();
+      return stopWhenIdle(host);
     }
     host.request(message.id, message.request, systemClock.nowUs());
-    return scheduleCommit();
+    return scheduleCommit(host);
   });
   setInterval(() => {
     host.tick(systemClock.nowUs());
-    stopWhenIdle();
+    stopWhenIdle(host);
   }, tickMs);
   setInterval(() => tell({ kind: "counters", samples: host.counters() }), countersMs);
   tell({ kind: "counters", samples: host.counters() });
   tell({ kind: "ready" });
 }
 
-/** Applies a request that an earlier process took in and had not yet written out as rows. */
-function redo({ signal, receivedUs, trust, encoding, body }: RedoRow): void {
-  const stored = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  // The engine itself wrote the row: it was inflated and applied before, under the same limits.
-  const inflated = inflate(stored, encoding as Encoding, stored.length * 1_032 + 1_024);
-  if (!inflated.ok) return tell({ kind: "trouble", what: "a stored request", error: inflated.why });
-  try {
-    const request = { signal: signal as Signal, hash: "", receivedUs, trust: trust as Trust };
-    pipeline.redo({ ...request, body: Buffer.from(inflated.body) });
-  } catch (error) {
-    tell({ kind: "trouble", what: "a stored request is lost", error: describe(error) });
-  }
-}
-
 /** Once the requests that stand in line now have been read. */
-function scheduleCommit(): void {
+function scheduleCommit(host: EngineHost): void {
   if (isCommitScheduled) return;
   isCommitScheduled = true;
   setImmediate(() => {
@@ -122,7 +141,7 @@ function scheduleCommit(): void {
   });
 }
 
-function stopWhenIdle(): void {
+function stopWhenIdle(host: EngineHost): void {
   if (!isStopping || !host.isIdle) return;
   if (host.hasRedo) return host.commit(systemClock.nowUs(), true);
   sendAnswers();
