@@ -119,6 +119,13 @@ export interface ApiWorkload {
   coverage: Record<string, string>;
 }
 
+/** A time in which nobody watched, so that no conclusion spans it. */
+export interface ApiBlind {
+  from: string;
+  to: string;
+  reason: string;
+}
+
 export interface InsightFilter {
   state?: string;
   severity?: string;
@@ -146,4 +153,6 @@ export interface ApiQueries {
   insight(id: string): Promise<ApiInsightDetail | null>;
   graph(filter: GraphFilter): Promise<ApiGraph>;
   workload(cluster: string, namespace: string, name: string): Promise<ApiWorkload | null>;
+  /** The newest first. */
+  blind(): Promise<ApiBlind[]>;
 }

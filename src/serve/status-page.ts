@@ -4,7 +4,7 @@
  * characters too.
  */
 import { html } from "hono/html";
-import type { ApiInsight } from "../model/api.ts";
+import type { ApiBlind, ApiInsight } from "../model/api.ts";
 import { printable } from "../self/log.ts";
 import type { EngineStatus } from "./status.ts";
 
@@ -24,7 +24,11 @@ const shown = (text: string): string => printable(text, textMaxLength);
 
 type Html = ReturnType<typeof html>;
 
-export function renderStatusPage(status: EngineStatus, firing: readonly ApiInsight[]): Html {
+export function renderStatusPage(
+  status: EngineStatus,
+  firing: readonly ApiInsight[],
+  blind: readonly ApiBlind[],
+): Html {
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -46,7 +50,7 @@ export function renderStatusPage(status: EngineStatus, firing: readonly ApiInsig
           <a href="/api/v1/graph">/api/v1/graph</a>
         </p>
         <h2>Firing insights</h2>
-        ${renderInsights(firing)}
+        ${renderInsights(firing)} ${renderBlind(blind)}
         <h2>Components</h2>
         <table>
           <tbody>
@@ -62,6 +66,17 @@ export function renderStatusPage(status: EngineStatus, firing: readonly ApiInsig
         </table>
       </body>
     </html>`;
+}
+
+function renderBlind(blind: readonly ApiBlind[]): Html | string {
+  if (blind.length === 0) return "";
+  return html`<h2>Nobody watched</h2>
+    <ul>
+      ${blind.map(
+        ({ from, to, reason }) =>
+          html`<li>from ${from.slice(0, 19)}Z to ${to.slice(0, 19)}Z (${reason})</li>`,
+      )}
+    </ul>`;
 }
 
 function renderInsights(firing: readonly ApiInsight[]): Html {

@@ -107,8 +107,9 @@ function makeRoutes(options: WebOptions, parts: WebParts): Hono {
     context.body(statusPageStyle, 200, { "content-type": "text/css; charset=utf-8" }),
   );
   app.get("/", async (context) => {
-    const firing = await parts.queries.insights({ state: "firing", limit: 200 });
-    return context.html(renderStatusPage(parts.status.status(), firing.items));
+    const { queries, status } = parts;
+    const firing = await queries.insights({ state: "firing", limit: 200 });
+    return context.html(renderStatusPage(status.status(), firing.items, await queries.blind()));
   });
   return app;
 }
@@ -125,9 +126,11 @@ function addHealth(app: Hono, parts: WebParts): void {
       );
     });
   }
-  app.get("/status", (context) => {
+  app.get("/status", async (context) => {
     const status = parts.status.status();
-    if (context.req.query("verbose") !== undefined) return context.json(status);
+    if (context.req.query("verbose") !== undefined) {
+      return context.json({ ...status, blind: await parts.queries.blind() });
+    }
     return context.json({ version: status.version, ready: status.ready });
   });
 }

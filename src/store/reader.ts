@@ -4,6 +4,7 @@
  */
 import Database from "better-sqlite3";
 import type {
+  ApiBlind,
   ApiGraph,
   ApiInsight,
   ApiInsightDetail,
@@ -16,6 +17,7 @@ import type {
 import { StoreError, toStoreError } from "./errors.ts";
 import { loadMigrations, schemaVersion } from "./migrate.ts";
 import { findDatabase } from "./place.ts";
+import { BlindQueries } from "./queries/blind.ts";
 import { Drawer } from "./queries/drawing.ts";
 import { GraphQueries } from "./queries/graph.ts";
 import { InsightQueries } from "./queries/insights.ts";
@@ -36,6 +38,7 @@ export class StoreReader implements SyncQueries {
   readonly #insights: InsightQueries;
   readonly #graph: GraphQueries;
   readonly #workload: WorkloadQueries;
+  readonly #blind: BlindQueries;
 
   /** The store must exist; the writer makes and migrates it. */
   constructor(path: string) {
@@ -43,6 +46,7 @@ export class StoreReader implements SyncQueries {
     const drawer = new Drawer(this.#database);
     this.#insights = new InsightQueries(this.#database);
     this.#graph = new GraphQueries(this.#database, drawer);
+    this.#blind = new BlindQueries(this.#database);
     this.#workload = new WorkloadQueries(this.#database, drawer, this.#insights);
   }
 
@@ -60,6 +64,10 @@ export class StoreReader implements SyncQueries {
 
   workload(cluster: string, namespace: string, name: string): ApiWorkload | null {
     return this.#read("workload", () => this.#workload.workload(cluster, namespace, name));
+  }
+
+  blind(): ApiBlind[] {
+    return this.#read("blind", () => this.#blind.newest());
   }
 
   close(): void {

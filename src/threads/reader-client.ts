@@ -1,6 +1,7 @@
 /** A reader thread that is started when somebody asks, and again when it has ended. */
 import { Worker } from "node:worker_threads";
 import type {
+  ApiBlind,
   ApiGraph,
   ApiInsight,
   ApiInsightDetail,
@@ -38,6 +39,10 @@ export class ReaderThread implements ApiQueries, AsyncDisposable {
 
   async workload(cluster: string, namespace: string, name: string): Promise<ApiWorkload | null> {
     return this.#client().workload(cluster, namespace, name);
+  }
+
+  async blind(): Promise<ApiBlind[]> {
+    return this.#client().blind();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

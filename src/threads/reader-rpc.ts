@@ -5,6 +5,7 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import type {
+  ApiBlind,
   ApiGraph,
   ApiInsight,
   ApiInsightDetail,
@@ -65,6 +66,10 @@ export class ReaderClient implements ApiQueries {
 
   workload(cluster: string, namespace: string, name: string): Promise<ApiWorkload | null> {
     return this.#ask("workload", [cluster, namespace, name]) as Promise<ApiWorkload | null>; // likewise
+  }
+
+  blind(): Promise<ApiBlind[]> {
+    return this.#ask("blind", []) as Promise<ApiBlind[]>; // likewise
   }
 
   /** Refuses what waits and what follows, e.g. when the reader's thread has ended. */

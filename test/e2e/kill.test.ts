@@ -18,7 +18,7 @@ import {
 } from "../../src/cli/demo/sources.ts";
 import { pods } from "../../src/cli/demo/world.ts";
 import { OtlpClient } from "../../src/cli/otlp-client.ts";
-import type { ApiInsight, ApiPage } from "../../src/model/api.ts";
+import type { ApiBlind, ApiInsight, ApiPage } from "../../src/model/api.ts";
 import { Signal } from "../../src/model/stages.ts";
 import {
   freePort,
@@ -204,6 +204,8 @@ test("a restart raises and resolves nothing by itself", async () => {
   const again = await startEngine(folder.path, port);
   await sleep(3_000);
   expect(await list(again.web)).toEqual(before);
+  const status = await getJson<{ blind: ApiBlind[] }>(`${again.web}/status?verbose`);
+  expect(status.blind.map(({ reason }) => reason)).toEqual(["restart"]);
   await again.program.kill("SIGTERM");
   expect(transitions(folder.path)).toEqual(historyBefore);
 }, 120_000);
