@@ -4,7 +4,7 @@
  */
 import type { EntityChange, GraphChange } from "../model/changes.ts";
 import { usPerMinute, type Us } from "../model/time.ts";
-import { edgeEntityOf, facetKey, observersOf, viewsOf, type FacetView } from "./edge-view.ts";
+import { edgeEntityOf, facetKey, viewsOf, type FacetView } from "./edge-view.ts";
 import type { Edge, Facet, Facets } from "./facets.ts";
 import type { Nodes } from "./nodes.ts";
 import { bucketUs } from "./security.ts";
@@ -62,24 +62,25 @@ export class EdgeChanges {
 
   #edge(edge: Edge, nowUs: Us, out: GraphChange[]): void {
     const views = viewsOf(edge, this.#facets, this.#nodes);
-    const told = new Set<Facet>();
+    const told: Facet[] = [];
     for (const view of views) {
       if (view.isShadowed || view.columns.length === 0) continue;
-      told.add(view.facet);
+      told.push(view.facet);
       out.push(this.#changeOf(view, nowUs, out));
     }
-    for (const facet of edge.facets) if (!told.has(facet)) this.#gone(facet, nowUs, out);
+    if (told.length === edge.facets.length) return;
+    for (const facet of edge.facets) if (!told.includes(facet)) this.#gone(facet, nowUs, out);
   }
 
   #changeOf(view: FacetView, nowUs: Us, out: GraphChange[]): EntityChange<"edge"> {
-    const { facet, parts } = view;
+    const { facet, words } = view;
     const src = this.#nodes.get(facet.edge.srcId);
     const dst = this.#nodes.get(facet.edge.dstId);
     const id = facetKey(facet, src, dst);
     if (facet.emittedAs !== id) this.#gone(facet, nowUs, out);
     facet.emittedAs = id;
     this.#told.set(id, facet);
-    const observers = observersOf(parts);
+    const { observers } = words;
     return {
       kind: "entity",
       type: "edge",

@@ -18,7 +18,7 @@ import {
   type Amounts,
   type Column,
 } from "./columns.ts";
-import type { Edge, Facet, Facets } from "./facets.ts";
+import type { Edge, Facet, Facets, FacetWords } from "./facets.ts";
 import type { NodeRecord, Nodes } from "./nodes.ts";
 import { isExplained, securityOfLines } from "./plaintext-lines.ts";
 import { bucketUs, type SecurityView } from "./security.ts";
@@ -27,6 +27,7 @@ export interface FacetView extends SecurityView {
   readonly facet: Facet;
   /** The facet and those folded into it. */
   readonly parts: readonly Facet[];
+  readonly words: FacetWords;
   /** In order of precedence. */
   readonly columns: readonly Column[];
   readonly amounts: Amounts;
@@ -45,15 +46,8 @@ const routes = ["passthrough", "blackhole", "inbound_passthrough", "declared"] a
 
 /** The facets of an edge that stand for themselves. */
 export function viewsOf(edge: Edge, facets: Facets, nodes: Nodes): FacetView[] {
-  const targets = new Map<Facet, Facet[]>();
-  for (const facet of edge.facets) {
-    const target = foldTarget(facet, edge.facets);
-    const parts = targets.get(target);
-    if (parts) parts.push(facet);
-    else targets.set(target, [facet]);
-  }
   const isShadowed = isShadowedEdge(edge, facets, nodes) || isExplained(edge, facets, nodes);
-  return [...targets].map(([facet, parts]) => {
+  return foldsOf(edge.facets).map(([facet, parts]) => {
     const view = viewOf(facet, parts, isShadowed);
     if (view.security !== "unknown" && view.security !== "mutual_tls") return view;
     const byLines = securityOfLines(edge, view.columns, facets, nodes);
@@ -61,9 +55,17 @@ export function viewsOf(edge: Edge, facets: Facets, nodes: Nodes): FacetView[] {
   });
 }
 
-/** Facets that are part of another's view. */
-export function isFolded(facet: Facet): boolean {
-  return foldTarget(facet, facet.edge.facets) !== facet;
+/** Each facet that stands for itself with those folded into it. */
+function foldsOf(facets: readonly Facet[]): (readonly [Facet, readonly Facet[]])[] {
+  if (facets.length === 1) return facets.map((facet) => [facet, facets]);
+  const targets = new Map<Facet, Facet[]>();
+  for (const facet of facets) {
+    const target = foldTarget(facet, facets);
+    const parts = targets.get(target);
+    if (parts) parts.push(facet);
+    else targets.set(target, [facet]);
+  }
+  return [...targets];
 }
 
 /** The only facet that knows port and protocol and contradicts neither; else the facet itself. */
@@ -94,26 +96,58 @@ function isShadowedEdge(edge: Edge, facets: Facets, nodes: Nodes): boolean {
 }
 
 function viewOf(facet: Facet, parts: readonly Facet[], isShadowed: boolean): FacetView {
-  const columns = sortColumns(parts.length === 1 ? facet.columns : unite(parts));
-  const leading = leadingColumn(columns);
-  const amounts = leading?.amounts ?? makeAmounts();
-  const firsts = columns.map((column) => column.firstUs).filter((us) => us > 0);
+  const words = wordsOf(facet, parts);
+  const { columns } = words;
+  const amounts = leadingColumn(columns)?.amounts ?? makeAmounts();
+  const { security, plaintextShare } = securityOfColumns(columns);
+  let firstUs = 0;
+  let lastUs = 0;
+  for (const column of columns) {
+    if (column.firstUs > 0 && (firstUs === 0 || column.firstUs < firstUs)) firstUs = column.firstUs;
+    if (column.lastUs > lastUs) lastUs = column.lastUs;
+  }
   return {
     facet,
     parts,
+    words,
     columns,
     amounts,
     connections: connectionsOf(amounts),
-    ...securityOfColumns(columns),
-    route: routes.find((route) => hasTag(parts, `route:${route}`)) ?? "unknown",
+    security,
+    plaintextShare,
+    route: words.route,
     aroundProxy: facet.edge.around.get(facet.port)?.size ?? 0,
     isShadowed,
-    evidence: mergeEvidence(
-      facet.evidence,
-      parts.flatMap((part) => part.evidence),
-    ),
-    firstUs: firsts.length === 0 ? 0 : Math.min(...firsts),
-    lastUs: Math.max(0, ...columns.map((column) => column.lastUs)),
+    evidence: evidenceOf(facet, parts),
+    firstUs,
+    lastUs,
+  };
+}
+
+function evidenceOf(facet: Facet, parts: readonly Facet[]): readonly Evidence[] {
+  if (parts.length === 1) return facet.evidence;
+  const all = parts.flatMap((part) => part.evidence);
+  return mergeEvidence(facet.evidence, all);
+}
+
+/** Of a facet that stands alone they are remembered: numbers change all the time, words hardly ever. */
+function wordsOf(facet: Facet, parts: readonly Facet[]): FacetWords {
+  if (parts.length > 1) return readWords(unite(parts), parts);
+  facet.words ??= readWords(facet.columns, parts);
+  return facet.words;
+}
+
+function readWords(united: readonly Column[], parts: readonly Facet[]): FacetWords {
+  const columns = sortColumns(united);
+  return {
+    columns,
+    reporters: unique(columns.map((column) => column.reporter)),
+    channels: unique(columns.map((column) => column.channel)),
+    route: routes.find((route) => hasTag(parts, `route:${route}`)) ?? "unknown",
+    responseFlags: taggedWords(parts, "flag:"),
+    srcPrincipal: taggedWords(parts, "src_principal:")[0] ?? "",
+    dstPrincipal: taggedWords(parts, "dst_principal:")[0] ?? "",
+    observers: observersOf(parts),
   };
 }
 
@@ -141,16 +175,21 @@ export function facetKey(facet: Facet, src: NodeRecord, dst: NodeRecord): string
   return `${src.key}|${dst.key}|${facet.edge.transport}|${facet.protocol}|${facet.port}`;
 }
 
+/** Every list of it is replaced below, so that no two edges share one. */
+const emptyEdge = makeEntity("edge");
+
 export function edgeEntityOf(
   view: FacetView,
   src: NodeEntity,
   dst: NodeEntity,
   nowUs: Us,
 ): EdgeEntity {
-  const { facet, parts, amounts, columns } = view;
+  const { facet, words, amounts } = view;
   const spanUs = view.lastUs - view.firstUs;
+  const srcPrincipal = words.srcPrincipal || src.principal;
+  const dstPrincipal = words.dstPrincipal || dst.principal;
   return {
-    ...makeEntity("edge"),
+    ...emptyEdge,
     src,
     dst,
     port: facet.port,
@@ -164,25 +203,25 @@ export function edgeEntityOf(
     connections: view.connections,
     request_rate: spanUs > 0 ? (amounts.requests * 1_000_000) / spanUs : 0,
     error_rate: amounts.requests > 0 ? amounts.errors / amounts.requests : 0,
-    reporters: unique(columns.map((column) => column.reporter)),
-    channels: unique(columns.map((column) => column.channel)),
+    reporters: words.reporters,
+    channels: words.channels,
     route: view.route,
-    response_flags: wordsOf(parts, "flag:"),
+    response_flags: words.responseFlags,
     denied: amounts.denied,
-    src_principal: wordsOf(parts, "src_principal:")[0] ?? src.principal,
-    dst_principal: wordsOf(parts, "dst_principal:")[0] ?? dst.principal,
+    src_principal: srcPrincipal,
+    dst_principal: dstPrincipal,
     first_seen_age: view.firstUs,
     last_seen_age: view.lastUs,
-    via_waypoint: columns.some((column) => column.reporter === "waypoint"),
+    via_waypoint: words.reporters.includes("waypoint"),
     stale: nowUs - view.lastUs > 2 * bucketUs,
-    src_trust_domain: trustDomainOf(wordsOf(parts, "src_principal:")[0] ?? src.principal),
-    dst_trust_domain: trustDomainOf(wordsOf(parts, "dst_principal:")[0] ?? dst.principal),
+    src_trust_domain: trustDomainOf(srcPrincipal),
+    dst_trust_domain: trustDomainOf(dstPrincipal),
   };
 }
 
 /** Who told of the edge. */
-export function observersOf(parts: readonly Facet[]): Observer[] {
-  return wordsOf(parts, "source:")
+function observersOf(parts: readonly Facet[]): Observer[] {
+  return taggedWords(parts, "source:")
     .slice(0, observersMax)
     .map((word) => {
       const at = word.indexOf("|");
@@ -192,7 +231,7 @@ export function observersOf(parts: readonly Facet[]): Observer[] {
 }
 
 /** The words of one sort that the facets' tags hold, sorted. */
-export function wordsOf(parts: readonly Facet[], prefix: string): string[] {
+function taggedWords(parts: readonly Facet[], prefix: string): string[] {
   const words: string[] = [];
   for (const part of parts) {
     for (const tag of part.tags.keys()) {
@@ -202,10 +241,14 @@ export function wordsOf(parts: readonly Facet[], prefix: string): string[] {
   return unique(words);
 }
 
+const spiffe = "spiffe://";
+
 function trustDomainOf(principal: string): string {
-  return /^spiffe:\/\/([^/]+)\//.exec(principal)?.[1] ?? "";
+  if (!principal.startsWith(spiffe)) return "";
+  const end = principal.indexOf("/", spiffe.length);
+  return end < 0 ? "" : principal.slice(spiffe.length, end);
 }
 
 function unique(words: readonly string[]): string[] {
-  return [...new Set(words)].sort();
+  return words.length < 2 ? [...words] : [...new Set(words)].sort();
 }

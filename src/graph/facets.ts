@@ -2,7 +2,8 @@
  * Edges and their facets: who talked to whom, over what. It holds the numbers and moves them when nodes
  * prove to be one; what rules and readers see of them is made in `edge-view.ts`.
  */
-import { evidenceMax, mergeEvidence, type Evidence } from "../model/changes.ts";
+import { evidenceMax, mergeEvidence, type Evidence, type Observer } from "../model/changes.ts";
+import type { EdgeEntity } from "../model/entities.ts";
 import type { Channel, Reporter, Transport } from "../model/observations.ts";
 import type { FacetRow } from "../model/rows.ts";
 import {
@@ -45,12 +46,27 @@ export interface Facet {
   emittedAs: string;
   /** What history has been told of it, null = nothing yet. */
   recorded: Recorded | null;
+  /** What `edge-view.ts` has read from the tags; null = they say other things since. */
+  words: FacetWords | null;
   /** Its row as the store has it but for `detail`, null = none yet. */
   written: FacetRow | null;
   /** What its row's `detail` holds has changed since. */
   isDetailDirty: boolean;
   /** The facet this one was merged into. */
   movedTo: Facet | null;
+}
+
+/** What tags and columns say in words, sorted: it changes far less often than the numbers. */
+export interface FacetWords {
+  /** In order of precedence; those that the facet had then. */
+  readonly columns: readonly Column[];
+  readonly reporters: readonly string[];
+  readonly channels: readonly string[];
+  readonly route: EdgeEntity["route"];
+  readonly responseFlags: readonly string[];
+  readonly srcPrincipal: string;
+  readonly dstPrincipal: string;
+  readonly observers: readonly Observer[];
 }
 
 export interface Recorded {
@@ -160,6 +176,7 @@ export class Facets {
     if (known) return known;
     const column = makeColumn(reporter, channel);
     facet.columns.push(column);
+    facet.words = null;
     return column;
   }
 
@@ -212,6 +229,7 @@ export class Facets {
     if (count + by > 0) facet.tags.set(tag, count + by);
     else facet.tags.delete(tag);
     if ((count === 0) !== count + by <= 0) {
+      facet.words = null;
       this.touch(facet, null);
       if (tag.startsWith("service:")) this.#touchServices(facet.edge.srcId);
     }
@@ -387,6 +405,7 @@ export class Facets {
       evidence: [],
       emittedAs: "",
       recorded: null,
+      words: null,
       written: null,
       isDetailDirty: true,
       movedTo: null,
@@ -417,6 +436,7 @@ export class Facets {
     for (const [tag, count] of facet.tags) {
       target.tags.set(tag, (target.tags.get(tag) ?? 0) + count);
     }
+    target.words = null;
     target.evidence = mergeEvidence(target.evidence, facet.evidence);
     this.#touchDetail(target);
     this.#touchKin(edge);
