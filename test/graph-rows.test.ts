@@ -1,6 +1,7 @@
 /** The rows that the graph writes commit by commit: they say at any time what the rules are told. */
 import { expect, test } from "vitest";
 import type { Observation } from "../src/model/observations.ts";
+import type { RollupRow } from "../src/model/rows.ts";
 import {
   atSecond,
   deployed,
@@ -95,4 +96,43 @@ test("a service's row follows what its caller tells of the workloads behind it",
   check([observe(web, api), observe(alone)], ["web > api:80 unknown 1"]);
   check([observe(web, api), observe(alone), observe(line)], ["web > api:8080 unknown 1"]);
   check([observe(alone), observe(line), observe(api), observe(web)], ["web > api:8080 unknown 1"]);
+});
+
+/** Requests in the buckets of five minutes, by bucket. */
+function bucketsOf(rows: readonly RollupRow[]): number[] {
+  const buckets = new Map<number, number>();
+  for (const { widthUs, bucketUs, requests } of rows) {
+    if (widthUs === 300_000_000) buckets.set(bucketUs, (buckets.get(bucketUs) ?? 0) + requests);
+  }
+  return [...buckets.values()];
+}
+
+test("under load roll-ups wait for their minute, and neither a bucket's end nor a crash loses any", () => {
+  const count = 300;
+  const seriesOf = (id: number) =>
+    makeSeries(id, { src: { ...noPeer, cluster: "lab", namespace: "shop", workload: `w${id}` } });
+  const series = Array.from({ length: count }, (_, id) => seriesOf(id));
+  const scrape = (world: GraphWorld, second: number, value: number) => {
+    const points = series.map(({ id }) => ({ series: id, timeUs: atSecond(second), value }));
+    world.push(makeBatch(atSecond(second), [], { series, samples: makeSamples(points) }));
+    return world.commit().rollups;
+  };
+  const world = new GraphWorld();
+  scrape(world, 0, 0);
+  const atOnce = [1, 2, 3].map((second) => scrape(world, second, second));
+  expect(atOnce.flat().length).toBeLessThan(4 * count);
+  world.restart();
+  const rows = [...atOnce.flat(), ...scrape(world, 4, 4)];
+  // The last of them belongs to the next bucket.
+  for (const [second, value] of [
+    [200, 6],
+    [310, 9],
+  ] as const) {
+    rows.push(...scrape(world, second, value));
+  }
+  world.pass(61);
+  rows.push(...world.commit().rollups);
+  expect(bucketsOf(rows)).toEqual([6 * count, 3 * count]);
+  world.pass(61);
+  expect(world.commit().rollups).toEqual([]);
 });

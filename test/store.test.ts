@@ -10,9 +10,17 @@ import { usPerDay, usPerHour, usPerMinute } from "../src/model/time.ts";
 import { StoreError } from "../src/store/errors.ts";
 import { loadMigrations, schemaVersion } from "../src/store/migrate.ts";
 import type { StoreOptions } from "../src/store/open.ts";
+import { packWriteSet } from "../src/store/packed-rows.ts";
 import { pruneRowsMax } from "../src/store/prune.ts";
+import { packedTables } from "../src/store/tables.ts";
 import { StoreWriter } from "../src/store/writer.ts";
-import { baseUs, makeFullWriteSet, makeInsightRow } from "./support/write-sets.ts";
+import {
+  baseUs,
+  makeColumnRow,
+  makeFacetRow,
+  makeFullWriteSet,
+  makeInsightRow,
+} from "./support/write-sets.ts";
 
 const folders: string[] = [];
 
@@ -95,6 +103,30 @@ function plain(rows: Restored): object {
     seriesPages: rows.seriesPages.map((row) => ({ ...row, values: [...row.values] })),
   };
 }
+
+test("packed rows give what plain ones do, and a facet without detail keeps what is there", () => {
+  const setOf = (seq: number, detail: string) => {
+    const set = makeWriteSet(seq, baseUs + seq);
+    for (let id = 1; id <= 100; id++) {
+      const isNew = seq > 1 && id === 100;
+      set.facets.push(makeFacetRow(isNew ? 1_000 : id, { requests: seq, detail }));
+      set.facetColumns.push(makeColumnRow(isNew ? 1_000 : id, "source", { requests: seq }));
+    }
+    return set;
+  };
+  const [plainly, packed] = [open(makePath()), open(makePath())];
+  for (const set of [setOf(1, '{"tags":[]}'), setOf(2, ""), setOf(3, '{"tags":[1]}')]) {
+    plainly.commit(set);
+    packed.commitPacked(structuredClone(packWriteSet(set, packedTables)));
+    expect(packed.load()).toEqual(plainly.load());
+    expect(packed.load().facets[0]).toMatchObject({ requests: set.seq });
+  }
+  expect(packed.load().facets[0]?.detail).toBe('{"tags":[1]}');
+  plainly.commit(setOf(4, ""));
+  expect(plainly.load().facets[0]).toMatchObject({ requests: 4, detail: '{"tags":[1]}' });
+  plainly.close();
+  packed.close();
+});
 
 test("requests to apply again stay in their order, until a whole write-set holds their effect", () => {
   const path = makePath();

@@ -25,6 +25,18 @@ export const commitDefaults: CommitOptions = {
   retryMaxUs: 10_000 * usPerMs,
 };
 
+const wholeEveryMinUs = 1_000 * usPerMs;
+const wholeEveryMaxUs = 5_000 * usPerMs;
+const wholePerEdgeUs = 200;
+
+/**
+ * The pause between two whole write-sets under load: a second, and with very many changed edges longer,
+ * so that what they cost per second stays the same.
+ */
+export function wholePauseUs(dirtyEdges: number): Us {
+  return Math.min(Math.max(dirtyEdges * wholePerEdgeUs, wholeEveryMinUs), wholeEveryMaxUs);
+}
+
 export class Commits<Waiting> {
   readonly #options: CommitOptions;
   #seq = 0;

@@ -7,7 +7,7 @@ import type { Answer, ReceivedRequest } from "../model/requests.ts";
 import type { RedoRow, WriteSet } from "../model/rows.ts";
 import type { CounterSample } from "../model/stages.ts";
 import { usPerSecond, type Us } from "../model/time.ts";
-import { Commits } from "./commits.ts";
+import { Commits, wholePauseUs } from "./commits.ts";
 import { isEmptyWriteSet, PrepareError, type Handled, type Pipeline } from "./pipeline.ts";
 
 /** Where the host's decisions go; none of them may throw. */
@@ -49,11 +49,10 @@ const storageRetryMs = 5_000;
 const prepareRetryMs = 5_000;
 const restarting: Answer = { kind: "unavailable", reason: "restarting", retryAfterMs: 1_000 };
 /**
- * A commit is whole (it holds every changed row) when few edges have changed, and otherwise once a
- * second or when this much would have to be applied again. In between it holds receipts and the requests
+ * A commit is whole (it holds every changed row) when few edges have changed, and otherwise after
+ * `wholePauseUs` or when this much would have to be applied again. In between it holds receipts and the requests
  * themselves: under load they change the same rows over and over, and rows are what a commit costs.
  */
-const wholeEveryUs = usPerSecond;
 const wholeAtOnceEdges = 200;
 const redoBytesMax = 64 * 1024 * 1024;
 
@@ -159,9 +158,10 @@ export class EngineHost {
   }
 
   #isWholeDue(nowUs: Us): boolean {
+    const { dirtyEdges } = this.#pipeline;
     return (
-      Math.abs(nowUs - this.#lastWholeUs) >= wholeEveryUs ||
-      this.#pipeline.dirtyEdges <= wholeAtOnceEdges ||
+      Math.abs(nowUs - this.#lastWholeUs) >= wholePauseUs(dirtyEdges) ||
+      dirtyEdges <= wholeAtOnceEdges ||
       this.#redoBytes >= redoBytesMax
     );
   }

@@ -69,9 +69,16 @@ export interface FacetWords {
   readonly observers: readonly Observer[];
 }
 
+/** As the last edge events told it, and the totals that the roll-ups hold already. */
 export interface Recorded {
-  readonly security: string;
-  readonly aroundProxy: number;
+  security: string;
+  aroundProxy: number;
+  rolled: Traffic;
+  /** When they were last written. */
+  rolledUs: Us;
+}
+
+export interface Traffic {
   readonly requests: number;
   readonly errors: number;
   readonly connections: number;
@@ -116,6 +123,8 @@ export class Facets {
   readonly #dirtyEdges = new Set<Edge>();
   /** Facets that ended: rules must hear of it. */
   #gone: Facet[] = [];
+  /** Facets with traffic that no roll-up holds yet. */
+  readonly unrolled = new Set<Facet>();
   readonly #unclaimed = new Map<Column, Unclaimed>();
   #nextEdgeId = 1;
   #nextFacetId = 1;

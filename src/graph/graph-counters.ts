@@ -1,7 +1,6 @@
 /** The graph's own numbers, for `/metrics`. */
 import type { CounterSample } from "../model/stages.ts";
 import { usPerSecond } from "../model/time.ts";
-import { viewsOf } from "./edge-view.ts";
 import type { Facets } from "./facets.ts";
 import type { IdentityTables } from "./identity.ts";
 import type { Sources } from "./sources.ts";
@@ -53,30 +52,55 @@ export function graphCounters(
   }
 }
 
+/** By the rows as they were last written, at most seconds ago: 20,000 views are too dear for each scrape. */
 function edgeCounters(into: CounterSample[], identity: IdentityTables, facets: Facets): void {
   const bySecurity = new Map<string, number>(securities.map((security) => [security, 0]));
-  const requests = new Map<string, number>();
+  const requests = new Map<string, PairRequests>();
   for (const edge of facets.edges) {
     const src = identity.nodes.get(edge.srcId).entity.namespace;
     const dst = identity.nodes.get(edge.dstId).entity.namespace;
-    for (const view of viewsOf(edge, facets, identity.nodes)) {
-      if (view.isShadowed) continue;
-      bySecurity.set(view.security, (bySecurity.get(view.security) ?? 0) + 1);
-      let pair = JSON.stringify([src, dst, view.security]);
-      if (!requests.has(pair) && requests.size >= pairsMax) {
-        pair = JSON.stringify(["other", "other", view.security]);
-      }
-      requests.set(pair, (requests.get(pair) ?? 0) + view.amounts.requests);
+    for (const { written } of edge.facets) {
+      if (!written || written.shadowed) continue;
+      const { security } = written;
+      bySecurity.set(security, (bySecurity.get(security) ?? 0) + 1);
+      // No namespace holds a line break.
+      const pair = `${src}\n${dst}\n${security}`;
+      const known = requests.get(pair) ?? newPair(requests, pair, src, dst, security);
+      known.requests += written.requests;
     }
   }
   for (const [security, value] of bySecurity) {
     into.push({ name: "edges", labels: { security }, value });
   }
-  for (const [pair, value] of requests) {
-    const [src_namespace = "", dst_namespace = "", security = ""] = JSON.parse(pair) as string[]; // ours
-    const labels = { src_namespace, dst_namespace, security };
+  for (const { labels, requests: value } of requests.values()) {
     into.push({ name: "edge_requests_total", labels, value });
   }
+}
+
+interface PairRequests {
+  readonly labels: { src_namespace: string; dst_namespace: string; security: string };
+  requests: number;
+}
+
+function newPair(
+  pairs: Map<string, PairRequests>,
+  pair: string,
+  src_namespace: string,
+  dst_namespace: string,
+  security: string,
+): PairRequests {
+  const isFull = pairs.size >= pairsMax;
+  const key = isFull ? `other\nother\n${security}` : pair;
+  const known = pairs.get(key);
+  if (known) return known;
+  const made = {
+    labels: isFull
+      ? { src_namespace: "other", dst_namespace: "other", security }
+      : { src_namespace, dst_namespace, security },
+    requests: 0,
+  };
+  pairs.set(key, made);
+  return made;
 }
 
 function workloadCounters(into: CounterSample[], identity: IdentityTables): void {

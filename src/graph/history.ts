@@ -1,43 +1,97 @@
-/** What a commit adds to the history of edges: events of a facet's life, and its traffic in buckets. */
-import type { EdgeEventRow, WriteSet } from "../model/rows.ts";
-import { usPerHour, usPerMinute } from "../model/time.ts";
+/**
+ * What a commit adds to the history of edges: events of a facet's life, and its traffic in buckets.
+ *
+ * Under load most facets change with every commit, so their roll-ups are written once a minute, each
+ * facet at a second of its own. What has not been written yet is no loss in a crash: a facet's row holds
+ * its totals and those that the roll-ups hold (`rolled`), and the next process writes the difference.
+ */
+import type { EdgeEventRow, FacetRow, WriteSet } from "../model/rows.ts";
+import { usPerHour, usPerMinute, usPerSecond, type Us } from "../model/time.ts";
 import type { FacetView } from "./edge-view.ts";
-import type { Recorded } from "./facets.ts";
+import type { Facet, Recorded, Traffic } from "./facets.ts";
 
 const bucketWidthsUs = [5 * usPerMinute, usPerHour];
+/** Roll-ups of more facets than this wait for their minute; fewer cost nothing at once. */
+const atOnceMax = 200;
+const rollEveryUs = usPerMinute;
+
+const noTraffic: Traffic = {
+  requests: 0,
+  errors: 0,
+  connections: 0,
+  bytesSent: 0,
+  bytesReceived: 0,
+};
 
 /** Compares the view with what was recorded last, and records it. */
-export function historyRows(into: WriteSet, view: FacetView): void {
-  const { facet, amounts, security, aroundProxy, connections } = view;
-  const { requests, errors, bytesSent, bytesReceived } = amounts;
-  const now = { security, aroundProxy, requests, errors, connections, bytesSent, bytesReceived };
+export function eventRows(into: WriteSet, view: FacetView): Recorded {
+  const { facet, security, aroundProxy } = view;
   const before = facet.recorded;
   const event = (kind: EdgeEventRow["kind"], value: string) =>
     into.edgeEvents.push({ atUs: view.lastUs, facetId: facet.id, kind, value });
+  const recorded = before ?? {
+    security: "unknown",
+    aroundProxy: 0,
+    rolled: noTraffic,
+    rolledUs: 0,
+  };
   if (!before) event("appeared", "");
-  if (security !== (before?.security ?? "unknown")) event("security", security);
-  if (aroundProxy > (before?.aroundProxy ?? 0)) event("around_proxy", String(aroundProxy));
-  rollupRows(into, view, before, now);
-  facet.recorded = now;
+  if (security !== recorded.security) event("security", security);
+  if (aroundProxy > recorded.aroundProxy) event("around_proxy", String(aroundProxy));
+  recorded.security = security;
+  recorded.aroundProxy = aroundProxy;
+  return recorded;
+}
+
+/** Whether the facet's roll-ups are to be written now, when `waiting` facets have any to write. */
+export function isRollDue({ id, recorded }: Facet, waiting: number, nowUs: Us): boolean {
+  if (waiting <= atOnceMax) return true;
+  const minuteOf = (us: Us) => Math.floor((us + (id % 60) * usPerSecond) / rollEveryUs);
+  return recorded === null || minuteOf(recorded.rolledUs) !== minuteOf(nowUs);
+}
+
+/** Traffic belongs to the bucket in which it was seen; a facet's is given away before another begins. */
+export function isOtherBucket(oneUs: Us, otherUs: Us): boolean {
+  const widthUs = bucketWidthsUs[0] ?? 0;
+  return Math.floor(oneUs / widthUs) !== Math.floor(otherUs / widthUs);
 }
 
 /**
- * What was added since the last commit, in the bucket of the newest event. When another column takes the
- * lead its totals may be lower: that is no traffic.
+ * What was added since the last roll-up, in the bucket of the newest event. When another column takes the
+ * lead its totals may be lower: that is no traffic. The row must be written with its `detail` afterwards.
  */
-function rollupRows(into: WriteSet, view: FacetView, before: Recorded | null, now: Recorded): void {
-  const added = (name: Exclude<keyof Recorded, "security">) =>
-    Math.max(0, now[name] - (before?.[name] ?? 0));
+export function rollupRows(into: WriteSet, facet: Facet, row: FacetRow): void {
+  const { recorded } = facet;
+  if (!recorded) return;
+  const { rolled } = recorded;
+  if (isSameTraffic(rolled, row)) return;
+  facet.isDetailDirty = true;
+  recorded.rolled = trafficOf(row);
+  recorded.rolledUs = into.atUs;
   const traffic = {
-    requests: added("requests"),
-    errors: added("errors"),
-    connections: added("connections"),
-    bytesSent: added("bytesSent"),
-    bytesReceived: added("bytesReceived"),
+    requests: Math.max(0, row.requests - rolled.requests),
+    errors: Math.max(0, row.errors - rolled.errors),
+    connections: Math.max(0, row.connections - rolled.connections),
+    bytesSent: Math.max(0, row.bytesSent - rolled.bytesSent),
+    bytesReceived: Math.max(0, row.bytesReceived - rolled.bytesReceived),
   };
-  if (Object.values(traffic).every((value) => value === 0)) return;
+  if (isSameTraffic(traffic, noTraffic)) return;
   for (const widthUs of bucketWidthsUs) {
-    const bucketUs = Math.floor(view.lastUs / widthUs) * widthUs;
-    into.rollups.push({ bucketUs, widthUs, facetId: view.facet.id, ...traffic });
+    const bucketUs = Math.floor(row.lastSeenUs / widthUs) * widthUs;
+    into.rollups.push({ bucketUs, widthUs, facetId: facet.id, ...traffic });
   }
+}
+
+export function isSameTraffic(a: Traffic, b: Traffic): boolean {
+  return (
+    a.requests === b.requests &&
+    a.errors === b.errors &&
+    a.connections === b.connections &&
+    a.bytesSent === b.bytesSent &&
+    a.bytesReceived === b.bytesReceived
+  );
+}
+
+function trafficOf({ requests, errors, connections, bytesSent, bytesReceived }: Traffic): Traffic {
+  return { requests, errors, connections, bytesSent, bytesReceived };
 }

@@ -124,6 +124,7 @@ export interface FacetRow {
   readonly shadowed: boolean;
   readonly firstSeenUs: Us;
   readonly lastSeenUs: Us;
+  /** "" in a write-set: as it was written before, only the numbers have moved. */
   readonly detail: string;
 }
 

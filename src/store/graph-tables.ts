@@ -205,7 +205,7 @@ export const facetTable: Table<"facets"> = {
       shadowed = excluded.shadowed,
       first_seen_us = excluded.first_seen_us,
       last_seen_us = excluded.last_seen_us,
-      detail = excluded.detail`,
+      detail = CASE excluded.detail WHEN '' THEN detail ELSE excluded.detail END`,
   read: `
     SELECT
       id,
@@ -222,6 +222,41 @@ export const facetTable: Table<"facets"> = {
       detail
     FROM facet
     ORDER BY id`,
+  move: {
+    sql: `
+      UPDATE facet
+      SET security = ?,
+        plaintext_share = ?,
+        route = ?,
+        requests = ?,
+        errors = ?,
+        denied = ?,
+        connections = ?,
+        bytes_sent = ?,
+        bytes_received = ?,
+        around_proxy = ?,
+        shadowed = ?,
+        first_seen_us = ?,
+        last_seen_us = ?
+      WHERE id = ?`,
+    fields: [
+      "security",
+      "plaintextShare",
+      "route",
+      "requests",
+      "errors",
+      "denied",
+      "connections",
+      "bytesSent",
+      "bytesReceived",
+      "aroundProxy",
+      "shadowed",
+      "firstSeenUs",
+      "lastSeenUs",
+      "id",
+    ],
+    unless: "detail",
+  },
   booleans: ["shadowed"],
 };
 
@@ -263,6 +298,42 @@ export const facetColumnTable: Table<"facetColumns"> = {
       detail
     FROM facet_column
     ORDER BY facet_id, reporter, channel`,
+  move: {
+    sql: `
+      UPDATE facet_column
+      SET requests = ?,
+        errors = ?,
+        denied = ?,
+        connections = ?,
+        bytes_sent = ?,
+        bytes_received = ?,
+        latency_sum_ms = ?,
+        latency_count = ?,
+        security = ?,
+        first_seen_us = ?,
+        last_seen_us = ?,
+        detail = ?
+      WHERE facet_id = ?
+        AND reporter = ?
+        AND channel = ?`,
+    fields: [
+      "requests",
+      "errors",
+      "denied",
+      "connections",
+      "bytesSent",
+      "bytesReceived",
+      "latencySumMs",
+      "latencyCount",
+      "security",
+      "firstSeenUs",
+      "lastSeenUs",
+      "detail",
+      "facetId",
+      "reporter",
+      "channel",
+    ],
+  },
 };
 
 export const processTable: Table<"processes"> = {

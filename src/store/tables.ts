@@ -199,3 +199,6 @@ export const tables: readonly AnyTable[] = [
   journalTable,
   blindTable,
 ];
+
+/** The tables that a commit under load fills, which is worth packing. */
+export const packedTables = tables.filter(({ move }) => move).map(({ name }) => name);

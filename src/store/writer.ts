@@ -11,6 +11,7 @@ import { StoreError, toStoreError } from "./errors.ts";
 import { openStore } from "./open.ts";
 import type { OpenStore, StoreOptions } from "./open.ts";
 import { Pruner } from "./prune.ts";
+import { packedRow, packedValue, type PackedList, type PackedWriteSet } from "./packed-rows.ts";
 import type { AnyTable } from "./table.ts";
 import { tables } from "./tables.ts";
 
@@ -24,6 +25,7 @@ export interface CommitResult {
 interface TableWriter {
   readonly table: AnyTable;
   readonly write: Database.Statement;
+  readonly move: Database.Statement | null;
 }
 
 export class StoreWriter {
@@ -40,7 +42,11 @@ export class StoreWriter {
   constructor(options: StoreOptions) {
     this.#store = openStore(options);
     const { database } = this.#store;
-    this.#writers = tables.map((table) => ({ table, write: database.prepare(table.write) }));
+    this.#writers = tables.map((table) => ({
+      table,
+      write: database.prepare(table.write),
+      move: table.move ? database.prepare(table.move.sql) : null,
+    }));
     // IMMEDIATE: a lock that is held elsewhere shows before the work, not at its end.
     this.#begin = database.prepare("BEGIN IMMEDIATE");
     this.#commit = database.prepare("COMMIT");
@@ -66,12 +72,21 @@ export class StoreWriter {
 
   /** All or nothing; returns after the sync. Throws a StoreError, `retryable` or not. */
   commit(writeSet: WriteSet): CommitResult {
+    return this.commitPacked({ rest: writeSet, lists: new Map() });
+  }
+
+  /** The same of a write-set that comes from another thread. */
+  commitPacked({ rest, lists }: PackedWriteSet): CommitResult {
+    const writeSet = rest;
     const startMs = performance.now();
     let rows = 0;
     this.#transaction(`cannot commit write-set ${writeSet.seq}`, () => {
       // Every effect is in the tables with this one.
       if (writeSet.isWhole) this.#forgetRedo.run();
-      for (const writer of this.#writers) rows += writeRows(writer, writeSet);
+      for (const writer of this.#writers) {
+        const list = lists.get(writer.table.name);
+        rows += writeRows(writer, rest) + (list ? writeList(writer, list) : 0);
+      }
       const noted = this.#noteCommit.run({ atUs: writeSet.atUs, seq: writeSet.seq });
       if (noted.changes !== 1) throw new StoreError("damaged", "the store's meta row is gone");
     });
@@ -149,6 +164,27 @@ function writeRows({ table, write }: TableWriter, writeSet: WriteSet): number {
     throw toStoreError(error, `cannot write "${table.name}"`);
   }
   return rows.length;
+}
+
+/** The rows of a packed list: moved where that says all, else written whole. */
+function writeList({ table, write, move }: TableWriter, list: PackedList): number {
+  const names: readonly string[] = table.move?.fields ?? [];
+  const fields = names.map((name) => list.fields.find((field) => field.name === name));
+  const unless = list.fields.find((field) => field.name === table.move?.unless);
+  const values: unknown[] = [];
+  try {
+    for (let index = 0; index < list.count; index++) {
+      const isMove = move !== null && (!unless || packedValue(unless, index) === "");
+      for (const [at, field] of fields.entries()) {
+        values[at] = field && packedValue(field, index);
+      }
+      if (isMove && move.run(values).changes === 1) continue;
+      write.run(packedRow(list, index));
+    }
+  } catch (error) {
+    throw toStoreError(error, `cannot write "${table.name}"`);
+  }
+  return list.count;
 }
 
 function readRows(database: Database.Database, table: AnyTable): readonly AnyRow[] {

@@ -15,6 +15,8 @@ import type { Signal } from "../model/stages.ts";
 import { usPerSecond } from "../model/time.ts";
 import { inflate } from "../receive/inflate.ts";
 import { loadRules } from "../rules/load.ts";
+import { packWriteSet } from "../store/packed-rows.ts";
+import { packedTables } from "../store/tables.ts";
 import type { EngineWorkerData, FromEngine, ToEngine } from "./engine-messages.ts";
 import type { FromStore, ToStore } from "./store-messages.ts";
 
@@ -45,7 +47,8 @@ const outputs: HostOutputs = {
     answers.push({ id, answer });
   },
   commit(writeSet: WriteSet) {
-    send(storePort, { kind: "commit", writeSet });
+    const { rest, lists } = packWriteSet(writeSet, packedTables);
+    send(storePort, { kind: "commit", writeSet: rest, lists });
   },
   trouble(what, error) {
     tell({ kind: "trouble", what, error: describe(error) });

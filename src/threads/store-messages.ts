@@ -7,6 +7,7 @@ import type { ApiQueries } from "../model/api.ts";
 import type { Restored, WriteSet } from "../model/rows.ts";
 import type { Us } from "../model/time.ts";
 import type { StoreErrorCode } from "../store/errors.ts";
+import type { PackedWriteSet } from "../store/packed-rows.ts";
 
 /** Where tests of crashes kill the process, at the write-set of that number. */
 export interface StoreFailpoint {
@@ -25,7 +26,12 @@ export interface StoreWorkerData {
 /** Answered on the port that asked, in the order of asking. */
 export type ToStore =
   | { readonly kind: "load" }
-  | { readonly kind: "commit"; readonly writeSet: WriteSet }
+  | {
+      readonly kind: "commit";
+      readonly writeSet: WriteSet;
+      /** Long lists, packed for the way; the write-set's own are empty then. */
+      readonly lists?: PackedWriteSet["lists"];
+    }
   | { readonly kind: "prune"; readonly nowUs: Us }
   /** From io: listen to this port too; a new engine thread replaces the port of the one before. */
   | { readonly kind: "attach"; readonly port: MessagePort }

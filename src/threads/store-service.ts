@@ -9,6 +9,8 @@ import { toStoreError } from "../store/errors.ts";
 import type { StoreWriter } from "../store/writer.ts";
 import type { FromStore, StoreFailpoint, StoreFailure, ToStore } from "./store-messages.ts";
 
+type CommitMessage = ToStore & { kind: "commit" };
+
 const pruneEveryUs = usPerSecond;
 
 export class StoreService {
@@ -50,11 +52,11 @@ export class StoreService {
     }
   }
 
-  #commit({ writeSet }: ToStore & { kind: "commit" }, port: MessagePort): void {
+  #commit({ writeSet, lists = new Map() }: CommitMessage, port: MessagePort): void {
     const { seq, atUs } = writeSet;
     this.#passFailpoint("before_commit", seq);
     try {
-      const result = this.#writer.commit(writeSet);
+      const result = this.#writer.commitPacked({ rest: writeSet, lists });
       this.#passFailpoint("after_commit", seq);
       tell(port, { kind: "committed", ...result });
     } catch (error) {

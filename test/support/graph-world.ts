@@ -8,7 +8,7 @@ import type { EntityChange, GraphChange } from "../../src/model/changes.ts";
 import type { EdgeEntity } from "../../src/model/entities.ts";
 import { nodeKey } from "../../src/model/keys.ts";
 import type { Observation, ObservationBatch } from "../../src/model/observations.ts";
-import { makeWriteSet, type Restored, type WriteSet } from "../../src/model/rows.ts";
+import { makeWriteSet, type FacetRow, type Restored, type WriteSet } from "../../src/model/rows.ts";
 import type { CounterSample } from "../../src/model/stages.ts";
 import { usPerSecond, type Us } from "../../src/model/time.ts";
 
@@ -80,7 +80,8 @@ export class GraphWorld {
       const kept = this.#tables.get(table) ?? new Map<string, unknown>();
       const keyOf = rowKeys[table as keyof WriteSet];
       for (const row of structuredClone(rows)) {
-        kept.set(keyOf ? keyOf(row as never) : String(kept.size), row);
+        const key = keyOf ? keyOf(row as never) : String(kept.size);
+        kept.set(key, table === "facets" ? withDetail(row, kept.get(key) as FacetRow) : row);
       }
       this.#tables.set(table, kept);
     }
@@ -162,6 +163,13 @@ export class GraphWorld {
       if (change.kind === "gone" && change.type === "edge") this.edges.delete(change.id);
     }
   }
+}
+
+/** As the database keeps it: a row without `detail` leaves the one that is there. */
+function withDetail(row: FacetRow, have: FacetRow | undefined): FacetRow {
+  if (row.detail !== "") return row;
+  if (!have) throw new Error("the first row of a facet has its detail");
+  return { ...row, detail: have.detail };
 }
 
 function sorted<Item>(items: readonly Item[]): Item[] {

@@ -1,0 +1,304 @@
+/**
+ * Edges, facets and columns as rows of a commit, both ways. Under load a commit holds most facets, so what
+ * moves all the time is in plain columns, and `detail` goes along only when it is another one.
+ */
+import type { Evidence } from "../model/changes.ts";
+import type { Channel, Reporter, Transport } from "../model/observations.ts";
+import type { FacetColumnRow, FacetRow, Restored, WriteSet } from "../model/rows.ts";
+import { usPerMs, type Us } from "../model/time.ts";
+import { connectionsOf, type Column, type PlaintextMove } from "./columns.ts";
+import { viewsOf, type FacetView } from "./edge-view.ts";
+import type { Edge, Facet, Facets, Traffic } from "./facets.ts";
+import { eventRows, isOtherBucket, isRollDue, isSameTraffic, rollupRows } from "./history.ts";
+import type { Nodes } from "./nodes.ts";
+import { securityOf } from "./security.ts";
+
+interface FacetDetail {
+  readonly gone: boolean;
+  readonly tags: readonly (readonly [string, number])[];
+  readonly evidence: readonly Evidence[];
+  readonly around: readonly string[];
+  /** The totals that its roll-ups hold; left out while history knows nothing of it. */
+  readonly rolled?: Traffic;
+}
+
+/** What a column's row does not say itself. Positions instead of names: it is written at each change. */
+type ColumnDetail = readonly [
+  opened: number,
+  closed: number,
+  latencySumUs: number,
+  newest: number,
+  tls: number,
+  tlsBefore: number,
+  none: number,
+  noneBefore: number,
+  /** Contributions that stay, their times, and the number of those that may still move. */
+  settled: number,
+  settledFirstUs: Us,
+  settledLastUs: Us,
+  movable: number,
+  bareLines: readonly (readonly [Us, number])[],
+  plaintextMoves: readonly (readonly [Us, PlaintextMove])[],
+];
+
+/** Everything about edges that is another one than the store has. */
+export function collectFacets(into: WriteSet, facets: Facets, nodes: Nodes): void {
+  const dirty = facets.takeDirty();
+  const waiting = dirty.views.length + facets.unrolled.size;
+  for (const edge of dirty.edges) edgeRow(into, edge);
+  for (const edge of dirty.views) facetRows(into, edge, facets, nodes, waiting);
+  for (const facet of dirty.facets) {
+    if (!facet.edge.facets.includes(facet)) goneRow(into, facet, facets);
+    else for (const column of facet.columns) columnRow(into, facet, column);
+  }
+  rollQuiet(into, facets, waiting);
+}
+
+/** Takes edges, facets and columns back as they were written. */
+export function restoreFacets(rows: Restored, facets: Facets): void {
+  const storedEdges = new Map(rows.edges.map((row) => [row.id, row]));
+  const edges = new Map<number, Edge>();
+  const byId = new Map<number, Facet>();
+  for (const row of rows.facets) {
+    facets.skipIds(row.edgeId, row.id);
+    const detail = JSON.parse(row.detail) as FacetDetail; // by `facetRow`
+    const stored = storedEdges.get(row.edgeId);
+    if (detail.gone || !stored) continue;
+    let edge = edges.get(row.edgeId);
+    if (!edge) {
+      const transport = stored.transport as Transport; // by `edgeRow`
+      edge = facets.restoreEdge(stored.id, stored.srcId, stored.dstId, transport);
+      edges.set(row.edgeId, edge);
+    }
+    const facet = facets.restoreFacet(row.id, edge, row.protocol, row.port);
+    for (const [tag, count] of detail.tags) facet.tags.set(tag, count);
+    facet.evidence = detail.evidence;
+    if (detail.around.length > 0) edge.around.set(row.port, new Set(detail.around));
+    facet.written = { ...row, detail: "" };
+    restoreHistory(row, facet, detail, facets);
+    byId.set(row.id, facet);
+  }
+  for (const row of rows.facetColumns) {
+    const facet = byId.get(row.facetId);
+    if (facet) restoreColumn(row, facet, facets);
+  }
+}
+
+function restoreHistory(row: FacetRow, facet: Facet, detail: FacetDetail, facets: Facets): void {
+  if (row.shadowed) return;
+  const { security, aroundProxy, lastSeenUs: rolledUs } = row;
+  const rolled = detail.rolled ?? row;
+  facet.recorded = { security, aroundProxy, rolled, rolledUs };
+  if (!isSameTraffic(rolled, row)) facets.unrolled.add(facet);
+}
+
+function edgeRow(into: WriteSet, edge: Edge): void {
+  const { id, srcId, dstId, transport } = edge;
+  const firsts = edge.facets.flatMap((facet) => facet.columns.map((column) => column.firstUs));
+  const lasts = edge.facets.flatMap((facet) => facet.columns.map((column) => column.lastUs));
+  const firstSeenUs = firsts.length === 0 ? 0 : Math.min(...firsts);
+  into.edges.push({ id, srcId, dstId, transport, firstSeenUs, lastSeenUs: Math.max(0, ...lasts) });
+}
+
+/**
+ * The facets of an edge whose rows are others than what was written: folding, and what other edges tell
+ * of the same ends, may have changed the view of any of them.
+ */
+function facetRows(
+  into: WriteSet,
+  edge: Edge,
+  facets: Facets,
+  nodes: Nodes,
+  waiting: number,
+): void {
+  for (const view of viewsOf(edge, facets, nodes)) {
+    for (const facet of view.parts) {
+      const isShadowed = view.isShadowed || facet !== view.facet;
+      const row = viewToRow(view, facet, isShadowed);
+      if (!facet.isDetailDirty && facet.written && isSameRow(row, facet.written)) continue;
+      if (isShadowed) facets.unrolled.delete(facet);
+      else {
+        facet.recorded = eventRows(into, view);
+        roll(into, facet, row, facets, waiting);
+      }
+      writeFacet(into, facet, row);
+    }
+  }
+}
+
+/** Traffic so far goes to its own bucket when another begins; the rest follows when the facet is due. */
+function roll(into: WriteSet, facet: Facet, row: FacetRow, facets: Facets, waiting: number): void {
+  const { written } = facet;
+  const isTurn = written !== null && isOtherBucket(written.lastSeenUs, row.lastSeenUs);
+  if (isTurn && facets.unrolled.has(facet)) rollupRows(into, facet, written);
+  facets.unrolled.add(facet);
+  if (!isRollDue(facet, waiting, into.atUs)) return;
+  rollupRows(into, facet, row);
+  facets.unrolled.delete(facet);
+}
+
+/** Facets that have fallen quiet since their traffic was counted. */
+function rollQuiet(into: WriteSet, facets: Facets, waiting: number): void {
+  for (const facet of facets.unrolled) {
+    if (!isRollDue(facet, waiting, into.atUs)) continue;
+    facets.unrolled.delete(facet);
+    if (!facet.written) continue;
+    rollupRows(into, facet, facet.written);
+    if (facet.isDetailDirty) writeFacet(into, facet, facet.written);
+  }
+}
+
+function writeFacet(into: WriteSet, facet: Facet, row: FacetRow): void {
+  into.facets.push(facet.isDetailDirty ? { ...row, detail: facetDetail(facet) } : row);
+  facet.written = row;
+  facet.isDetailDirty = false;
+}
+
+/** Without its `detail`. */
+function viewToRow(view: FacetView, facet: Facet, shadowed: boolean): FacetRow {
+  const { amounts } = view;
+  return {
+    id: facet.id,
+    edgeId: facet.edge.id,
+    protocol: facet.protocol,
+    port: facet.port,
+    security: view.security,
+    plaintextShare: view.plaintextShare,
+    route: view.route,
+    requests: amounts.requests,
+    errors: amounts.errors,
+    denied: amounts.denied,
+    connections: view.connections,
+    bytesSent: amounts.bytesSent,
+    bytesReceived: amounts.bytesReceived,
+    aroundProxy: facet.edge.around.get(facet.port)?.size ?? 0,
+    shadowed,
+    firstSeenUs: view.firstUs,
+    lastSeenUs: view.lastUs,
+    detail: "",
+  };
+}
+
+/** What a row tells of a facet is the same; its identity is. */
+function isSameRow(a: FacetRow, b: FacetRow): boolean {
+  return (
+    a.lastSeenUs === b.lastSeenUs &&
+    a.requests === b.requests &&
+    a.errors === b.errors &&
+    a.denied === b.denied &&
+    a.connections === b.connections &&
+    a.bytesSent === b.bytesSent &&
+    a.bytesReceived === b.bytesReceived &&
+    a.aroundProxy === b.aroundProxy &&
+    a.firstSeenUs === b.firstSeenUs &&
+    a.plaintextShare === b.plaintextShare &&
+    a.shadowed === b.shadowed &&
+    a.security === b.security &&
+    a.route === b.route
+  );
+}
+
+function facetDetail({ tags, evidence, edge, port, recorded }: Facet): string {
+  const around = [...(edge.around.get(port) ?? [])];
+  const detail: FacetDetail = {
+    gone: false,
+    tags: [...tags],
+    evidence,
+    around,
+    ...(recorded && { rolled: recorded.rolled }),
+  };
+  return JSON.stringify(detail);
+}
+
+/** Nothing is deleted in the middle of history: a facet that moved away stays as an empty one. */
+function goneRow(into: WriteSet, facet: Facet, facets: Facets): void {
+  facets.unrolled.delete(facet);
+  const detail: Partial<FacetDetail> = { gone: true };
+  into.facets.push({
+    id: facet.id,
+    edgeId: facet.edge.id,
+    protocol: facet.protocol,
+    port: facet.port,
+    security: "unknown",
+    plaintextShare: 0,
+    route: "unknown",
+    requests: 0,
+    errors: 0,
+    denied: 0,
+    connections: 0,
+    bytesSent: 0,
+    bytesReceived: 0,
+    aroundProxy: 0,
+    shadowed: true,
+    firstSeenUs: 0,
+    lastSeenUs: 0,
+    detail: JSON.stringify(detail),
+  });
+}
+
+function columnRow(into: WriteSet, facet: Facet, column: Column): void {
+  if (!column.isDirty) return;
+  column.isDirty = false;
+  const { amounts, security: buckets } = column;
+  into.facetColumns.push({
+    facetId: facet.id,
+    reporter: column.reporter,
+    channel: column.channel,
+    requests: amounts.requests,
+    errors: amounts.errors,
+    denied: amounts.denied,
+    connections: connectionsOf(amounts),
+    bytesSent: amounts.bytesSent,
+    bytesReceived: amounts.bytesReceived,
+    latencySumMs: amounts.latencySumUs / usPerMs,
+    latencyCount: amounts.latencyCount,
+    security: securityOf(buckets).security,
+    firstSeenUs: column.firstUs,
+    lastSeenUs: column.lastUs,
+    detail: columnDetail(column),
+  });
+}
+
+function columnDetail(column: Column): string {
+  const { amounts, security, movable, bareLines, plaintextMoves } = column;
+  let movables = 0;
+  for (const count of movable.values()) movables += count;
+  const detail: ColumnDetail = [
+    amounts.opened,
+    amounts.closed,
+    amounts.latencySumUs,
+    security.newest,
+    security.tls,
+    security.tlsBefore,
+    security.none,
+    security.noneBefore,
+    column.settled,
+    column.settledFirstUs,
+    column.settledLastUs,
+    movables,
+    bareLines.size === 0 ? [] : [...bareLines],
+    plaintextMoves.size === 0 ? [] : [...plaintextMoves],
+  ];
+  return JSON.stringify(detail);
+}
+
+function restoreColumn(row: FacetColumnRow, facet: Facet, facets: Facets): void {
+  const detail = JSON.parse(row.detail) as ColumnDetail; // by `columnDetail`
+  const reporter = row.reporter as Reporter; // by `columnRow`
+  const column = facets.column(facet, reporter, row.channel as Channel); // as above
+  const { requests, errors, denied, bytesSent, bytesReceived, latencyCount } = row;
+  const [opened, closed, latencySumUs, newest, tls, tlsBefore, none, noneBefore, ...rest] = detail;
+  const [settled, settledFirstUs, settledLastUs, movable, bareLines, plaintextMoves] = rest;
+  const counts = { requests, errors, denied, bytesSent, bytesReceived, latencyCount };
+  Object.assign(column.amounts, counts, { opened, closed, latencySumUs });
+  Object.assign(column.security, { newest, tls, tlsBefore, none, noneBefore });
+  column.settled = settled + movable;
+  if (movable > 0) {
+    const times = { firstUs: settledFirstUs, lastUs: settledLastUs };
+    facets.expectClaims(column, { left: movable, ...times });
+  }
+  for (const [atUs, count] of bareLines) column.bareLines.set(atUs, count);
+  for (const [toUs, move] of plaintextMoves) column.plaintextMoves.set(toUs, move);
+  column.firstUs = column.settledFirstUs = row.firstSeenUs;
+  column.lastUs = column.settledLastUs = row.lastSeenUs;
+}
