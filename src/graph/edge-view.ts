@@ -51,7 +51,8 @@ export function viewsOf(edge: Edge, facets: Facets, nodes: Nodes): FacetView[] {
     const view = viewOf(facet, parts, isShadowed);
     if (view.security !== "unknown" && view.security !== "mutual_tls") return view;
     const byLines = securityOfLines(edge, view.columns, facets, nodes);
-    return byLines.security === "unknown" ? view : { ...view, ...byLines };
+    if (byLines.security === "unknown") return view;
+    return { ...view, ...byLines, evidence: mergeEvidence(view.evidence, byLines.evidence) };
   });
 }
 

@@ -10,6 +10,19 @@ export function evidenceHashOf(series: EdgeSeries, atUs: Us): string {
   return contentHash(["plaintext", series.hash, atUs]);
 }
 
+/** A server's access log has lines without a sign of TLS from a caller, while such a counter moved. */
+export function lineEvidence(caller: string, server: string, atUs: Us, count: number): Evidence {
+  return {
+    atUs,
+    nanos: 0,
+    vantage: "proxy",
+    source: server,
+    text: `the access log of the server's proxy has ${count} requests without TLS from this caller`,
+    fields: { caller, server, count },
+    hash: contentHash(["bare line", caller, server, atUs]),
+  };
+}
+
 /** A counter of traffic without mutual TLS moved. */
 export function plaintextEvidence(series: EdgeSeries, delta: Delta): Evidence {
   const what = series.measure === "requests" ? "requests" : "connections";

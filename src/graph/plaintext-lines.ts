@@ -4,11 +4,20 @@
  * in which that counter moved tells whose plaintext it was; without such a move a bare line proves
  * nothing, since the log's format may only lack the fields.
  */
+import { mergeEvidence, type Evidence } from "../model/changes.ts";
 import type { Us } from "../model/time.ts";
 import type { Column, PlaintextMove } from "./columns.ts";
-import type { Edge, Facets } from "./facets.ts";
+import { lineEvidence } from "./evidence.ts";
+import type { Edge, Facet, Facets } from "./facets.ts";
 import type { Nodes } from "./nodes.ts";
 import { bucketUs, countSecurity, makeBuckets, securityOf, type SecurityView } from "./security.ts";
+
+export interface LineVerdict extends SecurityView {
+  /** The counters that moved and the lines that say whose requests they were. */
+  readonly evidence: readonly Evidence[];
+}
+
+const noVerdict: LineVerdict = { security: "unknown", plaintextShare: 0, evidence: [] };
 
 /** Security by the lines of a facet and the counters of its server; unknown when they do not meet. */
 export function securityOfLines(
@@ -16,22 +25,29 @@ export function securityOfLines(
   columns: readonly Column[],
   facets: Facets,
   nodes: Nodes,
-): SecurityView {
+): LineVerdict {
   const lines = columns.find(({ bareLines }) => bareLines.size > 0);
-  if (!lines) return { security: "unknown", plaintextShare: 0 };
+  if (!lines) return noVerdict;
   const moves = movesTo(edge.dstId, facets, nodes);
+  const counted = new Set<Us>();
+  const told: Evidence[] = [];
+  const [caller, server] = [nodes.get(edge.srcId).key, nodes.get(edge.dstId).key];
   const buckets = makeBuckets();
   const { newest, tls, tlsBefore } = lines.security;
   countSecurity(buckets, newest * bucketUs, tls, 0);
   countSecurity(buckets, (newest - 1) * bucketUs, tlsBefore, 0);
   for (const [atUs, count] of lines.bareLines) {
-    if (moves.some(([toUs, { fromUs }]) => fromUs < atUs && atUs <= toUs)) {
-      countSecurity(buckets, atUs, 0, count);
-    }
+    const move = moves.find(([toUs, { fromUs }]) => fromUs < atUs && atUs <= toUs);
+    if (!move) continue;
+    countSecurity(buckets, atUs, 0, count);
+    counted.add(move[0]);
+    told.push(lineEvidence(caller, server, atUs, count));
   }
-  return buckets.none + buckets.noneBefore > 0
-    ? securityOf(buckets)
-    : { security: "unknown", plaintextShare: 0 };
+  if (buckets.none + buckets.noneBefore === 0) return noVerdict;
+  const counters = unidentifiedTo(edge.dstId, facets, nodes)
+    .flatMap((facet) => facet.evidence)
+    .filter(({ atUs }) => counted.has(atUs));
+  return { ...securityOf(buckets), evidence: mergeEvidence(counters, told) };
 }
 
 /** Whether lines of known callers account for all that a counter of an unknown source has counted. */
@@ -50,11 +66,15 @@ export function isExplained(edge: Edge, facets: Facets, nodes: Nodes): boolean {
 }
 
 function movesTo(dstId: number, facets: Facets, nodes: Nodes): (readonly [Us, PlaintextMove])[] {
-  return [...facets.to(dstId)]
-    .filter((edge) => isUnidentified(edge, nodes))
-    .flatMap((edge) => edge.facets)
+  return unidentifiedTo(dstId, facets, nodes)
     .flatMap((facet) => facet.columns)
     .flatMap((column) => [...column.plaintextMoves]);
+}
+
+function unidentifiedTo(dstId: number, facets: Facets, nodes: Nodes): Facet[] {
+  return [...facets.to(dstId)]
+    .filter((edge) => isUnidentified(edge, nodes))
+    .flatMap((edge) => edge.facets);
 }
 
 function linesTo(dstId: number, facets: Facets, nodes: Nodes): (readonly [Us, number])[] {
