@@ -63,21 +63,26 @@ export class EdgeChanges {
   #edge(edge: Edge, nowUs: Us, out: GraphChange[]): void {
     const views = viewsOf(edge, this.#facets, this.#nodes);
     const told: Facet[] = [];
+    // What an entity replaces goes after it, so that its insights have somewhere to go on.
+    const gone: GraphChange[] = [];
     for (const view of views) {
       if (view.isShadowed || view.columns.length === 0) continue;
       told.push(view.facet);
-      out.push(this.#changeOf(view, nowUs, out));
+      out.push(this.#changeOf(view, nowUs, gone));
     }
-    if (told.length === edge.facets.length) return;
-    for (const facet of edge.facets) if (!told.includes(facet)) this.#gone(facet, nowUs, out);
+    if (told.length < edge.facets.length) {
+      for (const facet of edge.facets) if (!told.includes(facet)) this.#gone(facet, nowUs, gone);
+    }
+    out.push(...gone);
   }
 
-  #changeOf(view: FacetView, nowUs: Us, out: GraphChange[]): EntityChange<"edge"> {
+  #changeOf(view: FacetView, nowUs: Us, gone: GraphChange[]): EntityChange<"edge"> {
     const { facet, words } = view;
     const src = this.#nodes.get(facet.edge.srcId);
     const dst = this.#nodes.get(facet.edge.dstId);
     const id = facetKey(facet, src, dst);
-    if (facet.emittedAs !== id) this.#gone(facet, nowUs, out);
+    const former = view.parts.map((part) => part.emittedAs);
+    if (facet.emittedAs !== id) this.#gone(facet, nowUs, gone);
     facet.emittedAs = id;
     this.#told.set(id, facet);
     const { observers } = words;
@@ -90,6 +95,7 @@ export class EdgeChanges {
       atUs: view.lastUs,
       evidence: view.evidence,
       observers,
+      replaces: former.filter((one) => one !== "" && one !== id),
     };
   }
 

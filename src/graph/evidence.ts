@@ -5,9 +5,9 @@ import type { Us } from "../model/time.ts";
 import type { Delta } from "./counter-points.ts";
 import { contentHash } from "./content-hash.ts";
 
-/** The same sample has the same hash whenever and however often it comes. */
-export function evidenceHashOf(series: EdgeSeries, atUs: Us): string {
-  return contentHash(["plaintext", series.hash, atUs]);
+/** The same move has the same hash whenever it is told; points in between make it another move. */
+export function evidenceHashOf(series: EdgeSeries, delta: Delta): string {
+  return contentHash(["plaintext", series.hash, delta.timeUs, delta.value]);
 }
 
 /** A server's access log has lines without a sign of TLS from a caller, while such a counter moved. */
@@ -47,6 +47,6 @@ export function plaintextEvidence(series: EdgeSeries, delta: Delta): Evidence {
       series: series.hash,
       trust: series.trust,
     },
-    hash: evidenceHashOf(series, delta.timeUs),
+    hash: evidenceHashOf(series, delta),
   };
 }

@@ -310,7 +310,7 @@ export class SeriesTable {
       this.#facets.touchTo(facet.edge.dstId);
     }
     if (!this.#facets.wantsEvidence(facet, delta.timeUs)) return;
-    if (sign < 0) this.#facets.removeEvidence(facet, evidenceHashOf(definition, delta.timeUs));
+    if (sign < 0) this.#facets.removeEvidence(facet, evidenceHashOf(definition, delta));
     else this.#facets.addEvidence(facet, plaintextEvidence(definition, delta));
   }
 

@@ -472,6 +472,21 @@ test("evidence is the first 20 of all by event time, without that of what was wi
   expect(texts).toEqual(expected.map((second) => `f${second}`));
 });
 
+test("an insight goes on under the key of what its entity proved to be", () => {
+  const world = new InsightWorld();
+  const [portless, known] = [
+    ["a", "b", "0"],
+    ["a", "b", "9080"],
+  ];
+  world.at(1, match(stateRule, "e0", 1, { key: portless }));
+  const [before] = [...world.insights.current()].map(({ id }) => id);
+  world.at(2, match(stateRule, "e1", 2, { key: known, replaces: ["e0"] }));
+  world.at(2, lost(stateRule, "e0", 2));
+  const after = [...world.insights.current()];
+  expect(after.map(({ id, key, state }) => [id, key, state])).toEqual([[before, known, "firing"]]);
+  expect(world.told()).toHaveLength(1);
+});
+
 test("what an entity says later replaces what it said before", () => {
   const world = new InsightWorld();
   const [six, two, four] = [evidenceOf("six", 4), evidenceOf("two", 2), evidenceOf("four", 4)];

@@ -175,6 +175,7 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
   }
 
   #match(match: RuleMatch): void {
+    for (const id of match.replaces ?? []) this.#takeOver(match, id);
     const insight = this.#insightFor(match);
     if (insight === null) return;
     const known = insight.occurrences.get(match.entityId);
@@ -186,9 +187,21 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
       insight.isFrozen = false;
       if (match.rule.lifecycle === "event") insight.keepSinceUs = this.#nowUs;
     }
+    for (const id of match.replaces ?? []) {
+      if (insight.occurrences.get(id) === undefined) continue;
+      insight.occurrences.withdraw(id);
+      this.#registry.unfeed(match.rule.id, id);
+    }
     this.#describe(insight, match);
     this.#follow(insight, isNews, match.atUs);
     this.#changed(insight);
+  }
+
+  /** An insight that stands on this entity alone goes on under the key of what the entity proved to be. */
+  #takeOver(match: RuleMatch, entityId: string): void {
+    const fed = this.#registry.fedBy(match.rule.id, entityId);
+    if (fed === undefined || fed.occurrences.size > 1 || isSameKey(fed.key, match.key)) return;
+    this.#rekey(fed, match.key);
   }
 
   /** The insight that this entity feeds; null when the rule has as many as it may. */
@@ -383,16 +396,19 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
   #rename({ from, to }: NodeRenamed): void {
     if (from === to) return;
     const affected = [...this.#registry.all()].filter(({ key }) => key.includes(from));
-    for (const insight of affected) this.#rekey(insight, from, to);
+    for (const insight of affected) {
+      if (insight.subject.key === from) insight.subject = renamePlace(insight.subject, to);
+      if (insight.peer.key === from) insight.peer = renamePlace(insight.peer, to);
+      const key = insight.key.map((value) => (value === from ? to : value));
+      this.#rekey(insight, key);
+    }
   }
 
-  #rekey(insight: Insight, from: string, to: string): void {
+  #rekey(insight: Insight, key: readonly string[]): void {
     const ruleId = insight.rule.id;
     this.#registry.remove(insight);
-    insight.key = insight.key.map((value) => (value === from ? to : value));
-    insight.fingerprint = fingerprintOf(ruleId, insight.key);
-    if (insight.subject.key === from) insight.subject = renamePlace(insight.subject, to);
-    if (insight.peer.key === from) insight.peer = renamePlace(insight.peer, to);
+    insight.key = key;
+    insight.fingerprint = fingerprintOf(ruleId, key);
     this.#rememberEpisode(insight.fingerprint, insight.episode);
     const other = this.#registry.find(ruleId, insight.key);
     const survivor = other === undefined ? insight : this.#merge(insight, other);

@@ -66,6 +66,11 @@ export interface EntityChange<T extends EntityType = EntityType> {
   readonly evidence: readonly Evidence[];
   /** Whose silence would make a conclusion from this unknown. */
   readonly observers: readonly Observer[];
+  /**
+   * Ids under which parts of this entity were told before it was known that they are one: its insights
+   * go on from theirs. `gone` follows for each.
+   */
+  readonly replaces?: readonly string[];
 }
 
 /** The entity no longer exists (its pod or workload is gone), which is not "fixed". */

@@ -49,6 +49,8 @@ export interface RuleMatch {
   readonly judged: boolean;
   readonly evidence: readonly Evidence[];
   readonly observers: readonly Observer[];
+  /** Entities that proved to be parts of this one (`EntityChange.replaces`). */
+  readonly replaces?: readonly string[];
 }
 
 /** The rule's condition does not hold for this entity (any more). */

@@ -156,7 +156,7 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
 
   #match(entry: Entry, change: AnyEntityChange): void {
     const { rule } = entry;
-    const { entity, id: entityId, atUs, judged, evidence, observers } = change;
+    const { entity, id: entityId, atUs, judged, evidence, observers, replaces = [] } = change;
     this.#events.push({
       kind: "match",
       rule: rule.meta,
@@ -171,6 +171,7 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
       judged,
       evidence,
       observers,
+      replaces,
     });
   }
 
