@@ -64,9 +64,9 @@ async function insightLines(engine: Engine): Promise<string[]> {
       const { namespace, workload, address, port } = item.peer;
       const peer = `${namespace}/${workload}${address}:${port}`;
       const who = `${item.rule} ${item.namespace}/${item.workload} ${peer}`;
-      const evidence = item.evidence
-        .filter((one) => one.fields["channel"] !== "metrics")
-        .map((one) => `${who}: ${one.at} ${one.source} ${one.text} ${JSON.stringify(one.fields)}`);
+      const evidence = item.evidence.map(
+        (one) => `${who}: ${one.at} ${one.source} ${one.text} ${JSON.stringify(one.fields)}`,
+      );
       return [`${who} is ${item.state}`, ...evidence];
     })
     .toSorted();
