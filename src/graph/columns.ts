@@ -143,6 +143,20 @@ export function addMovable(column: Column, more: Contribution): void {
   if (more.lastUs > column.lastUs) column.lastUs = more.lastUs;
 }
 
+/** The contribution has grown or shrunk to what it is `now`. */
+export function changeMovable(column: Column, counted: Contribution, now: Contribution): void {
+  const isNarrower = now.firstUs > counted.firstUs || now.lastUs < counted.lastUs;
+  addAmounts(column.amounts, counted.amounts, -1);
+  addAmounts(column.amounts, now.amounts, 1);
+  addAmounts(counted.amounts, counted.amounts, -1);
+  addAmounts(counted.amounts, now.amounts, 1);
+  counted.count = now.count;
+  counted.firstUs = now.firstUs;
+  counted.lastUs = now.lastUs;
+  addMovable(column, counted);
+  if (isNarrower) restretch(column);
+}
+
 /** The contribution has left. */
 export function removeMovable(column: Column, less: Contribution): void {
   column.movable.delete(less);

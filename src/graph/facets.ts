@@ -86,9 +86,8 @@ export interface Traffic {
   readonly bytesReceived: number;
 }
 
-/** The part of an event, or of a group of equal ones, that its column counts. */
+/** What an event says beside its amounts; a group of events says nothing of security. */
 export interface EdgeEvent {
-  readonly atUs: Us;
   readonly security: readonly [tls: number, none: number];
   readonly isBare: boolean;
 }
@@ -198,8 +197,9 @@ export class Facets {
 
   /** Adds a placement's numbers, or takes them back. */
   apply(facet: Facet, column: Column, event: EdgeEvent, counted: Contribution, sign: 1 | -1): void {
-    const { atUs, security } = event;
-    addAmounts(column.amounts, counted.amounts, sign);
+    const { security } = event;
+    const { amounts, firstUs: atUs } = counted;
+    addAmounts(column.amounts, amounts, sign);
     countSecurity(column.security, atUs, sign * security[0], sign * security[1]);
     if (event.isBare) {
       countAt(column.bareLines, atUs, sign);

@@ -6,7 +6,7 @@
 import type { Flow } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import { isPeerAddress } from "./address-scope.ts";
-import { makeAmounts } from "./columns.ts";
+import { makeAmounts, type Amounts } from "./columns.ts";
 import { contentHash } from "./content-hash.ts";
 import { ExpiringMap } from "./expiring-map.ts";
 import {
@@ -51,7 +51,9 @@ export class FlowEdges {
       this.#unoriented++;
       return true;
     }
-    this.#placements.place(makePlacement(eventOf(flow, isReplyPort)), nowUs);
+    const amounts = amountsOf(flow, isReplyPort);
+    const placement = makePlacement(eventOf(flow, isReplyPort), flow.timeUs, amounts);
+    this.#placements.place(placement, nowUs);
     return true;
   }
 
@@ -79,7 +81,7 @@ function keyOf(flow: Flow): string {
   ]);
 }
 
-function eventOf(flow: Flow, isReply: boolean): PlacedEvent {
+function amountsOf(flow: Flow, isReply: boolean): Amounts {
   const amounts = makeAmounts();
   if (isReply) amounts.bytesReceived = Math.max(0, flow.bytes);
   else {
@@ -87,11 +89,14 @@ function eventOf(flow: Flow, isReply: boolean): PlacedEvent {
     amounts.opened = 1;
     amounts.closed = flow.closed ? 1 : 0;
   }
+  return amounts;
+}
+
+function eventOf(flow: Flow, isReply: boolean): PlacedEvent {
   const from = addressToPeer(flow.cluster, flow.srcIp);
   const to = addressToPeer(flow.cluster, flow.dstIp);
   return {
     sourceKey: flow.source.key,
-    atUs: flow.timeUs,
     transport: flow.transport,
     reporter: "flow",
     channel: "flows",
@@ -99,7 +104,6 @@ function eventOf(flow: Flow, isReply: boolean): PlacedEvent {
     dst: isReply ? from : to,
     protocol: "",
     port: isReply ? flow.srcPort : flow.dstPort,
-    amounts,
     security: [0, 0],
     isBare: false,
     tags: [sourceTag(flow.source)],

@@ -10,7 +10,6 @@ import type {
   ObservationBatch,
   ProxyLeg,
   SourceRef,
-  SpanHalf,
 } from "../model/observations.ts";
 import type { Durable, Restored, WriteSet } from "../model/rows.ts";
 import type { Counted, CounterSample, Sink } from "../model/stages.ts";
@@ -31,6 +30,7 @@ import type { GraphOptions } from "./options.ts";
 import { Placements } from "./placements.ts";
 import { SeriesTable } from "./series.ts";
 import { Sources } from "./sources.ts";
+import { SpanSightings } from "./span-sightings.ts";
 import { Spans } from "./spans.ts";
 
 export type { GraphOptions } from "./options.ts";
@@ -63,6 +63,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   /** Placed events that must outlive a restart and that nobody else keeps, since the last commit. */
   #fresh: Observation[] = [];
   #out: GraphChange[] = [];
+  readonly #sightings = new SpanSightings();
   #nowUs: Us = 0;
   #toldUs: Us = 0;
   #journalDamaged = 0;
@@ -92,6 +93,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       this.#hear(observation, heard);
       this.#identify(observation);
     }
+    this.#sightings.tell(this.#identity);
     this.#settleIdentity();
     for (const observation of batch.observations) this.#apply(observation);
     this.#settleIdentity();
@@ -193,7 +195,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
         this.#identity.objectSeen(observation);
         return;
       case "span_half":
-        this.#identifySpan(observation);
+        this.#sightings.add(observation);
         return;
       case "proxy_leg":
         this.#identifyLeg(observation);
@@ -217,17 +219,6 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       case "component_sample":
       case "heartbeat":
     }
-  }
-
-  #identifySpan({ self, proxyRole, timeUs, trust }: SpanHalf): void {
-    const mode =
-      proxyRole === "sidecar" || proxyRole === "waypoint"
-        ? proxyRole
-        : proxyRole === "router"
-          ? "gateway"
-          : "unknown";
-    const strength = proxyRole === "" ? OwnerStrength.attributes : OwnerStrength.proxy;
-    this.#identity.podSeen({ name: self, atUs: timeUs, trust, strength, mode });
   }
 
   #identifyLeg(leg: ProxyLeg): void {

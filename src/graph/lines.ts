@@ -47,7 +47,7 @@ export class Lines {
     if (leg.side === "unknown") return leg;
     const known = this.#lines.get(leg.lineId);
     if (known) return this.#revise(known, leg, nowUs);
-    const line: Line = { leg, placement: makePlacement(eventOf(leg)) };
+    const line: Line = { leg, placement: makePlacement(eventOf(leg), leg.timeUs, amountsOf(leg)) };
     this.#lines.set(leg.lineId, line, nowUs);
     this.#placements.place(line.placement, nowUs);
     this.#tellSpan(line, nowUs);
@@ -62,7 +62,7 @@ export class Lines {
     const merged = mergeLegs(line.leg, leg);
     if (merged === line.leg) return null;
     line.leg = merged;
-    this.#placements.revise(line.placement, eventOf(merged));
+    this.#placements.revise(line.placement, eventOf(merged), amountsOf(merged));
     this.#tellSpan(line, nowUs);
     return merged;
   }
@@ -123,7 +123,6 @@ function eventOf(leg: ProxyLeg): PlacedEvent {
   const isInbound = leg.side === "inbound";
   return {
     sourceKey: leg.source.key,
-    atUs: leg.timeUs,
     transport: "tcp",
     reporter: isInbound ? "destination" : "source",
     channel: "logs",
@@ -131,7 +130,6 @@ function eventOf(leg: ProxyLeg): PlacedEvent {
     dst: isInbound ? ownEnd(leg, [leg.downstreamLocalIp, leg.upstreamHostIp]) : calleeOf(leg),
     protocol: leg.protocol,
     port: leg.upstreamHostPort || leg.downstreamLocalPort || leg.servicePort,
-    amounts: amountsOf(leg),
     // A forged line must not make plaintext look encrypted.
     security: isInbound && isMutualTls(leg) && leg.trust !== "claimed" ? [1, 0] : [0, 0],
     isBare: isInbound && !isMutualTls(leg) && leg.trust !== "claimed",

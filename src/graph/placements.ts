@@ -15,6 +15,7 @@ import type {
 import type { Us } from "../model/time.ts";
 import {
   addAmounts,
+  changeMovable,
   makeAmounts,
   settleMovable,
   type Amounts,
@@ -26,11 +27,9 @@ import { podName } from "./identity.ts";
 import { addressKey } from "./ip-owners.ts";
 import { Queue } from "./queue.ts";
 
-/** What an event says of its edge, and what it amounts to. */
+/** What an event says of its edge; groups with the same ends share it. */
 export interface PlacedEvent {
   readonly sourceKey: string;
-  /** When its ends are looked up: the event's time; of a group, the same for all its events. */
-  readonly atUs: Us;
   readonly transport: Transport;
   readonly reporter: Reporter;
   readonly channel: Channel;
@@ -38,7 +37,6 @@ export interface PlacedEvent {
   readonly dst: PeerName;
   readonly protocol: string;
   readonly port: number;
-  readonly amounts: Amounts;
   /** Counted with and without mutual TLS. */
   readonly security: readonly [tls: number, none: number];
   /** A server's line without a sign of TLS. */
@@ -49,15 +47,21 @@ export interface PlacedEvent {
 
 export interface Placement {
   event: PlacedEvent;
+  /** When its ends are looked up: the event's time; of a group, the same for all its events. */
+  readonly atUs: Us;
+  amounts: Amounts;
   /** Events in it, and their first and last time. */
   count: number;
   firstUs: Us;
   lastUs: Us;
+  /** The times of all events of a group, from which the first and last are found; null = one event. */
+  readonly times: Us[] | null;
   /** Where it is counted now, and what of it: null = nowhere. */
   facet: Facet | null;
   counted: Contribution | null;
-  /** Engine time at which it stops moving; 0 = it has. */
+  /** Engine time at which it stops moving, and whether that is still to come. */
   settlesUs: Us;
+  isWaiting: boolean;
   /** What it amounts to has changed since it was counted. */
   isDirty: boolean;
   /** Where the last of its events went. */
@@ -70,15 +74,19 @@ export interface PlacementLimits {
   readonly ttlUs: Us;
 }
 
-export function makePlacement(event: PlacedEvent): Placement {
+export function makePlacement(event: PlacedEvent, atUs: Us, amounts: Amounts): Placement {
   return {
     event,
+    atUs,
+    amounts,
     count: 1,
-    firstUs: event.atUs,
-    lastUs: event.atUs,
+    firstUs: atUs,
+    lastUs: atUs,
+    times: null,
     facet: null,
     counted: null,
     settlesUs: 0,
+    isWaiting: false,
     isDirty: false,
     movedTo: null,
   };
@@ -128,6 +136,7 @@ export class Placements {
       return;
     }
     placement.settlesUs = nowUs + this.#limits.ttlUs;
+    placement.isWaiting = true;
     this.#perSource.set(sourceKey, ofSource + 1);
     this.#index(placement, true);
     this.#waiting.push(placement);
@@ -162,7 +171,10 @@ export class Placements {
 
   restored(): void {
     this.#isRestoring = false;
-    for (const placement of this.#dirty) placement.isDirty = false;
+    for (const placement of this.#dirty) {
+      placement.isDirty = false;
+      findTimes(placement);
+    }
     this.#dirty = [];
     for (const placement of this.#waiting) {
       const facet = placement.count > 0 ? this.#facetOf(placement) : null;
@@ -173,9 +185,10 @@ export class Placements {
   }
 
   /** Changes what is known of an event; one that has settled stays as it was. */
-  revise(placement: Placement, event: PlacedEvent): void {
-    if (placement.settlesUs === 0) return;
+  revise(placement: Placement, event: PlacedEvent, amounts: Amounts): void {
+    if (!placement.isWaiting) return;
     this.#index(placement, false);
+    placement.amounts = amounts;
     if (this.#isRestoring) placement.event = event;
     else this.#move(placement, event);
     this.#index(placement, true);
@@ -187,9 +200,9 @@ export class Placements {
       for (const placement of this.#byName.get(name) ?? []) {
         // What is not counted yet, is looked up when it is.
         if (placement.isDirty && !placement.counted) continue;
-        const { event } = placement;
-        const src = this.#identity.nodeOf(event.src, event.atUs);
-        const dst = this.#identity.nodeOf(event.dst, event.atUs);
+        const { event, atUs } = placement;
+        const src = this.#identity.nodeOf(event.src, atUs);
+        const dst = this.#identity.nodeOf(event.dst, atUs);
         const edge = placement.facet && this.#facets.live(placement.facet).edge;
         if (edge && edge.srcId === src.id && edge.dstId === dst.id) continue;
         if (placement.count > 0) this.#move(placement, event);
@@ -207,17 +220,18 @@ export class Placements {
   #sync(placement: Placement): void {
     if (!placement.isDirty) return;
     placement.isDirty = false;
+    findTimes(placement);
     if (!placement.counted) {
       if (placement.count > 0) this.#put(placement);
     } else if (placement.count > 0) this.#recount(placement);
     else this.#leave(placement);
-    if (placement.settlesUs === 0) this.#fix(placement);
+    if (!placement.isWaiting) this.#fix(placement);
   }
 
   #facetOf(placement: Placement): Facet | null {
-    const { src, dst, atUs, transport, protocol, port } = placement.event;
-    const from = this.#identity.nodeOf(src, atUs);
-    const to = this.#identity.nodeOf(dst, atUs);
+    const { src, dst, transport, protocol, port } = placement.event;
+    const from = this.#identity.nodeOf(src, placement.atUs);
+    const to = this.#identity.nodeOf(dst, placement.atUs);
     for (const node of [from, to]) {
       this.#identity.nodes.seen(node, placement.firstUs);
       this.#identity.nodes.seen(node, placement.lastUs);
@@ -242,13 +256,12 @@ export class Placements {
 
   /** The same place, other numbers. */
   #recount(placement: Placement): void {
-    const { facet, counted, event } = placement;
+    const { facet, counted } = placement;
     if (!facet || !counted) return;
     const live = this.#facets.live(facet);
     const column = this.#columnOf(placement, live);
-    this.#facets.apply(live, column, event, counted, -1);
-    placement.counted = contributionOf(placement);
-    this.#facets.apply(live, column, event, placement.counted, 1);
+    changeMovable(column, counted, placement);
+    this.#facets.touch(live, column);
   }
 
   #move(placement: Placement, event: PlacedEvent): void {
@@ -290,7 +303,7 @@ export class Placements {
     const placement = this.#waiting.shift();
     if (!placement) return;
     this.#index(placement, false);
-    placement.settlesUs = 0;
+    placement.isWaiting = false;
     const { sourceKey } = placement.event;
     const left = (this.#perSource.get(sourceKey) ?? 1) - 1;
     if (left > 0) this.#perSource.set(sourceKey, left);
@@ -330,10 +343,23 @@ export class Placements {
   }
 }
 
+function findTimes(placement: Placement): void {
+  const { times } = placement;
+  if (!times) return;
+  let firstUs = Infinity;
+  let lastUs = 0;
+  for (const timeUs of times) {
+    if (timeUs < firstUs) firstUs = timeUs;
+    if (timeUs > lastUs) lastUs = timeUs;
+  }
+  placement.firstUs = firstUs;
+  placement.lastUs = lastUs;
+}
+
 /** A copy: what a group amounts to changes before it is counted again. */
-function contributionOf({ event, count, firstUs, lastUs }: Placement): Contribution {
+function contributionOf({ amounts: now, count, firstUs, lastUs }: Placement): Contribution {
   const amounts = makeAmounts();
-  addAmounts(amounts, event.amounts, 1);
+  addAmounts(amounts, now, 1);
   return { amounts, count, firstUs, lastUs };
 }
 

@@ -24,7 +24,7 @@ export interface Callee {
 }
 
 /** What many halves say alike. */
-export interface Wording {
+interface Words {
   readonly side: SpanHalf["side"];
   readonly self: PodName;
   readonly peer: PeerName;
@@ -33,27 +33,38 @@ export interface Wording {
   readonly route: SpanHalf["route"];
   readonly responseFlags: string;
   readonly source: SpanHalf["source"];
-  /** Where its halves are by their own words, and by the other end's. */
-  readonly own: Spot;
-  readonly paired: Map<Wording | string, Spot>;
 }
 
-/** A pair of ends, and the groups there that may still grow: a few, since slices come nearly in order. */
+export interface Wording extends Words {
+  /** Where its halves are by their own words, and by the other end's: mostly the same as last time. */
+  readonly own: Spot;
+  lastOther: Wording | null;
+  lastSpot: Spot | null;
+  readonly paired: Map<Wording | string, Spot>;
+  /** Another wording of the same pod about the same peer. */
+  next: Wording | null;
+}
+
+/** A pair of ends, and the group there that was used last. */
 interface Spot {
-  readonly event: Omit<PlacedEvent, "atUs" | "amounts">;
-  readonly recent: Group[];
+  readonly event: PlacedEvent;
+  latest: Group | null;
 }
 
 export interface Group extends Placement {
-  readonly times: Us[];
-  readonly openUntilUs: Us;
+  /** Its slice of event time, in whole seconds: a small integer, which is compared without a load. */
+  readonly slice: number;
+  /** The period of engine time in which it takes halves in. */
+  readonly period: number;
+  /** The one used before it: a few may still grow, since slices come only nearly in order. */
+  before: Group | null;
 }
 
 export interface Half {
   readonly wording: Wording;
-  readonly traceId: string;
+  traceId: string;
   readonly spanId: string;
-  readonly parentSpanId: string;
+  parentSpanId: string;
   readonly timeUs: Us;
   readonly durationUs: Us;
   readonly isError: boolean;
@@ -74,16 +85,17 @@ export interface Half {
 }
 
 const sliceUs = usPerSecond;
-const recentMax = 4;
+/** Groups of a spot that are looked at. */
+const openMax = 4;
 /** Halves in one group, and how long it takes new ones in: its waiting time is that of the first. */
 const groupMax = 256;
-const openUs = 5 * usPerSecond;
+const periodUs = 5 * usPerSecond;
 /** Spots of all wordings; beyond, all wordings are formed anew, which costs room for groups only. */
 const spotsMax = 50_000;
 
 export class SpanGroups {
   readonly #placements: Placements;
-  readonly #wordings = new Map<PodName, Map<PeerName, Wording[]>>();
+  readonly #wordings = new Map<PodName, Map<PeerName, Wording>>();
   #spots = 0;
 
   constructor(placements: Placements) {
@@ -94,11 +106,12 @@ export class SpanGroups {
   wordingOf(span: SpanHalf): Wording {
     let ofSelf = this.#wordings.get(span.self);
     if (!ofSelf) this.#wordings.set(span.self, (ofSelf = new Map()));
-    let known = ofSelf.get(span.peer);
-    if (!known) ofSelf.set(span.peer, (known = []));
-    for (const wording of known) if (isInWords(span, wording)) return wording;
-    const wording = makeWording(span);
-    known.push(wording);
+    const first = ofSelf.get(span.peer) ?? null;
+    for (let wording = first; wording; wording = wording.next) {
+      if (isInWords(span, wording)) return wording;
+    }
+    const wording = makeWording(span, first);
+    ofSelf.set(span.peer, wording);
     this.#countSpot();
     return wording;
   }
@@ -107,9 +120,7 @@ export class SpanGroups {
   join(half: Half, nowUs: Us): void {
     const group = this.#groupOf(this.#spotOf(half), half.timeUs, nowUs);
     half.group = group;
-    group.times.push(half.timeUs);
-    if (group.count === 0 || half.timeUs < group.firstUs) group.firstUs = half.timeUs;
-    if (group.count === 0 || half.timeUs > group.lastUs) group.lastUs = half.timeUs;
+    group.times?.push(half.timeUs);
     count(half, group, 1);
     this.#placements.touch(group);
   }
@@ -117,7 +128,7 @@ export class SpanGroups {
   /** More is known of a half that is counted: it goes where it belongs now, unless that is final. */
   move(half: Half, nowUs: Us): void {
     const from = half.group;
-    if (!from || from.settlesUs === 0) return;
+    if (!from?.isWaiting) return;
     leave(half, from);
     this.#placements.touch(from);
     this.join(half, nowUs);
@@ -127,12 +138,17 @@ export class SpanGroups {
   #spotOf(half: Half): Spot {
     const { wording, other, callee } = half;
     if (!other && !callee) return wording.own;
+    if (!callee && other === wording.lastOther && wording.lastSpot) return wording.lastSpot;
     const key =
       other && (other.port > 0 || !callee) ? other : JSON.stringify([other?.self, callee]);
     let spot = wording.paired.get(key);
     if (!spot) {
       wording.paired.set(key, (spot = pairedSpot(wording, other, callee)));
       this.#countSpot();
+    }
+    if (key === other) {
+      wording.lastOther = other;
+      wording.lastSpot = spot;
     }
     return spot;
   }
@@ -144,18 +160,24 @@ export class SpanGroups {
   }
 
   #groupOf(spot: Spot, timeUs: Us, nowUs: Us): Group {
-    const atUs = timeUs - (timeUs % sliceUs);
-    const { recent } = spot;
-    for (const group of recent) {
-      const isOpen = group.settlesUs > 0 && group.openUntilUs > nowUs && group.count < groupMax;
-      if (isOpen && group.event.atUs === atUs) return group;
+    const slice = Math.floor(timeUs / sliceUs);
+    const period = Math.floor(nowUs / periodUs);
+    let group = spot.latest;
+    for (let looked = 1; group && looked <= openMax; looked++, group = group.before) {
+      const isOpen = group.isWaiting && group.period === period && group.count < groupMax;
+      if (isOpen && group.slice === slice) return group;
+      if (looked === openMax) group.before = null;
     }
-    const event = { ...spot.event, atUs, amounts: makeAmounts() };
-    const fresh = { ...makePlacement(event), count: 0, times: [], openUntilUs: nowUs + openUs };
-    recent.unshift(fresh);
-    if (recent.length > recentMax) recent.pop();
-    this.#placements.wait(fresh, nowUs);
-    return fresh;
+    return this.#newGroup(spot, slice, period, nowUs);
+  }
+
+  #newGroup(spot: Spot, slice: number, period: number, nowUs: Us): Group {
+    const placement = makePlacement(spot.event, slice * sliceUs, makeAmounts());
+    const { latest: before } = spot;
+    const group: Group = { ...placement, count: 0, times: [], slice, period, before };
+    spot.latest = group;
+    this.#placements.wait(group, nowUs);
+    return group;
   }
 }
 
@@ -163,18 +185,25 @@ function isInWords(span: SpanHalf, wording: Wording): boolean {
   return (
     span.side === wording.side &&
     span.port === wording.port &&
-    span.source.key === wording.source.key &&
+    (span.source === wording.source || span.source.key === wording.source.key) &&
     span.route === wording.route &&
     span.responseFlags === wording.responseFlags &&
     span.protocol === wording.protocol
   );
 }
 
-function makeWording(span: SpanHalf): Wording {
+function makeWording(span: SpanHalf, next: Wording | null): Wording {
   const { side, self, peer, port, protocol, route, responseFlags, source } = span;
   const [src, dst] = side === "server" ? [peer, podToPeer(self)] : [podToPeer(self), peer];
   const words = { side, self, peer, port, protocol, route, responseFlags, source };
-  return { ...words, own: makeSpot(words, src, dst, port), paired: new Map() };
+  return {
+    ...words,
+    own: makeSpot(words, src, dst, port),
+    lastOther: null,
+    lastSpot: null,
+    paired: new Map(),
+    next,
+  };
 }
 
 /** What the other half knows better: its own pod, and the port that the server listens on. */
@@ -188,12 +217,7 @@ function pairedSpot(wording: Wording, other: Wording | null, callee: Callee | nu
   return makeSpot(wording, src, other ? podToPeer(other.self) : (callee?.dst ?? dst), port);
 }
 
-function makeSpot(
-  words: Omit<Wording, "own" | "paired">,
-  src: PeerName,
-  dst: PeerName,
-  port: number,
-): Spot {
+function makeSpot(words: Words, src: PeerName, dst: PeerName, port: number): Spot {
   return {
     event: {
       sourceKey: words.source.key,
@@ -208,11 +232,11 @@ function makeSpot(
       isBare: false,
       tags: tagsOf(words),
     },
-    recent: [],
+    latest: null,
   };
 }
 
-function tagsOf({ source, route, responseFlags, side, peer }: Omit<Wording, "own" | "paired">) {
+function tagsOf({ source, route, responseFlags, side, peer }: Words) {
   const tags = [sourceTag(source)];
   if (route !== "unknown") tags.push(`route:${route}`);
   if (responseFlags !== "") tags.push(`flag:${responseFlags}`);
@@ -223,22 +247,19 @@ function tagsOf({ source, route, responseFlags, side, peer }: Omit<Wording, "own
 }
 
 function count(half: Half, group: Group, sign: 1 | -1): void {
-  const { amounts } = group.event;
+  const { amounts } = group;
   group.count += sign;
-  amounts.requests += sign;
+  amounts.requests = group.count;
+  amounts.latencyCount = group.count;
+  amounts.latencySumUs += sign * half.durationUs;
   if (half.isError) amounts.errors += sign;
   if (half.isDenied) amounts.denied += sign;
-  amounts.latencySumUs += sign * half.durationUs;
-  amounts.latencyCount += sign;
 }
 
 function leave(half: Half, group: Group): void {
-  const { times } = group;
+  const times = group.times ?? [];
   const last = times.pop();
   const at = last === half.timeUs ? -1 : times.lastIndexOf(half.timeUs);
   if (at >= 0 && last !== undefined) times[at] = last;
   count(half, group, -1);
-  if (half.timeUs !== group.firstUs && half.timeUs !== group.lastUs) return;
-  group.firstUs = Math.min(...times);
-  group.lastUs = Math.max(...times);
 }

@@ -32,11 +32,12 @@ export function encodeSpans(halves: readonly Half[]): Uint8Array {
   const rows = new Float64Array(halves.length * rowNumbers);
   const ids: string[] = [];
   let at = 0;
-  for (const { wording, traceId, spanId, parentSpanId, timeUs, durationUs, ...half } of halves) {
-    rows[at++] = wordings.numberOf(wording) * 4 + (half.isDenied ? 2 : 0) + (half.isError ? 1 : 0);
-    rows[at++] = timeUs;
-    rows[at++] = durationUs;
-    ids.push(traceId, spanId, parentSpanId);
+  for (const half of halves) {
+    const bits = (half.isDenied ? 2 : 0) + (half.isError ? 1 : 0);
+    rows[at++] = wordings.numberOf(half.wording) * 4 + bits;
+    rows[at++] = half.timeUs;
+    rows[at++] = half.durationUs;
+    ids.push(half.traceId, half.spanId, half.parentSpanId);
   }
   const words = wordsOf(wordings.items);
   return makeBlob(spanMagic, [JSON.stringify(words), ids.join(",")], rows);

@@ -153,6 +153,9 @@ export class Spans {
 
   #pair(client: Half, server: Half): void {
     server.other = client.wording;
+    // Equal texts; of two copies one can go.
+    server.traceId = client.traceId;
+    server.parentSpanId = client.spanId;
     this.#groups.move(server, this.#nowUs);
     if (client.other && client.otherSpanId <= server.spanId) return;
     client.other = server.wording;
