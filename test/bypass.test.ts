@@ -184,4 +184,7 @@ test("an object that makes it an init container before the proxy takes everythin
   expect([world.findings().length, world.intruders().length]).toEqual([1, 1]);
   world.take({ kind: "pod", pod: makePod({ initContainersBeforeProxy: ["prepare"] }) });
   expect([...world.findings(), ...world.intruders()]).toEqual([]);
+  // By facts that no rule matches: insights about events do not hear of what is gone.
+  const processes = world.said.filter((change) => "type" in change && change.type === "process");
+  expect(processes.at(-1)).toMatchObject({ kind: "entity", entity: { in_proxy_container: true } });
 });

@@ -162,17 +162,15 @@ export class ProcessTable {
     const isMeshed = pod.mode === "sidecar" && !pod.hostNetwork;
     const concerns = isMeshed && !place.beforeProxy && holdsProxyIds(first.process, pod);
     if (entry.said === "" && !concerns) return;
-    if (place.beforeProxy) {
-      this.#retract(entry, out);
-      return;
-    }
     if (entry.said === "" && place.container === "unknown" && nowUs < entry.dueUs) {
       this.#waiting.add(entry, entry.dueUs);
       return;
     }
     const entity = processEntity(first, pod, nodeAs(node, pod.mode));
     entity.is_proxy = place.isProxy === "yes";
-    entity.in_proxy_container = place.container === "proxy";
+    // What ended before there was a proxy is as innocent as the proxy itself. It is said, since a finding
+    // about an event is taken back by other facts only: rules do not hear of a "gone" event.
+    entity.in_proxy_container = place.container === "proxy" || place.beforeProxy;
     entity.confidence = place.container === "unknown" ? "medium" : "high";
     entry.saidOf = [entry.seen, pod, node];
     this.#say(entry, entity, pod, out);
@@ -199,12 +197,6 @@ export class ProcessTable {
       evidence,
       observers: observersOf(entry.seen.map((seen) => seen.event)),
     });
-  }
-
-  #retract(entry: Entry, out: GraphChange[]): void {
-    entry.said = "";
-    entry.saidOf = null;
-    out.push({ kind: "gone", type: "process", id: entry.id, atUs: entry.lastUs });
   }
 }
 
