@@ -231,7 +231,8 @@ function goneRow(into: WriteSet, facet: Facet, facets: Facets): void {
     aroundProxy: 0,
     shadowed: true,
     firstSeenUs: 0,
-    lastSeenUs: 0,
+    // When it went: the store forgets it with its history.
+    lastSeenUs: into.atUs,
     detail: JSON.stringify(detail),
   });
 }

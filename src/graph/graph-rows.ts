@@ -1,22 +1,30 @@
 /** Between the graph's tables in memory and the rows of a commit, both ways. Judges nothing. */
 import { hexToIp, ipToHex } from "../lib/ip.ts";
 import { makeEntity, type NodeEntity } from "../model/entities.ts";
-import type { NodeRow, PodRow, Restored, WriteSet } from "../model/rows.ts";
+import { forget, type NodeRow, type Restored, type WriteSet } from "../model/rows.ts";
 import { collectFacets, restoreFacets } from "./facet-rows.ts";
 import type { Facets } from "./facets.ts";
 import type { IdentityTables, PodRecord } from "./identity.ts";
 import type { Claim } from "./ip-owners.ts";
 import type { NodeRecord } from "./nodes.ts";
+import type { Sources } from "./sources.ts";
+import { coverageOf, declaredOf, sourcesOf } from "./workload-detail.ts";
 
 /** Pod objects with more JSON than this are stored without the object. */
 const podDetailMax = 32_768;
 
-export function collectGraph(into: WriteSet, identity: IdentityTables, facets: Facets): void {
+export function collectGraph(
+  into: WriteSet,
+  identity: IdentityTables,
+  facets: Facets,
+  sources: Sources,
+): void {
   collectFacets(into, facets, identity.nodes);
-  for (const node of identity.nodes.takeDirty()) into.nodes.push(nodeToRow(node));
+  for (const key of identity.takeFormerKeys()) forget(into, "pods", key);
+  const pods = identity.takeDirtyPods();
+  for (const pod of pods) podRow(into, pod, identity);
+  nodeRows(into, pods, identity, sources);
   into.nodeAliases.push(...identity.nodes.takeNewAliases());
-  for (const key of identity.takeFormerKeys()) into.pods.push(formerPodRow(key));
-  for (const pod of identity.takeDirtyPods()) podRow(into, pod, identity);
   for (const claim of identity.owners.takeDirty()) ownerRow(into, claim, identity);
 }
 
@@ -36,7 +44,30 @@ export function restoreGraph(rows: Restored, identity: IdentityTables, facets: F
   identity.restoreDone();
 }
 
-function nodeToRow(node: NodeRecord): NodeRow {
+/** Nodes that are others than their rows say, also for what their pods declare and who tells of them. */
+function nodeRows(
+  into: WriteSet,
+  changed: readonly PodRecord[],
+  identity: IdentityTables,
+  sources: Sources,
+): void {
+  const dirty = new Set(identity.nodes.takeDirty());
+  const covered = sources.takeChangedCoverage();
+  if (dirty.size === 0 && changed.length === 0 && covered.size === 0) return;
+  for (const pod of changed) dirty.add(identity.nodes.get(pod.facts.nodeId));
+  const podsOf = new Map<NodeRecord, PodRecord[]>();
+  for (const pod of identity.pods) {
+    const node = identity.nodes.get(pod.facts.nodeId);
+    const pods = podsOf.get(node);
+    if (pods) pods.push(pod);
+    else podsOf.set(node, [pod]);
+    if (covered.size === 0 || dirty.has(node)) continue;
+    if (sourcesOf(pod).some(([kind, key]) => covered.has(`${kind}|${key}`))) dirty.add(node);
+  }
+  for (const node of dirty) into.nodes.push(nodeToRow(node, podsOf.get(node), sources));
+}
+
+function nodeToRow(node: NodeRecord, pods: readonly PodRecord[] = [], sources: Sources): NodeRow {
   const { entity, seenSigns, podSigns, uses } = node;
   return {
     id: node.id,
@@ -59,8 +90,17 @@ function nodeToRow(node: NodeRecord): NodeRow {
       podSigns: [...podSigns],
       isMerged: node.mergedInto > 0,
       uses,
+      ...shownOf(pods, sources),
     }),
   };
+}
+
+/** What only readers need. A declaration of unlikely size is left out. */
+function shownOf(pods: readonly PodRecord[], sources: Sources): Record<string, unknown> {
+  if (pods.length === 0) return {};
+  const coverage = coverageOf(pods, sources);
+  const declared = declaredOf(pods);
+  return JSON.stringify(declared).length <= podDetailMax ? { declared, coverage } : { coverage };
 }
 
 function rowToNode(row: NodeRow): NodeRecord {
@@ -87,31 +127,19 @@ function rowToNode(row: NodeRow): NodeRecord {
 }
 
 function podRow(into: WriteSet, pod: PodRecord, identity: IdentityTables): void {
-  const { facts } = pod;
-  const whole = JSON.stringify(pod);
+  // By the node it is now: the row of one that has merged is removed some day.
+  const facts = { ...pod.facts, nodeId: identity.nodes.get(pod.facts.nodeId).id };
+  const whole = JSON.stringify({ ...pod, facts });
   into.pods.push({
     uid: pod.key,
     cluster: facts.cluster,
     namespace: facts.namespace,
     name: facts.name,
-    nodeId: identity.nodes.get(facts.nodeId).id,
+    nodeId: facts.nodeId,
     firstSeenUs: facts.fromUs,
     lastSeenUs: pod.lastUs,
-    detail: whole.length <= podDetailMax ? whole : JSON.stringify({ ...pod, object: null }),
+    detail: whole.length <= podDetailMax ? whole : JSON.stringify({ ...pod, facts, object: null }),
   });
-}
-
-/** The row of a pod that is now stored under its UID. */
-function formerPodRow(uid: string): PodRow {
-  const nothing = {
-    cluster: "",
-    namespace: "",
-    name: "",
-    nodeId: 0,
-    firstSeenUs: 0,
-    lastSeenUs: 0,
-  };
-  return { uid, ...nothing, detail: "null" };
 }
 
 function ownerRow(into: WriteSet, claim: Claim, identity: IdentityTables): void {

@@ -129,7 +129,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
 
   collect(into: WriteSet): void {
     this.#countGroups();
-    collectGraph(into, this.#identity, this.#facets);
+    collectGraph(into, this.#identity, this.#facets, this.#sources);
     this.#sources.collect(into);
     this.#series.collect(into);
     this.#bypass.collect(into);

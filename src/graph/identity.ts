@@ -6,7 +6,7 @@
 import { canonicalIp } from "../lib/ip.ts";
 import type { NodeEntity } from "../model/entities.ts";
 import type { ObjectSeen, PeerName, PodName, PodObject, Trust } from "../model/observations.ts";
-import type { Us } from "../model/time.ts";
+import { usPerHour, type Us } from "../model/time.ts";
 import type { Identity, Owner, PodFacts } from "./contracts.ts";
 import { isPeerAddress } from "./address-scope.ts";
 import { IpOwners, OwnerStrength, strengthOf, type Holder } from "./ip-owners.ts";
@@ -78,7 +78,7 @@ export class IdentityTables implements Identity {
   readonly #hosts = new Map<string, string>();
   readonly #changedPods = new Set<PodRecord>();
   readonly #dirtyPods = new Set<PodRecord>();
-  /** Keys by which pods are known no more. */
+  /** Keys by which pods are known no more: they have got a UID, or were forgotten. */
   #formerKeys: string[] = [];
   #merges: (readonly [number, number])[] = [];
   #dropped = 0;
@@ -183,7 +183,7 @@ export class IdentityTables implements Identity {
       this.#home(pod, workload, Rank.named, trust === "claimed" ? "claimed" : "metrics");
     }
     if (pod.facts.mode === "unknown" && mode !== "unknown") this.#setFacts(pod, { mode });
-    if (atUs > pod.lastUs) pod.lastUs = atUs;
+    this.#seenAt(pod, atUs);
     if (pod.objectUs === 0 && atUs < pod.facts.fromUs) this.#setFacts(pod, { fromUs: atUs });
     this.#addressSeen(pod, name.address, atUs, strengthOf(trust, strength));
     this.nodes.seen(this.nodes.get(pod.facts.nodeId), atUs);
@@ -391,7 +391,7 @@ export class IdentityTables implements Identity {
     pod.object = object;
     pod.objectUs = seen.timeUs;
     pod.isAttested = seen.trust !== "claimed";
-    if (seen.timeUs > pod.lastUs) pod.lastUs = seen.timeUs;
+    this.#seenAt(pod, seen.timeUs);
     const isClaimed = seen.trust === "claimed";
     const rank = isClaimed ? Rank.named : Rank.object;
     this.#home(pod, workloadOfPod(object), rank, isClaimed ? "claimed" : "object");
@@ -448,6 +448,13 @@ export class IdentityTables implements Identity {
     this.#changed(pod);
   }
 
+  /** A row that says when its pod was last seen is written again now and then, or it would be pruned. */
+  #seenAt(pod: PodRecord, atUs: Us): void {
+    if (atUs <= pod.lastUs) return;
+    if (Math.floor(atUs / usPerHour) > Math.floor(pod.lastUs / usPerHour)) this.#dirtyPods.add(pod);
+    pod.lastUs = atUs;
+  }
+
   #changed(pod: PodRecord): void {
     this.#changedPods.add(pod);
     this.#dirtyPods.add(pod);
@@ -466,6 +473,8 @@ export class IdentityTables implements Identity {
     for (const pod of this.#pods.values()) {
       if (pod.facts.endUs === 0) continue;
       this.#pods.delete(pod.key);
+      this.#dirtyPods.delete(pod);
+      this.#formerKeys.push(pod.key);
       const key = podName(pod.facts.cluster, pod.facts.namespace, pod.facts.name);
       const named = this.#podsByName.get(key)?.filter((other) => other !== pod) ?? [];
       if (named.length > 0) this.#podsByName.set(key, named);

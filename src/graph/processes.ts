@@ -7,7 +7,7 @@
 import type { Evidence, GraphChange, Observer } from "../model/changes.ts";
 import { makeEntity, type NodeEntity, type ProcessEntity } from "../model/entities.ts";
 import type { PodName, ProcessSeen, SocketOpened } from "../model/observations.ts";
-import type { ProcessRow, Restored, WriteSet } from "../model/rows.ts";
+import { forget, type ProcessRow, type Restored, type WriteSet } from "../model/rows.ts";
 import type { CounterSample } from "../model/stages.ts";
 import { usPerDay, usPerMinute, type Us } from "../model/time.ts";
 import type { BypassOptions } from "./bypass-options.ts";
@@ -54,6 +54,8 @@ export class ProcessTable {
   readonly #byPod = new Map<string, Set<Entry>>();
   readonly #waiting = new Waiting<Entry>();
   readonly #changed = new Map<string, ProcessRow>();
+  /** Keys of rows that are of no use any more. */
+  #forgotten: string[] = [];
   #judged = 0;
 
   constructor(identity: Identity, options: BypassOptions) {
@@ -90,6 +92,7 @@ export class ProcessTable {
   }
 
   collect(into: WriteSet): void {
+    for (const key of this.#forgotten.splice(0)) forget(into, "processes", key);
     for (const row of this.#changed.values()) into.processes.push(row);
     this.#changed.clear();
   }
@@ -144,6 +147,8 @@ export class ProcessTable {
     ofPod?.delete(entry);
     if (ofPod?.size === 0) this.#byPod.delete(key);
     this.#waiting.delete(entry);
+    this.#changed.delete(entry.id);
+    if (entry.said !== "") this.#forgotten.push(entry.id);
   }
 
   #judgeAgain(entry: Entry, nowUs: Us, out: GraphChange[]): void {

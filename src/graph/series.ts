@@ -4,7 +4,7 @@
  * in order, because each series keeps its points of that time.
  */
 import type { EdgeSamples, EdgeSeries, PeerName } from "../model/observations.ts";
-import { seriesPerPage, type Restored, type WriteSet } from "../model/rows.ts";
+import { forget, seriesPerPage, type Restored, type WriteSet } from "../model/rows.ts";
 import { usPerMs, type Us } from "../model/time.ts";
 import { countMove, type Amounts, type Column } from "./columns.ts";
 import { deltaBetween, deltasOf, firstDelta, type Delta, type Point } from "./counter-points.ts";
@@ -63,6 +63,8 @@ export class SeriesTable {
   readonly #restoredPages = new Map<number, Float64Array>();
   readonly #ofColumn = new Map<Column, ColumnSeries>();
   readonly #newRows: Slot[] = [];
+  /** Ids of rows for which there is no room. */
+  #forgotten: number[] = [];
   readonly #dirtyPages = new Set<number>();
   #nextRow = 0;
   #dropped = 0;
@@ -137,6 +139,7 @@ export class SeriesTable {
   }
 
   collect(into: WriteSet): void {
+    for (const id of this.#forgotten.splice(0)) forget(into, "series", id);
     for (const slot of this.#newRows.splice(0)) {
       const facetId = slot.facet ? this.#facets.live(slot.facet).id : 0;
       const { definition, row, firstUs } = slot;
@@ -161,7 +164,10 @@ export class SeriesTable {
     for (const { id, hash, detail } of rows.series) {
       const row = id - 1;
       this.#nextRow = Math.max(this.#nextRow, row + 1);
-      if (this.#restored.size >= this.#seriesMax) continue;
+      if (this.#restored.size >= this.#seriesMax) {
+        this.#forgotten.push(id);
+        continue;
+      }
       const at = (row % seriesPerPage) * 3;
       const page = this.#restoredPages.get(Math.floor(row / seriesPerPage));
       const [startUs = 0, timeUs = 0, value = 0] = page?.subarray(at, at + 3) ?? [];

@@ -5,7 +5,7 @@
 import type { AnyEntityChange, GraphChange, Observer } from "../model/changes.ts";
 import { makeEntity, type Entity } from "../model/entities.ts";
 import type { Capability, SourceRef } from "../model/observations.ts";
-import type { Restored, WriteSet } from "../model/rows.ts";
+import { forget, type Restored, type WriteSet } from "../model/rows.ts";
 import { usPerHour, usPerMinute, usPerSecond, type Us } from "../model/time.ts";
 
 interface Heard {
@@ -13,6 +13,8 @@ interface Heard {
   receivedUs: Us;
   /** Smoothed pause between deliveries, 0 = heard once. */
   intervalUs: Us;
+  /** As `coverageOf` last told it. */
+  isSilent: boolean;
 }
 
 interface Source {
@@ -38,7 +40,10 @@ export class Sources {
   readonly #sources = new Map<string, Source>();
   readonly #dirty = new Set<Source>();
   readonly #changed = new Set<Source>();
+  /** Sources (`kind|key`) whose coverage is another one since it was last taken. */
+  readonly #changedCoverage = new Set<string>();
   readonly #lastReceived = new Map<string, Us>();
+  #forgotten: string[] = [];
   #nowUs = 0;
   #sweptUs = 0;
   /** Silence is counted from here: before it we were not listening. */
@@ -69,8 +74,10 @@ export class Sources {
     this.#lagUs = Math.max(0, receivedUs - eventUs);
     if (!source) return;
     const heard = source.heard.get(capability);
-    if (!heard) source.heard.set(capability, { eventUs, receivedUs, intervalUs: 0 });
-    else {
+    if (!heard) {
+      source.heard.set(capability, { eventUs, receivedUs, intervalUs: 0, isSilent: false });
+      this.#changedCoverage.add(`${ref.kind}|${ref.key}`);
+    } else {
       learnInterval(heard, receivedUs);
       heard.eventUs = Math.max(heard.eventUs, eventUs);
       heard.receivedUs = Math.max(heard.receivedUs, receivedUs);
@@ -119,6 +126,7 @@ export class Sources {
   }
 
   collect(into: WriteSet): void {
+    for (const id of this.#forgotten.splice(0)) forget(into, "sources", id);
     for (const source of this.#dirty) {
       const { kind, key, cluster, namespace } = source.ref;
       const { state, firstUs, lastReceivedUs, lastEventUs, latenessUs } = source;
@@ -164,9 +172,15 @@ export class Sources {
     const coverage = new Map<Capability, "live" | "silent">();
     const source = this.#sources.get(`${kind}|${key}`);
     for (const [capability, heard] of source?.heard ?? []) {
-      coverage.set(capability, this.#pause(heard) > silenceOf(heard) ? "silent" : "live");
+      coverage.set(capability, heard.isSilent ? "silent" : "live");
     }
     return coverage;
+  }
+
+  takeChangedCoverage(): ReadonlySet<string> {
+    const changed = new Set(this.#changedCoverage);
+    this.#changedCoverage.clear();
+    return changed;
   }
 
   #source(ref: SourceRef, receivedUs: Us): Source | null {
@@ -192,7 +206,10 @@ export class Sources {
 
   #forgetGone(): boolean {
     for (const [id, source] of this.#sources) {
-      if (source.state === "gone") return this.#sources.delete(id);
+      if (source.state !== "gone") continue;
+      this.#dirty.delete(source);
+      this.#forgotten.push(id);
+      return this.#sources.delete(id);
     }
     return false;
   }
@@ -209,6 +226,11 @@ export class Sources {
     let shortestUs = Infinity;
     for (const heard of source.heard.values()) {
       const pauseUs = this.#pause(heard);
+      const isSilent = pauseUs > silenceOf(heard);
+      if (isSilent !== heard.isSilent) {
+        heard.isSilent = isSilent;
+        this.#changedCoverage.add(`${source.ref.kind}|${source.ref.key}`);
+      }
       shortestUs = Math.min(shortestUs, pauseUs);
       if (pauseUs <= 2 * heard.intervalUs + lateAfterUs) best = "live";
       else if (pauseUs <= silenceOf(heard) && best === "silent") best = "late";

@@ -286,12 +286,25 @@ export interface WriteSet {
   readonly rollups: RollupRow[];
   readonly journal: JournalRow[];
   readonly blind: BlindRow[];
+  /** What the stages have given up; removed before anything is written. */
+  forgotten?: ForgottenRow[];
+}
+
+/** A row to remove: by its id or key, a source by `kind|key`. */
+export interface ForgottenRow {
+  readonly table: "sources" | "pods" | "series" | "processes";
+  readonly key: string | number;
+}
+
+export function forget(into: WriteSet, table: ForgottenRow["table"], key: string | number): void {
+  into.forgotten ??= [];
+  into.forgotten.push({ table, key });
 }
 
 /** Everything a stage gets back at start-up; the same tables, whole. */
 export type Restored = Omit<
   WriteSet,
-  "seq" | "atUs" | "isWhole" | "insightEvents" | "edgeEvents" | "rollups"
+  "seq" | "atUs" | "isWhole" | "insightEvents" | "edgeEvents" | "rollups" | "forgotten"
 > & {
   /** When the last commit of the previous process was made; 0 = a new database. */
   readonly lastCommitUs: Us;

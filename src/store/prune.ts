@@ -122,6 +122,38 @@ const rules: readonly PruneRule[] = [
       )`,
   },
   {
+    // A facet that moved away or ended; a trigger takes its columns along, and its edge with the last.
+    keptUs: historyKeptUs,
+    sql: `
+      DELETE FROM facet
+      WHERE id IN (
+        SELECT id
+        FROM facet
+        WHERE detail = '{"gone":true}'
+          AND last_seen_us < @beforeUs
+        LIMIT @limit
+      )`,
+  },
+  {
+    // A node that proved to be another, once nothing names it any more.
+    keptUs: historyKeptUs,
+    sql: `
+      DELETE FROM node
+      WHERE id IN (
+        SELECT id
+        FROM node AS loser
+        WHERE merged_into <> 0
+          AND key = 'merged/' || id
+          AND last_seen_us < @beforeUs
+          AND NOT EXISTS (SELECT 1 FROM edge WHERE src_id = loser.id)
+          AND NOT EXISTS (SELECT 1 FROM edge WHERE dst_id = loser.id)
+          AND NOT EXISTS (SELECT 1 FROM pod WHERE node_id = loser.id)
+          AND NOT EXISTS (SELECT 1 FROM process WHERE node_id = loser.id)
+          AND NOT EXISTS (SELECT 1 FROM node AS other WHERE other.merged_into = loser.id)
+        LIMIT @limit
+      )`,
+  },
+  {
     keptUs: ownerKeptUs,
     sql: `
       DELETE FROM ip_owner

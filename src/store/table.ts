@@ -7,7 +7,7 @@
  */
 import type { WriteSet } from "../model/rows.ts";
 
-type Lists = Omit<WriteSet, "seq" | "atUs" | "isWhole">;
+type Lists = Omit<WriteSet, "seq" | "atUs" | "isWhole" | "forgotten">;
 export type TableName = keyof Lists;
 export type Row<Name extends TableName> = Lists[Name][number];
 

@@ -1,4 +1,5 @@
 /** How insights, receipts, the journal and history are written and read back. */
+import type { ForgottenRow } from "../model/rows.ts";
 import type { AnyTable, Table } from "./table.ts";
 import {
   edgeTable,
@@ -202,3 +203,12 @@ export const tables: readonly AnyTable[] = [
 
 /** The tables that a commit under load fills, which is worth packing. */
 export const packedTables = tables.filter(({ move }) => move).map(({ name }) => name);
+
+/** Removes one row that a stage has given up. */
+export const forgetSql: Readonly<Record<ForgottenRow["table"], string>> = {
+  sources:
+    "DELETE FROM source WHERE (kind, key) = (substr(@key, 1, instr(@key, '|') - 1), substr(@key, instr(@key, '|') + 1))",
+  pods: "DELETE FROM pod WHERE uid = @key",
+  series: "DELETE FROM series WHERE id = @key",
+  processes: "DELETE FROM process WHERE key = @key",
+};

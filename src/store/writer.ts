@@ -13,7 +13,7 @@ import type { OpenStore, StoreOptions } from "./open.ts";
 import { Pruner } from "./prune.ts";
 import { packedRow, packedValue, type PackedList, type PackedWriteSet } from "./packed-rows.ts";
 import type { AnyTable } from "./table.ts";
-import { tables } from "./tables.ts";
+import { forgetSql, tables } from "./tables.ts";
 
 export interface CommitResult {
   readonly seq: number;
@@ -36,6 +36,7 @@ export class StoreWriter {
   readonly #rollback: Database.Statement;
   readonly #noteCommit: Database.Statement;
   readonly #forgetRedo: Database.Statement;
+  readonly #forget: ReadonlyMap<string, Database.Statement>;
   readonly #pruner: Pruner;
 
   /** Opens the store; throws a StoreError that says why it cannot. */
@@ -57,6 +58,9 @@ export class StoreWriter {
         last_seq = @seq
       WHERE id = 1`);
     this.#forgetRedo = database.prepare("DELETE FROM redo");
+    this.#forget = new Map(
+      Object.entries(forgetSql).map(([table, sql]) => [table, database.prepare(sql)]),
+    );
     this.#pruner = new Pruner(database);
   }
 
@@ -83,6 +87,7 @@ export class StoreWriter {
     this.#transaction(`cannot commit write-set ${writeSet.seq}`, () => {
       // Every effect is in the tables with this one.
       if (writeSet.isWhole) this.#forgetRedo.run();
+      for (const { table, key } of writeSet.forgotten ?? []) this.#forget.get(table)?.run({ key });
       for (const writer of this.#writers) {
         const list = lists.get(writer.table.name);
         rows += writeRows(writer, rest) + (list ? writeList(writer, list) : 0);

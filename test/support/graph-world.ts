@@ -75,8 +75,11 @@ export class GraphWorld {
   commit(): WriteSet {
     const writeSet = makeWriteSet(++this.#seq, this.nowUs);
     this.#graph.collect(writeSet);
+    for (const { table, key } of writeSet.forgotten ?? []) {
+      this.#tables.get(table)?.delete(String(key).replace("|", table === "sources" ? " " : "|"));
+    }
     for (const [table, rows] of Object.entries(writeSet)) {
-      if (!Array.isArray(rows)) continue;
+      if (!Array.isArray(rows) || table === "forgotten") continue;
       const kept = this.#tables.get(table) ?? new Map<string, unknown>();
       const keyOf = rowKeys[table as keyof WriteSet];
       for (const row of structuredClone(rows)) {

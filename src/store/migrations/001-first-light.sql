@@ -55,6 +55,7 @@ CREATE TABLE node (
   detail        TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX node_key ON node (key);
+CREATE INDEX node_merged ON node (merged_into) WHERE merged_into <> 0;
 
 -- Every name a node was known by.
 CREATE TABLE node_alias (
@@ -73,6 +74,7 @@ CREATE TABLE pod (
   detail        TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX pod_last_seen ON pod (last_seen_us);
+CREATE INDEX pod_node ON pod (node_id);
 
 -- Who held an address, and when.
 CREATE TABLE ip_owner (
@@ -148,6 +150,7 @@ CREATE TABLE facet (
   detail          TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX facet_edge ON facet (edge_id);
+CREATE INDEX facet_gone ON facet (last_seen_us) WHERE detail = '{"gone":true}';
 
 -- What one reporter said through one channel. Columns are views of the same traffic: never summed.
 CREATE TABLE facet_column (
@@ -168,6 +171,16 @@ CREATE TABLE facet_column (
   detail         TEXT    NOT NULL,
   PRIMARY KEY (facet_id, reporter, channel)
 ) STRICT, WITHOUT ROWID;
+
+-- Nothing else names a facet that is forgotten.
+CREATE TRIGGER facet_forgotten AFTER DELETE ON facet
+BEGIN
+  DELETE FROM facet_column
+  WHERE facet_id = old.id;
+  DELETE FROM edge
+  WHERE id = old.edge_id
+    AND NOT EXISTS (SELECT 1 FROM facet WHERE edge_id = old.edge_id);
+END;
 
 CREATE TABLE process (
   key                TEXT    NOT NULL PRIMARY KEY, -- node, container and executable

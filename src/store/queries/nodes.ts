@@ -19,15 +19,13 @@ export interface StoredNode {
   readonly resolved: string;
   readonly firstSeenUs: number;
   readonly lastSeenUs: number;
-  readonly detail: string;
 }
 
 const columns = `
   node.id, node.key, node.cluster, node.namespace, node.name, node.kind, node.mesh, node.mode,
   node.external, node.address, node.resolved,
   node.first_seen_us AS firstSeenUs,
-  node.last_seen_us AS lastSeenUs,
-  node.detail`;
+  node.last_seen_us AS lastSeenUs`;
 
 /** Which node each merged one has become. Chains are followed; a circle, our bug, ends anywhere. */
 export class Merges {
@@ -64,6 +62,7 @@ export class NodeQueries {
   readonly #merged: Database.Statement;
   readonly #byKey: Database.Statement;
   readonly #byIds: Database.Statement;
+  readonly #detail: Database.Statement;
   readonly #latest: Database.Statement;
   readonly #idsOfNamespace: Database.Statement;
 
@@ -94,6 +93,7 @@ export class NodeQueries {
       SELECT ${columns}
       FROM json_each(@ids) AS wanted
       JOIN node ON node.id = wanted.value`);
+    this.#detail = database.prepare("SELECT detail FROM node WHERE id = ?").pluck();
     this.#latest = database.prepare(`
       SELECT ${columns}
       FROM node
@@ -122,6 +122,11 @@ export class NodeQueries {
 
   byIds(ids: Iterable<number>): StoredNode[] {
     return this.#byIds.all({ ids: JSON.stringify([...ids]) }) as StoredNode[]; // `columns`
+  }
+
+  /** JSON of the graph stage; apart from the rest, since it is most of a row and a drawing has many. */
+  detail(id: number): string {
+    return (this.#detail.get(id) as string | undefined) ?? "{}"; // one TEXT column
   }
 
   latest(namespace: string | null, limit: number): StoredNode[] {

@@ -45,7 +45,7 @@ export class WorkloadQueries {
     ]);
     const node = drawing.nodes.find((drawn) => drawn.id === stored.key);
     if (node === undefined) return null;
-    const detail = parseDetail(stored.detail);
+    const detail = parseDetail(nodes.detail(stored.id));
     const ids = JSON.stringify(merges.withMerged([stored.id]));
     const processes = this.#processes.all({ ids }) as StoredProcess[]; // the columns of the SELECT
     const subject = { namespace: stored.namespace, workload: stored.name, limit: insightsMax };
@@ -63,7 +63,8 @@ export class WorkloadQueries {
 
 /** What the graph keeps of objects and identity; nested facts of `declared` stand beside the rest. */
 function detailToDeclared(detail: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const { declared, coverage: _coverage, ...identity } = detail;
+  const { declared, coverage: _coverage, entity, ...rest } = detail;
+  const identity = isRecord(entity) ? entity : rest;
   return { ...identity, ...(isRecord(declared) ? declared : {}) };
 }
 
