@@ -2,7 +2,8 @@
  * What readers are shown of a workload beyond its node: what its newest pod declares, and which
  * telemetry about it arrives. It keeps nothing and judges nothing.
  */
-import type { Capability } from "../model/observations.ts";
+import type { Entity } from "../model/entities.ts";
+import type { Capability, ContainerSpec } from "../model/observations.ts";
 import type { PodRecord } from "./identity.ts";
 import type { Sources } from "./sources.ts";
 
@@ -30,8 +31,13 @@ export function declaredOf(pods: readonly PodRecord[]): Record<string, unknown> 
   const { facts } = newest;
   return {
     pods: living.length,
-    containers: object.containers,
-    proxy: facts.proxy,
+    containers: object.containers.map(containerOf),
+    proxy: {
+      container: facts.proxy.container,
+      image: facts.proxy.image,
+      uid: facts.proxy.uid,
+      gid: facts.proxy.gid,
+    },
     excluded_outbound_ports: facts.excludedOutboundPorts ?? [],
     excluded_outbound_ranges: facts.excludedOutboundRanges ?? [],
     run_as_user: object.runAsUser,
@@ -44,6 +50,24 @@ export function declaredOf(pods: readonly PodRecord[]): Record<string, unknown> 
     host_ipc: object.hostIpc,
     host_users: object.hostUsers,
     automount_service_account_token: object.automountToken,
+  };
+}
+
+/** By the field names that rules know. */
+function containerOf(spec: ContainerSpec): Entity<"container"> {
+  return {
+    name: spec.name,
+    image: spec.image,
+    init: spec.init,
+    ephemeral: spec.ephemeral,
+    run_as_user: spec.runAsUser,
+    run_as_group: spec.runAsGroup,
+    run_as_non_root: spec.runAsNonRoot,
+    privileged: spec.privileged,
+    capabilities_add: spec.capabilitiesAdd,
+    capabilities_drop: spec.capabilitiesDrop,
+    allow_privilege_escalation: spec.allowPrivilegeEscalation,
+    ports: spec.ports,
   };
 }
 
