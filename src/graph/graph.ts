@@ -89,8 +89,13 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#nowUs = Math.max(this.#nowUs, batch.receivedUs);
     this.#applySeries(batch);
     const heard = new Map<SourceRef, Set<Capability>>();
+    let before: Observation | null = null;
     for (const observation of batch.observations) {
-      this.#hear(observation, heard);
+      const { kind, source } = observation;
+      // Observations of one source come in runs: the first of each tells that it lives.
+      const isRun = source === before?.source && kind === before.kind && kind !== "heartbeat";
+      if (!isRun) this.#hear(observation, heard);
+      before = observation;
       this.#identify(observation);
     }
     this.#sightings.tell(this.#identity);

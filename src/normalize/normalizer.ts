@@ -93,9 +93,9 @@ export class Normalizer implements Counted {
       const at = spans.scope[index] ?? 0;
       const resource = this.#resources.of(bytes, attributes, resources, scopes.resource[at] ?? 0);
       const record = { view, index, scope: this.#scopeName(bytes, scopes, at), resource, context };
-      if (!this.#vocabularies.spans.some((vocabulary) => vocabulary.read(record))) {
-        this.#tally.unrecognizedRecord(record.scope);
-      }
+      let isRead = false;
+      for (const vocabulary of this.#vocabularies.spans) isRead ||= vocabulary.read(record);
+      if (!isRead) this.#tally.unrecognizedRecord(record.scope);
     }
     return this.#finish();
   }
@@ -132,8 +132,19 @@ export class Normalizer implements Counted {
   #finish(): ObservationBatch {
     const batch = this.#batch.finish(this.#series.takeFresh());
     this.#tally.observed("edge_sample", batch.samples.count);
-    for (const observation of batch.observations) this.#tally.observed(observation.kind, 1);
+    this.#countKinds(batch.observations);
     return batch;
+  }
+
+  /** Observations of a kind come in runs. */
+  #countKinds(observations: ObservationBatch["observations"]): void {
+    let from = 0;
+    for (let at = 1; at <= observations.length; at++) {
+      const kind = observations[from]?.kind;
+      if (kind === undefined || observations[at]?.kind === kind) continue;
+      this.#tally.observed(kind, at - from);
+      from = at;
+    }
   }
 
   #scopeName(bytes: Buffer, scopes: Scopes, at: number): string {
