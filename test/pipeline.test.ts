@@ -48,7 +48,7 @@ class Result {
         const edge = this.#edges.get(facet.edgeId);
         const [src, dst] = [this.#nodes.get(edge?.srcId ?? 0), this.#nodes.get(edge?.dstId ?? 0)];
         if (!edge || !src || !dst || src.mergedInto !== 0 || dst.mergedInto !== 0) return [];
-        if (facet.firstSeenUs === 0 || facet.shadowed) return [];
+        if (facet.shadowed) return [];
         const numbers = [facet.requests, facet.errors, facet.connections, facet.aroundProxy];
         const what = `${edge.transport} ${facet.protocol}:${facet.port} ${facet.security} ${facet.route}`;
         return [`${src.key} -> ${dst.key} ${what} ${numbers.join("/")}`];

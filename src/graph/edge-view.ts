@@ -107,6 +107,11 @@ function viewOf(facet: Facet, parts: readonly Facet[], isShadowed: boolean): Fac
     if (column.firstUs > 0 && (firstUs === 0 || column.firstUs < firstUs)) firstUs = column.firstUs;
     if (column.lastUs > lastUs) lastUs = column.lastUs;
   }
+  const around = facet.edge.around.get(facet.port);
+  for (const atUs of around?.values() ?? []) {
+    if (firstUs === 0 || atUs < firstUs) firstUs = atUs;
+    if (atUs > lastUs) lastUs = atUs;
+  }
   return {
     facet,
     parts,
@@ -117,7 +122,7 @@ function viewOf(facet: Facet, parts: readonly Facet[], isShadowed: boolean): Fac
     security,
     plaintextShare,
     route: words.route,
-    aroundProxy: facet.edge.around.get(facet.port)?.size ?? 0,
+    aroundProxy: around?.size ?? 0,
     isShadowed,
     evidence: evidenceOf(facet, parts),
     firstUs,

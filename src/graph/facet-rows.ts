@@ -17,7 +17,7 @@ interface FacetDetail {
   readonly gone: boolean;
   readonly tags: readonly (readonly [string, number])[];
   readonly evidence: readonly Evidence[];
-  readonly around: readonly string[];
+  readonly around: readonly (readonly [connection: string, atUs: number])[];
   /** The totals that its roll-ups hold; left out while history knows nothing of it. */
   readonly rolled?: Traffic;
 }
@@ -73,7 +73,7 @@ export function restoreFacets(rows: Restored, facets: Facets): void {
     const facet = facets.restoreFacet(row.id, edge, row.protocol, row.port);
     for (const [tag, count] of detail.tags) facet.tags.set(tag, count);
     facet.evidence = detail.evidence;
-    if (detail.around.length > 0) edge.around.set(row.port, new Set(detail.around));
+    if (detail.around.length > 0) edge.around.set(row.port, new Map(detail.around));
     facet.written = { ...row, detail: "" };
     restoreHistory(row, facet, detail, facets);
     byId.set(row.id, facet);

@@ -28,8 +28,8 @@ export interface Edge {
   readonly dstId: number;
   readonly transport: Transport;
   readonly facets: Facet[];
-  /** Connections around a proxy by port, from the bypass join. */
-  readonly around: Map<number, Set<string>>;
+  /** Connections around a proxy by port, from the bypass join, each with its event time. */
+  readonly around: Map<number, Map<string, Us>>;
   isDirty: boolean;
 }
 
@@ -262,10 +262,10 @@ export class Facets {
     this.#touchDetail(facet);
   }
 
-  markAround(edge: Edge, port: number, connection: string): void {
+  markAround(edge: Edge, port: number, connection: string, atUs: Us): void {
     let marks = edge.around.get(port);
-    if (!marks) edge.around.set(port, (marks = new Set()));
-    if (marks.size < aroundMax) marks.add(connection);
+    if (!marks) edge.around.set(port, (marks = new Map()));
+    if (marks.size < aroundMax || marks.has(connection)) marks.set(connection, atUs);
     this.#touchPort(edge, port);
   }
 
@@ -323,7 +323,8 @@ export class Facets {
       for (const facet of edge.facets.slice()) this.#moveFacet(facet, srcId, dstId);
       for (const [port, marks] of edge.around) {
         const target = this.edge(srcId, dstId, edge.transport);
-        if (target) for (const mark of marks) this.markAround(target, port, mark);
+        if (!target) continue;
+        for (const [mark, atUs] of marks) this.markAround(target, port, mark, atUs);
       }
       this.#removeEdge(edge);
     }

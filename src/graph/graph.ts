@@ -47,6 +47,12 @@ const capabilities: Readonly<Partial<Record<Observation["kind"], Capability>>> =
 /** Span halves are remembered one by one, but many share a placement. */
 const halvesPerPlacement = 4;
 
+/**
+ * How long span halves are kept for a restart: long enough for their other halves, which come within
+ * `lateness`. Spans are many (80 bytes each); one that still names nobody after a restart stays so.
+ */
+const spanJournalUs = 3 * usPerMinute;
+
 export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   readonly #options: GraphOptions;
   readonly #next: Sink<readonly GraphChange[]>;
@@ -140,7 +146,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#bypass.collect(into);
     const untilUs = this.#nowUs + this.#options.unresolvedTtlUs + 5 * usPerMinute;
     const spans = this.#spans.takeJournal();
-    if (spans) into.journal.push({ untilUs, blob: spans });
+    if (spans) into.journal.push({ untilUs: this.#nowUs + spanJournalUs, blob: spans });
     if (this.#fresh.length > 0) into.journal.push({ untilUs, blob: encodeJournal(this.#fresh) });
     this.#fresh = [];
   }
@@ -321,13 +327,13 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     const facets = this.#facets;
     const nodes = this.#identity.nodes;
     return {
-      mark(srcId, dstId, transport, port, connection) {
+      mark(srcId, dstId, transport, port, connection, atUs) {
         const [src, dst] = [nodes.get(srcId).id, nodes.get(dstId).id];
         // A facet of its own for each port, whatever was on the edge before: which ports a reader sees
         // must not hang on the order of the findings. One that knows the protocol takes it in.
         const edge =
           facets.facet(src, dst, transport, "", port)?.edge ?? facets.edge(src, dst, transport);
-        if (edge) facets.markAround(edge, port, connection);
+        if (edge) facets.markAround(edge, port, connection, atUs);
       },
       unmark(srcId, dstId, transport, port, connection) {
         const edge = facets.edge(nodes.get(srcId).id, nodes.get(dstId).id, transport);
