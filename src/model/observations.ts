@@ -371,7 +371,7 @@ export interface OtherObject {
 
 /**
  * A Kubernetes object as the cluster's object feed told it. Concerns everyone.
- * `listed` items of one list share `listId`; `list_end` says that the list of `resource` is complete.
+ * `listed` items of one list share their event time: what is absent from the next list is gone.
  */
 export interface ObjectSeen extends Observed {
   readonly kind: "object_seen";
