@@ -7,6 +7,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     pool: "threads",
+    // The default leaves one core idle.
+    maxWorkers: "100%",
     projects: [
       {
         extends: true,
