@@ -55,8 +55,11 @@ export class Evaluator {
   }
 
   finish(): Evaluation {
-    this.#pass(this.#nowUs + settleUs);
-    this.#collect(true);
+    // What fires only now would have turned unknown by the end, and be left out.
+    for (const overUs = this.#nowUs + settleUs; this.#nowUs < overUs;) {
+      this.#pass(this.#nowUs + usPerSecond);
+      this.#collect(true);
+    }
     const insights = [...this.#insights.values()].sort((a, b) =>
       sortKey(a) < sortKey(b) ? -1 : 1,
     );
