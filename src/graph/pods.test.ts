@@ -63,6 +63,12 @@ test("a pod's mode shows in its containers, labels and annotations", () => {
   );
   const waypoint = { "gateway.istio.io/managed": "istio.io-mesh-controller" };
   expect(modeOf([proxy], { labels: waypoint })).toBe("waypoint");
+  const role = { istio: "ingressgateway" };
+  expect(modeOf([app, proxy], { labels: role })).toBe("gateway");
+  const init = makeContainer({ name: "istio-init", init: true });
+  for (const labels of [waypoint, role]) {
+    expect(modeOf([init, app, proxy], { labels }), "a captured pod").toBe("sidecar");
+  }
 });
 
 test("the proxy's ids are its container's, else the pod's, else 1337", () => {

@@ -20,6 +20,9 @@ const declared = {
   excludeRanges: "traffic.sidecar.istio.io/excludeOutboundIPRanges",
 } as const;
 
+/** Istio's init containers: one writes the redirect rules, with the CNI plugin the other checks them. */
+export const captureContainers: readonly string[] = ["istio-init", "istio-validation"];
+
 /** UID and GID of Istio's proxy where its container declares none. */
 export const proxyIdDefault = 1337;
 
@@ -100,15 +103,22 @@ export function initContainersBefore(pod: PodObject, proxy: ContainerSpec | unde
 }
 
 export function modeOfPod(pod: PodObject, proxy: ContainerSpec | undefined): NodeEntity["mode"] {
+  const isAlone = pod.containers.every((one) => one === proxy || one.init || one.ephemeral);
+  // Anybody can label a pod. Gateways and waypoints are never redirected into their own proxy.
+  if (proxy && !isAlone && isCaptured(pod)) return "sidecar";
   const managed = pod.labels[declared.managedGateway];
   if (managed === declared.waypointController) return "waypoint";
   if (managed !== undefined) return "gateway";
   if (proxy) {
-    const isAlone = pod.containers.every((one) => one === proxy || one.init || one.ephemeral);
     const isGateway = /gateway/.test(pod.labels[declared.gatewayRole] ?? "");
     return isAlone || isGateway ? "gateway" : "sidecar";
   }
   return pod.annotations[declared.redirection] === "enabled" ? "ambient" : "none";
+}
+
+/** Whether Istio's init container set up, or checked, the redirection of the pod's traffic. */
+function isCaptured(pod: PodObject): boolean {
+  return pod.containers.some((one) => one.init && captureContainers.includes(one.name));
 }
 
 export function proxyFactsOf(pod: PodObject, proxy: ContainerSpec | undefined): ProxyFacts {
