@@ -1,6 +1,9 @@
 /** What the bypass join can be told: time bounds, what a proxy looks like, caps. No behaviour. */
 import { usPerMinute, usPerSecond, type Us } from "../model/time.ts";
 
+/** Istio's init containers: one writes the redirect rules, with the CNI plugin the other checks them. */
+export const captureContainers: readonly string[] = ["istio-init", "istio-validation"];
+
 export interface BypassOptions {
   /** Disorder that must not change a verdict; also the longest wait for a container's name. */
   readonly latenessUs: Us;
@@ -14,6 +17,8 @@ export interface BypassOptions {
   readonly proxyExecutables: readonly string[];
   /** Names of the proxy's container, for pods whose object has not been seen. */
   readonly proxyContainers: readonly string[];
+  /** Names of Istio's own init containers, for pods whose object has not been seen. */
+  readonly meshInitContainers: readonly string[];
   /** Texts of which the last path segment of the proxy's image must contain one; none listed = any. */
   readonly proxyImages: readonly string[];
   /** Further addresses of the cluster's name servers. */
@@ -33,6 +38,7 @@ export const bypassDefaults: BypassOptions = {
   clampedReachUs: 30 * usPerSecond,
   proxyExecutables: ["/usr/local/bin/envoy", "pilot-agent", "ztunnel"],
   proxyContainers: ["istio-proxy"],
+  meshInitContainers: captureContainers,
   proxyImages: ["proxyv2", "istio-proxy", "ztunnel"],
   dnsAddresses: ["169.254.20.10"],
   socketsMax: 50_000,

@@ -5,6 +5,7 @@
  */
 import type { NodeEntity } from "../model/entities.ts";
 import type { ContainerSpec, PodObject } from "../model/observations.ts";
+import { captureContainers } from "./bypass-options.ts";
 import type { ProxyFacts } from "./contracts.ts";
 import { Sign } from "./nodes.ts";
 import type { IdentityOptions } from "./options.ts";
@@ -19,9 +20,6 @@ const declared = {
   excludePorts: "traffic.sidecar.istio.io/excludeOutboundPorts",
   excludeRanges: "traffic.sidecar.istio.io/excludeOutboundIPRanges",
 } as const;
-
-/** Istio's init containers: one writes the redirect rules, with the CNI plugin the other checks them. */
-export const captureContainers: readonly string[] = ["istio-init", "istio-validation"];
 
 /** UID and GID of Istio's proxy where its container declares none. */
 export const proxyIdDefault = 1337;

@@ -19,8 +19,17 @@ const idDigitsMin = 12;
 
 export function placeOf(process: ProcessRef, pod: PodFacts, options: BypassOptions): ProcessPlace {
   const container = containerOf(process, pod, options);
-  const beforeProxy = pod.initContainersBeforeProxy?.includes(process.container) ?? false;
+  const beforeProxy =
+    pod.initContainersBeforeProxy?.includes(process.container) ?? isMeshInit(process, options);
   return { container, isProxy: isProxy(container, process.exe, options), beforeProxy };
+}
+
+/** Until an object says which containers are init ones: Istio's own, by all that the event tells. */
+function isMeshInit(process: ProcessRef, options: BypassOptions): boolean {
+  const { container, containerImage: image, exe } = process;
+  const isNamed = options.meshInitContainers.includes(container);
+  if (!isNamed || !isListed(exe, options.proxyExecutables)) return false;
+  return image === "" || isAllowedImage(image, options.proxyImages);
 }
 
 function isProxy(
