@@ -1,0 +1,331 @@
+/**
+ * What happens in a small mesh, worded as the sources word it: Kubernetes objects, Tetragon's events,
+ * NetFlow records, Istio's access log and metrics. One request per step, so that any order of arrival
+ * can be tried.
+ */
+import { createHash } from "node:crypto";
+import { encodeCounters, encodeLogs, type OtlpRequest } from "../../src/cli/demo/otlp.ts";
+
+export const startMs = 1_795_300_000_000;
+const cluster = { "k8s.cluster.name": "demo" };
+const iso = (ms: number): string => new Date(ms).toISOString();
+const msOf = (atS: number): number => startMs + Math.round(atS * 1_000);
+
+export interface Step {
+  readonly atS: number;
+  readonly isObject: boolean;
+  readonly request: OtlpRequest;
+}
+
+export interface Container {
+  readonly name: string;
+  readonly image: string;
+  readonly user?: number;
+  readonly isInit?: boolean;
+  /** An init container that goes on running: a native sidecar. */
+  readonly isNative?: boolean;
+}
+
+export interface Pod {
+  readonly namespace: string;
+  readonly workload: string;
+  readonly ip: string;
+  readonly containers: readonly Container[];
+  readonly port: number;
+  /** Tells the pods of one workload apart. */
+  readonly suffix: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly hostNetwork: boolean;
+  /** When it started and, from its deletion on, when that was; in seconds of the story. */
+  readonly startS: number;
+  readonly endS: number;
+}
+
+export const appContainer: Container = { name: "app", image: "registry.example/app:1.0" };
+export const proxyContainer: Container = {
+  name: "istio-proxy",
+  image: "docker.io/istio/proxyv2:1.28.0",
+  user: 1337,
+};
+export const initContainer: Container = {
+  name: "istio-init",
+  image: "docker.io/istio/proxyv2:1.28.0",
+  user: 0,
+  isInit: true,
+};
+
+export function makePod(workload: string, ip: string, changes: Partial<Pod> = {}): Pod {
+  return {
+    namespace: "shop",
+    workload,
+    ip,
+    containers: [initContainer, appContainer, proxyContainer],
+    port: 8080,
+    suffix: "x7k2p",
+    labels: {},
+    annotations: {},
+    hostNetwork: false,
+    startS: -3_600,
+    endS: 0,
+    ...changes,
+  };
+}
+
+const nameOf = (pod: Pod): string => `${pod.workload}-6d4b75cb9d-${pod.suffix}`;
+const uidOf = (pod: Pod): string => createHash("md5").update(nameOf(pod)).digest("hex");
+const containerId = (pod: Pod, name: string): string =>
+  createHash("sha256")
+    .update(`${nameOf(pod)}/${name}`)
+    .digest("hex");
+
+/** The object as the watch or the list brings it; `DELETED` when its story says that it has ended. */
+export function object(pod: Pod, atS = 0): Step {
+  const spec = (container: Container) => ({
+    name: container.name,
+    image: container.image,
+    securityContext:
+      container.user === undefined ? {} : { runAsUser: container.user, runAsGroup: container.user },
+    ports:
+      container === pod.containers.find((one) => !one.isInit) ? [{ containerPort: pod.port }] : [],
+    ...(container.isNative === true ? { restartPolicy: "Always" } : {}),
+  });
+  const status = ({ name }: Container) => ({
+    name,
+    containerID: `containerd://${containerId(pod, name)}`,
+  });
+  const isInit = (one: Container) => one.isInit === true || one.isNative === true;
+  const inits = pod.containers.filter(isInit);
+  const others = pod.containers.filter((one) => !isInit(one));
+  const isDeleted = pod.endS > 0;
+  const body = {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: {
+      name: nameOf(pod),
+      namespace: pod.namespace,
+      uid: uidOf(pod),
+      labels: { app: pod.workload, "pod-template-hash": "6d4b75cb9d", ...pod.labels },
+      annotations: pod.annotations,
+      ownerReferences: [
+        { kind: "ReplicaSet", name: `${pod.workload}-6d4b75cb9d`, controller: true },
+      ],
+      ...(isDeleted ? { deletionTimestamp: iso(msOf(pod.endS)) } : {}),
+    },
+    spec: {
+      nodeName: "node-1",
+      hostNetwork: pod.hostNetwork,
+      initContainers: inits.map(spec),
+      containers: others.map(spec),
+    },
+    status: {
+      phase: "Running",
+      hostIP: "10.0.0.1",
+      podIP: pod.ip,
+      podIPs: [{ ip: pod.ip }],
+      startTime: iso(msOf(pod.startS)),
+      initContainerStatuses: inits.map(status),
+      containerStatuses: others.map(status),
+    },
+  };
+  const attributes = { "k8s.resource.name": "pods" };
+  const watched = isDeleted ? { type: "DELETED", object: body } : body;
+  const log = { timeMs: msOf(atS), attributes, body: watched };
+  return { atS, isObject: true, request: encodeLogs(cluster, [log]) };
+}
+
+export interface Process {
+  readonly pod: Pod;
+  readonly container: string;
+  /** As the agent writes it; "" = it does not know. */
+  readonly containerId: string;
+  readonly image: string;
+  readonly exe: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly euid: number;
+  readonly egid: number;
+}
+
+export function run(pod: Pod, container: string, exe: string, uid: number): Process {
+  const image = pod.containers.find((one) => one.name === container)?.image ?? "";
+  const id = `containerd://${containerId(pod, container)}`;
+  return { pod, container, containerId: id, image, exe, uid, gid: uid, euid: uid, egid: uid };
+}
+
+export const app = (pod: Pod, uid = 1000): Process => run(pod, "app", "/usr/bin/python3", uid);
+export const envoy = (pod: Pod): Process => run(pod, "istio-proxy", "/usr/local/bin/envoy", 1337);
+export const agent = (pod: Pod): Process =>
+  run(pod, "istio-proxy", "/usr/local/bin/pilot-agent", 1337);
+export const shell = (pod: Pod): Process => run(pod, "app", "/bin/bash", 1337);
+
+function processJson(process: Process): object {
+  const { pod, uid, gid, euid, egid } = process;
+  return {
+    exec_id: `${process.exe}:${process.container}:${nameOf(pod)}`,
+    pid: 4_000,
+    uid: euid,
+    binary: process.exe,
+    arguments: "",
+    process_credentials: { uid, gid, euid, egid },
+    pod: {
+      namespace: pod.namespace,
+      name: nameOf(pod),
+      workload: pod.workload,
+      workload_kind: "Deployment",
+      container: {
+        id: process.containerId,
+        name: process.container,
+        image: { name: process.image },
+      },
+    },
+  };
+}
+
+function tetragon(atS: number, event: object): Step {
+  const body = JSON.stringify({ ...event, node_name: "node-1", time: iso(msOf(atS)) });
+  const log = { timeMs: msOf(atS), attributes: { "log.file.name": "tetragon.log" }, body };
+  return { atS, isObject: false, request: encodeLogs(cluster, [log]) };
+}
+
+export function exec(process: Process, atS: number): Step {
+  return tetragon(atS, { process_exec: { process: processJson(process) } });
+}
+
+export interface End {
+  readonly ip: string;
+  readonly port: number;
+}
+
+export const at = (ip: string, port: number): End => ({ ip, port });
+
+/** The socket's own addresses, whether or not its packets are redirected afterwards. */
+export function connect(process: Process, atS: number, port: number, to: End, udp = false): Step {
+  const sock_arg = {
+    family: to.ip.includes(":") ? "AF_INET6" : "AF_INET",
+    type: udp ? "SOCK_DGRAM" : "SOCK_STREAM",
+    protocol: udp ? "IPPROTO_UDP" : "IPPROTO_TCP",
+    saddr: to.ip.startsWith("127.") ? "127.0.0.1" : process.pod.ip,
+    sport: port,
+    daddr: to.ip,
+    dport: to.port,
+  };
+  return tetragon(atS, {
+    process_kprobe: {
+      process: processJson(process),
+      function_name: udp ? "ip4_datagram_connect" : "tcp_connect",
+      args: [{ sock_arg }],
+      policy_name: "connect",
+    },
+  });
+}
+
+interface WireOptions {
+  readonly udp?: boolean;
+  /** Exporters write both directions; some only one. */
+  readonly directions?: "both" | "reply" | "forward";
+  readonly sampler?: string;
+  readonly seconds?: number;
+}
+
+/** One conversation on the wire. */
+export function wire(atS: number, from: End, to: End, options: WireOptions = {}): Step {
+  const { directions = "both" } = options;
+  const records = [];
+  if (directions !== "reply") records.push(flowRecord(atS, from, to, options));
+  if (directions !== "forward") records.push(flowRecord(atS, to, from, options));
+  return { atS, isObject: false, request: encodeLogs({}, records) };
+}
+
+function flowRecord(atS: number, from: End, to: End, options: WireOptions) {
+  const endMs = msOf(atS + (options.seconds ?? 0.04));
+  return {
+    timeMs: endMs,
+    body: undefined,
+    attributes: {
+      "source.address": from.ip,
+      "source.port": from.port,
+      "destination.address": to.ip,
+      "destination.port": to.port,
+      "network.transport": options.udp === true ? "udp" : "tcp",
+      "flow.io.bytes": 4_000,
+      "flow.io.packets": 6,
+      "flow.type": "netflow_v9",
+      "flow.start": msOf(atS) * 1_000_000,
+      "flow.end": endMs * 1_000_000,
+      "flow.sampler_address": options.sampler ?? "10.0.0.1",
+      ...(options.udp === true ? {} : { "flow.tcp_flags": 27 }),
+    },
+  };
+}
+
+function line(atS: number, tail: string): Step {
+  const body =
+    `[${iso(msOf(atS))}] "GET /api HTTP/1.1" 200 - via_upstream - "-" 0 512 8 8 "-" "demo/1" ` +
+    `"0f1e2d3c-0000-4000-8000-${String(msOf(atS)).slice(-12).padStart(12, "0")}" "cart:80" ${tail}\n`;
+  const log = { timeMs: msOf(atS), attributes: {}, body };
+  return { atS, isObject: false, request: encodeLogs({}, [log]) };
+}
+
+const text = ({ ip, port }: End): string =>
+  ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
+
+/** What a client's sidecar logs: the application's socket, the service's address, its own socket. */
+export function clientLine(atS: number, fromApp: End, service: End, own: End, endpoint: End): Step {
+  const name = `outbound|${service.port}||cart.shop.svc.cluster.local`;
+  const tail = `"${text(endpoint)}" ${name} ${text(own)} ${text(service)} ${text(fromApp)} - default`;
+  return line(atS, tail);
+}
+
+/** What a server's sidecar logs; without a server name the caller came in plaintext. */
+export function serverLine(atS: number, from: End, endpoint: End, isMutualTls: boolean): Step {
+  const sni = isMutualTls ? "outbound_.80_._.cart.shop.svc.cluster.local" : "-";
+  const tail =
+    `"${text(endpoint)}" inbound|${endpoint.port}|| 127.0.0.6:39999 ${text(endpoint)} ` +
+    `${text(from)} ${sni} default`;
+  return line(atS, tail);
+}
+
+export interface Row {
+  readonly reporter: "source" | "destination";
+  readonly policy: "mutual_tls" | "none" | "unknown";
+  /** Null: `unknown`. */
+  readonly from: Pod | null;
+  readonly to: Pod;
+  readonly principals: boolean;
+  /** The pod that was scraped. */
+  readonly by: Pod;
+}
+
+/** Two scrapes of one series, ten seconds apart. */
+export function rows(atS: number, row: Row): readonly Step[] {
+  const { from, to, by, principals } = row;
+  const idOf = (pod: Pod | null) =>
+    pod && principals ? `spiffe://cluster.local/ns/${pod.namespace}/sa/${pod.workload}` : "unknown";
+  const attributes = {
+    reporter: row.reporter,
+    source_workload: from?.workload ?? "unknown",
+    source_workload_namespace: from?.namespace ?? "unknown",
+    source_principal: idOf(from),
+    source_cluster: from ? "demo" : "unknown",
+    destination_workload: to.workload,
+    destination_workload_namespace: to.namespace,
+    destination_principal: idOf(to),
+    destination_cluster: "demo",
+    destination_service: `${to.workload}.${to.namespace}.svc.cluster.local`,
+    destination_service_name: to.workload,
+    destination_service_namespace: to.namespace,
+    request_protocol: "http",
+    response_code: "200",
+    response_flags: "-",
+    connection_security_policy: row.policy,
+    pod: nameOf(by),
+    namespace: by.namespace,
+  };
+  const scraper = { "service.name": "kubernetes-pods", ...cluster };
+  return [0, 10].map((lateS, index) => {
+    const counter = { name: "istio_requests_total", attributes, value: 3 + 4 * index };
+    const request = encodeCounters(scraper, [counter], msOf(atS + lateS));
+    return { atS: atS + lateS, isObject: false, request };
+  });
+}
