@@ -50,7 +50,7 @@ export function securityOfLines(
   return { ...securityOf(buckets), evidence: mergeEvidence(counters, told) };
 }
 
-/** Whether lines of known callers account for all that a counter of an unknown source has counted. */
+/** Whether lines, which name an address at least, account for all that a nameless counter counted. */
 export function isExplained(edge: Edge, facets: Facets, nodes: Nodes): boolean {
   if (!isUnidentified(edge, nodes)) return false;
   const moves = edge.facets.flatMap((facet) =>
@@ -79,7 +79,7 @@ function unidentifiedTo(dstId: number, facets: Facets, nodes: Nodes): Facet[] {
 
 function linesTo(dstId: number, facets: Facets, nodes: Nodes): (readonly [Us, number])[] {
   return [...facets.to(dstId)]
-    .filter((edge) => nodes.get(edge.srcId).entity.resolved !== "none")
+    .filter((edge) => !isUnidentified(edge, nodes))
     .flatMap((edge) => edge.facets)
     .flatMap((facet) => facet.columns)
     .flatMap((column) => [...column.bareLines]);
