@@ -11,7 +11,9 @@ import { loadConfig } from "../src/config/config.ts";
 import type { InsightRow } from "../src/model/rows.ts";
 import { usPerMs, usPerSecond } from "../src/model/time.ts";
 import { loadRules } from "../src/rules/load.ts";
-import { attacks, innocents, meshObjects, type Case } from "./scenarios/pipeline-cases.ts";
+import { attacks } from "./scenarios/pipeline-attacks.ts";
+import { innocents } from "./scenarios/pipeline-innocents.ts";
+import { meshObjects, type Case } from "./scenarios/pipeline-stories.ts";
 import { startMs, type Step } from "./scenarios/pipeline-world.ts";
 
 const rules = loadRules(readRuleFiles(fileURLToPath(new URL("../rules", import.meta.url)))).rules;
@@ -30,6 +32,7 @@ const orders: Readonly<Record<string, Arrival>> = {
   "objects nearly a minute late": (step) => step.atS + (step.isObject ? 55 : 1),
 };
 /** Later than anybody waits. */
+const never: Arrival = (step) => (step.isObject ? Infinity : step.atS + 1);
 const tooLate: Arrival = (step) => step.atS + (step.isObject ? 90 : 1);
 
 function arrive(steps: readonly Step[], arrival: Arrival): RecordedRequest[] {
@@ -39,6 +42,7 @@ function arrive(steps: readonly Step[], arrival: Arrival): RecordedRequest[] {
       signal: step.request.signal,
       body: new Uint8Array(step.request.bytes),
     }))
+    .filter(({ receivedUs }) => Number.isFinite(receivedUs))
     .toSorted((a, b) => a.receivedUs - b.receivedUs);
 }
 
@@ -69,7 +73,7 @@ function judgeAll(story: Case, arrivals: Readonly<Record<string, Arrival>>) {
 
 /** Late objects are no excuse: what was said before they came must be taken back. */
 test.each(innocents)("innocent: $name", (story) => {
-  const arrivals = { ...orders, "objects too late": tooLate };
+  const arrivals = { ...orders, "objects too late": tooLate, "objects never": never };
   expect(judgeAll(story, arrivals)).toEqual(Object.keys(arrivals).map((order) => [order, []]));
 });
 
