@@ -27,6 +27,12 @@ export interface ProxyFacts {
   readonly known: "object" | "event" | "none";
 }
 
+/** A destination is captured if its address is in a range or its port is listed. */
+export interface IncludedOutbound {
+  readonly ranges: readonly string[];
+  readonly ports: readonly string[];
+}
+
 /** What is known of one pod over its life. */
 export interface PodFacts {
   readonly uid: string;
@@ -45,6 +51,8 @@ export interface PodFacts {
   /** Declared capture exclusions; null = unknown (no object seen). */
   readonly excludedOutboundPorts: readonly string[] | null;
   readonly excludedOutboundRanges: readonly string[] | null;
+  /** What alone is captured, where the pod declares that; left out = everything. */
+  readonly includedOutbound?: IncludedOutbound;
   readonly fromUs: Us;
   /** Earliest possible end of its life, 0 = lives. */
   readonly endUs: Us;

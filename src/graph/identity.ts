@@ -16,6 +16,7 @@ import { Peers } from "./peers.ts";
 import { VirtualAddresses } from "./virtual-addresses.ts";
 import {
   exclusionsOf,
+  inclusionsOf,
   initContainersBefore,
   modeOfPod,
   proxyContainerOf,
@@ -388,6 +389,7 @@ export class IdentityTables implements Identity {
     const proxy = proxyContainerOf(object, this.#options.identity);
     const mode = modeOfPod(object, proxy);
     const exclusions = exclusionsOf(object);
+    const includedOutbound = inclusionsOf(object);
     pod.object = object;
     pod.objectUs = seen.timeUs;
     pod.isAttested = seen.trust !== "claimed";
@@ -405,6 +407,7 @@ export class IdentityTables implements Identity {
       initContainersBeforeProxy: initContainersBefore(object, proxy),
       excludedOutboundPorts: exclusions.ports,
       excludedOutboundRanges: exclusions.ranges,
+      ...(includedOutbound ? { includedOutbound } : {}),
       fromUs: object.startUs > 0 ? object.startUs : Math.min(pod.facts.fromUs, seen.timeUs),
     });
     const node = this.nodes.get(pod.facts.nodeId);

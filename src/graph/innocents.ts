@@ -38,9 +38,20 @@ export function isClusterDns(
 /** Whether the pod's annotations take this destination out of the capture. */
 export function excludedBy(pod: PodFacts, ip: string, port: number): FlowEntity["excluded_by"] {
   const { excludedOutboundPorts: ports, excludedOutboundRanges: ranges } = pod;
-  if (ports?.some((text) => isSame(text, port))) return "annotation";
-  if (ranges?.some((text) => parseCidr(text.trim())?.contains(ip))) return "annotation";
+  if (ports?.some((text) => isSame(text, port)) || holds(ranges, ip)) return "annotation";
+  const included = pod.includedOutbound;
+  if (
+    included &&
+    !holds(included.ranges, ip) &&
+    !included.ports.some((text) => isSame(text, port))
+  ) {
+    return "annotation";
+  }
   return ports === null || ranges === null ? "unknown" : "none";
+}
+
+function holds(ranges: readonly string[] | null, ip: string): boolean {
+  return ranges?.some((text) => parseCidr(text.trim())?.contains(ip)) ?? false;
 }
 
 function isSame(text: string, port: number): boolean {

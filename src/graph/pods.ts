@@ -6,7 +6,7 @@
 import type { NodeEntity } from "../model/entities.ts";
 import type { ContainerSpec, PodObject } from "../model/observations.ts";
 import { captureContainers } from "./bypass-options.ts";
-import type { ProxyFacts } from "./contracts.ts";
+import type { IncludedOutbound, ProxyFacts } from "./contracts.ts";
 import { Sign } from "./nodes.ts";
 import type { IdentityOptions } from "./options.ts";
 
@@ -19,6 +19,8 @@ const declared = {
   redirection: "ambient.istio.io/redirection",
   excludePorts: "traffic.sidecar.istio.io/excludeOutboundPorts",
   excludeRanges: "traffic.sidecar.istio.io/excludeOutboundIPRanges",
+  includePorts: "traffic.sidecar.istio.io/includeOutboundPorts",
+  includeRanges: "traffic.sidecar.istio.io/includeOutboundIPRanges",
 } as const;
 
 /** UID and GID of Istio's proxy where its container declares none. */
@@ -145,6 +147,15 @@ export function exclusionsOf(pod: PodObject): { ports: string[]; ranges: string[
     ports: listOf(pod.annotations[declared.excludePorts]),
     ranges: listOf(pod.annotations[declared.excludeRanges]),
   };
+}
+
+/** Null when all destinations are captured, as they are unless the pod lists ranges. */
+export function inclusionsOf(pod: PodObject): IncludedOutbound | null {
+  const declaredRanges = pod.annotations[declared.includeRanges];
+  if (declaredRanges === undefined) return null;
+  const ranges = listOf(declaredRanges);
+  if (ranges.includes("*")) return null;
+  return { ranges, ports: listOf(pod.annotations[declared.includePorts]) };
 }
 
 const modeSigns: Readonly<Record<NodeEntity["mode"], number>> = {

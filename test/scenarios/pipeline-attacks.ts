@@ -25,6 +25,7 @@ import {
   v6Outside,
   web,
   ztunnel,
+  narrow,
 } from "./pipeline-stories.ts";
 import {
   app,
@@ -56,6 +57,18 @@ const validation = makePod("validation", "10.244.1.73", {
 });
 
 export const attacks: readonly Case[] = [
+  {
+    name: "a captured range and a captured port, of which the others are not",
+    steps: [
+      object(narrow),
+      ...around(narrow, 1, 40_001, cartEnd),
+      ...around(narrow, 2, 40_002, at("198.51.100.66", 8443)),
+    ],
+    guilty: [
+      "egress-around-proxy shop/narrow 198.51.100.66:8443 high",
+      "egress-around-proxy shop/narrow shop/cart:8080 high",
+    ],
+  },
   {
     name: "plaintext between meshed workloads, by the server's counter and log",
     steps: bareCalls(at(web.ip, 45_000)),

@@ -20,6 +20,7 @@ import {
   gone,
   holes,
   injected,
+  narrow,
   kubeDns,
   kubeProxy,
   native,
@@ -53,6 +54,10 @@ import {
 } from "./pipeline-world.ts";
 
 export const innocents: readonly Case[] = [
+  {
+    name: "only the cluster's ranges are captured, by annotation",
+    steps: [object(narrow), ...around(narrow, 1, 40_001, outside)],
+  },
   {
     name: "a rollout: the pod of the workload that is not injected yet, under 1337",
     steps: [

@@ -127,6 +127,12 @@ export const holes = makePod("holes", "10.244.1.63", {
     "traffic.sidecar.istio.io/excludeOutboundIPRanges": "203.0.113.0/24",
   },
 });
+export const narrow = makePod("narrow", "10.244.1.76", {
+  annotations: {
+    "traffic.sidecar.istio.io/includeOutboundIPRanges": "10.96.0.0/12,10.244.0.0/16",
+    "traffic.sidecar.istio.io/includeOutboundPorts": "8443",
+  },
+});
 export const v6 = makePod("six", "fd00:10:244::61");
 export const v6Outside = at("2a00:1450:4001:82a::200e", 443);
 export const gone = makePod("gone", "10.244.1.64");
