@@ -134,12 +134,14 @@ test(`${kills} kills under load lose nothing that was acknowledged`, async () =>
   let sent = 0;
   for (let round = 0; round < kills; round++) {
     const engine = await startEngine(folder.path, port);
+    await using _engine = engine.program;
     const sending = sendUntilKilled(engine, () => sent++, acknowledged);
     await sleep(randomInt(100, 400));
     await engine.program.kill("SIGKILL");
     await sending;
   }
   const engine = await startEngine(folder.path, port);
+  await using _engine = engine.program;
   await engine.program.kill("SIGTERM");
   const calls = committedCalls(folder.path);
   const lost = [...acknowledged].filter((n) => calls.get(pairOf(n)) !== linesPerRequest);
@@ -157,6 +159,7 @@ test("kills between whole commits lose nothing either: the requests are applied 
   let redone = 0;
   for (let round = 0; round < 6; round++) {
     const engine = await startEngine(folder.path, port);
+    await using _engine = engine.program;
     const sending = sendUntilKilled(engine, () => sent++, acknowledged, callsOnEveryEdge);
     await sleep(randomInt(1_000, 1_600));
     await engine.program.kill("SIGKILL");
@@ -164,6 +167,7 @@ test("kills between whole commits lose nothing either: the requests are applied 
     redone += storedRequests(folder.path);
   }
   const engine = await startEngine(folder.path, port);
+  await using _engine = engine.program;
   await engine.program.kill("SIGTERM");
   expect(storedRequests(folder.path)).toBe(0);
   const counts = new Set(committedCalls(folder.path).values());
@@ -179,6 +183,7 @@ test("a restart raises and resolves nothing by itself", async () => {
   using folder = new TempFolder();
   const port = await freePort();
   const engine = await startEngine(folder.path, port);
+  await using _engine = engine.program;
   const simulation = new Simulation(1);
   using client = new OtlpClient(engine.grpc, 3);
   for (let second = 10; second > 0; second--) {
@@ -202,6 +207,8 @@ test("a restart raises and resolves nothing by itself", async () => {
   const historyBefore = transitions(folder.path);
 
   const again = await startEngine(folder.path, port);
+
+  await using _again = again.program;
   await sleep(3_000);
   expect(await list(again.web)).toEqual(before);
   const status = await getJson<{ blind: ApiBlind[] }>(`${again.web}/status?verbose`);
@@ -214,6 +221,7 @@ test("a wire flow that waits for its socket survives a kill", async () => {
   using folder = new TempFolder();
   const port = await freePort();
   const engine = await startEngine(folder.path, port);
+  await using _engine = engine.program;
   const atMs = Date.now() - 2_000;
   const wirePort = 45_678;
   const target = { ip: "198.51.100.9", port: 443 };
@@ -237,6 +245,8 @@ test("a wire flow that waits for its socket survives a kill", async () => {
   await engine.program.kill("SIGKILL");
 
   const again = await startEngine(folder.path, port);
+
+  await using _again = again.program;
   // An ordinary UID: only the join of this socket with the flow from before the kill can tell.
   const process: SimulatedProcess = {
     pod: pods.notebook,
