@@ -29,9 +29,57 @@ export interface GrpcReceiverConfig {
   readonly maxConnectionsPerAddress: number;
 }
 
+export interface HttpReceiverConfig {
+  readonly endpoint: Endpoint;
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+  readonly maxRequestBytes: number;
+  readonly inFlightBytesMax: number;
+  readonly maxConnections: number;
+  readonly maxConnectionsPerAddress: number;
+}
+
+/** Insights as OTLP logs to one sink. Files are read when they are used, so that they can be rotated. */
+export interface OtlpExporterConfig {
+  readonly endpoint: Endpoint;
+  readonly tls: {
+    readonly insecure: boolean;
+    /** "" = the system's authorities. */
+    readonly caFile: string;
+    /** "" = no certificate of our own. */
+    readonly certFile: string;
+    readonly keyFile: string;
+    /** "" = the endpoint's host. */
+    readonly serverName: string;
+  };
+  /** "" = none. */
+  readonly headersFile: string;
+  readonly compression: "gzip" | "none";
+  readonly timeoutUs: Us;
+  readonly retry: { readonly initialUs: Us; readonly maxUs: Us };
+  readonly queue: {
+    readonly batch: number;
+    readonly maxRecords: number;
+    readonly maxAgeUs: Us;
+  };
+  /** 0 = never. */
+  readonly reminderUs: Us;
+}
+
+export interface ExpectedSource {
+  readonly kind: "proxy" | "node_agent" | "objects" | "collector";
+  /** "" = any of the kind. */
+  readonly key: string;
+  /** "" = of any namespace. */
+  readonly namespace: string;
+  readonly withinUs: Us;
+}
+
 export interface Config {
   readonly cluster: string;
   readonly grpc: GrpcReceiverConfig;
+  readonly http: HttpReceiverConfig;
+  readonly expectedSources: readonly ExpectedSource[];
+  readonly exporters: { readonly otlp: OtlpExporterConfig | null };
   readonly store: {
     readonly path: string;
     readonly profile: "standard" | "large";
@@ -54,8 +102,8 @@ export interface Config {
     readonly outageGraceUs: Us;
     readonly activeMax: number;
   };
-  readonly web: { readonly endpoint: Endpoint };
-  readonly metrics: { readonly seriesMax: number };
+  readonly web: { readonly endpoint: Endpoint; readonly reload: boolean };
+  readonly metrics: { readonly seriesMax: number; readonly namespacesMax: number };
   readonly limits: {
     readonly workloadsMax: number;
     readonly facetsMax: number;
@@ -143,19 +191,38 @@ function shapeOf(schema: unknown): Record<string, unknown> {
 /** What no single key can get wrong. */
 function crossFaults(file: ConfigFile): Fault[] {
   const faults: Fault[] = [];
-  const { grpc } = file.receivers;
-  const isSamePlace =
-    grpc.endpoint.port === file.web.endpoint.port && grpc.endpoint.host === file.web.endpoint.host;
-  if (isSamePlace && grpc.endpoint.port !== 0) {
-    const message = 'cannot use "web.endpoint": "receivers.grpc.endpoint" is the same';
-    faults.push({ path: ["web", "endpoint"], message });
-  }
-  if (grpc.limits.in_flight_size <= grpc.limits.request_size) {
-    const path = ["receivers", "grpc", "limits", "in_flight_size"];
+  const { grpc, http } = file.receivers;
+  const places = [
+    { key: "receivers.grpc.endpoint", endpoint: grpc.endpoint },
+    { key: "receivers.http.endpoint", endpoint: http.endpoint },
+    { key: "web.endpoint", endpoint: file.web.endpoint },
+  ];
+  places.forEach(({ key, endpoint }, index) => {
+    const same = places.slice(0, index).find((other) => isSamePlace(other.endpoint, endpoint));
+    if (same === undefined) return;
+    faults.push({
+      path: key.split("."),
+      message: `cannot use "${key}": "${same.key}" is the same`,
+    });
+  });
+  for (const [name, { limits }] of Object.entries(file.receivers)) {
+    if (limits.in_flight_size > limits.request_size) continue;
+    const path = ["receivers", name, "limits", "in_flight_size"];
     const message = `cannot use "${path.join(".")}": not larger than "request_size", which could never be received`;
     faults.push({ path, message });
   }
+  const { otlp } = file.exporters;
+  if (otlp && (otlp.tls.cert_file === undefined) !== (otlp.tls.key_file === undefined)) {
+    const path = ["exporters", "otlp", "tls"];
+    const message = `cannot use "${path.join(".")}": "cert_file" and "key_file" belong together`;
+    faults.push({ path, message });
+  }
   return faults;
+}
+
+/** Port 0 is any free port, so two of them never meet. */
+function isSamePlace(a: Endpoint, b: Endpoint): boolean {
+  return a.port !== 0 && a.port === b.port && a.host === b.host;
 }
 
 /** In the last layer that says it; of a key that is missing, where its nearest parent stands. */
@@ -176,6 +243,14 @@ function toConfig(file: ConfigFile): Config {
   return {
     cluster: file.cluster.name,
     grpc: toGrpc(file.receivers.grpc),
+    http: toHttp(file.receivers.http),
+    expectedSources: file.expected_sources.map(({ kind, key, namespace, within }) => ({
+      kind,
+      key: key ?? "",
+      namespace: namespace ?? "",
+      withinUs: within,
+    })),
+    exporters: { otlp: file.exporters.otlp === undefined ? null : toOtlp(file.exporters.otlp) },
     store: {
       path: store.path,
       profile: store.profile,
@@ -196,7 +271,7 @@ function toConfig(file: ConfigFile): Config {
       activeMax: insights.max_active,
     },
     web,
-    metrics: { seriesMax: metrics.series },
+    metrics: { seriesMax: metrics.series, namespacesMax: metrics.namespaces },
     limits: {
       workloadsMax: limits.workloads ?? profile.workloadsMax,
       facetsMax: limits.facets ?? profile.facetsMax,
@@ -215,6 +290,37 @@ function toGrpc({ endpoint, tls, limits }: ConfigFile["receivers"]["grpc"]): Grp
     maxConcurrentStreams: limits.streams_per_connection,
     maxConnections: limits.connections,
     maxConnectionsPerAddress: limits.connections_per_address,
+  };
+}
+
+function toHttp({ endpoint, tls, limits }: ConfigFile["receivers"]["http"]): HttpReceiverConfig {
+  return {
+    endpoint,
+    tls: tls === undefined ? null : { certFile: tls.cert_file, keyFile: tls.key_file },
+    maxRequestBytes: limits.request_size,
+    inFlightBytesMax: limits.in_flight_size,
+    maxConnections: limits.connections,
+    maxConnectionsPerAddress: limits.connections_per_address,
+  };
+}
+
+function toOtlp(file: NonNullable<ConfigFile["exporters"]["otlp"]>): OtlpExporterConfig {
+  const { endpoint, tls, compression, queue, retry } = file;
+  return {
+    endpoint,
+    tls: {
+      insecure: tls.insecure,
+      caFile: tls.ca_file ?? "",
+      certFile: tls.cert_file ?? "",
+      keyFile: tls.key_file ?? "",
+      serverName: tls.server_name ?? "",
+    },
+    headersFile: file.headers_file ?? "",
+    compression,
+    timeoutUs: file.timeout,
+    retry: { initialUs: retry.initial_interval, maxUs: retry.max_interval },
+    queue: { batch: queue.batch, maxRecords: queue.max_records, maxAgeUs: queue.max_age },
+    reminderUs: file.reminder,
   };
 }
 

@@ -47,16 +47,19 @@ function group<Shape extends z.ZodRawShape>(shape: Shape, about: string) {
     .describe(about); // {} is checked: all keys have defaults
 }
 
+/** A certificate and key to serve with. */
+const serverTls = z
+  .strictObject({
+    cert_file: z.string().min(1).describe("PEM file with the certificate chain"),
+    key_file: z.string().min(1).describe("PEM file with the private key"),
+  })
+  .optional()
+  .describe("Serve TLS; without it, plain text");
+
 const grpc = group(
   {
     endpoint: endpoint.prefault("127.0.0.1:4317").describe("Where OTLP/gRPC is received"),
-    tls: z
-      .strictObject({
-        cert_file: z.string().min(1).describe("PEM file with the certificate chain"),
-        key_file: z.string().min(1).describe("PEM file with the private key"),
-      })
-      .optional()
-      .describe("Serve TLS; without it, plain text"),
+    tls: serverTls,
     limits: group(
       {
         request_size: size.prefault("64MiB").describe("One request, on the wire and inflated"),
@@ -72,6 +75,91 @@ const grpc = group(
   },
   "OTLP over gRPC",
 );
+
+const http = group(
+  {
+    endpoint: endpoint.prefault("127.0.0.1:4318").describe("Where OTLP/HTTP is received"),
+    tls: serverTls,
+    limits: group(
+      {
+        request_size: size.prefault("64MiB").describe("One request, on the wire and inflated"),
+        in_flight_size: size.prefault("128MiB").describe("All requests not answered yet"),
+        connections: count(1).default(1_024).describe("Open connections"),
+        connections_per_address: count(1)
+          .default(64)
+          .describe("Open connections of one address; loopback is exempt"),
+      },
+      "What one sender, and all of them, may take",
+    ),
+  },
+  "OTLP over HTTP (protobuf)",
+);
+
+const otlpExporter = z
+  .strictObject({
+    endpoint: endpoint.describe("OTLP/gRPC address of the sink, as of a collector"),
+    tls: group(
+      {
+        insecure: z.boolean().default(false).describe("Send in plain text"),
+        ca_file: z
+          .string()
+          .min(1)
+          .optional()
+          .describe("PEM file with the authorities to trust instead of the system's"),
+        cert_file: z.string().min(1).optional().describe("PEM file with our own certificate"),
+        key_file: z.string().min(1).optional().describe("PEM file with our own private key"),
+        server_name: z
+          .string()
+          .min(1)
+          .optional()
+          .describe("Name that the sink's certificate must hold, if not that of the endpoint"),
+      },
+      "TLS towards the sink; on unless `insecure`",
+    ),
+    headers_file: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("File with one `name: value` per line, sent with each request; read anew for each"),
+    compression: z.enum(["gzip", "none"]).default("gzip").describe("Of requests"),
+    timeout: duration.prefault("10s").describe("For one request"),
+    retry: group(
+      {
+        initial_interval: duration.prefault("1s").describe("First pause after a failure"),
+        max_interval: duration.prefault("30s").describe("Longest pause; there is no last attempt"),
+      },
+      "After a failure: the pause doubles, with jitter; a sink that names a time is obeyed",
+    ),
+    queue: group(
+      {
+        batch: count(1).default(100).describe("Records in one request"),
+        max_records: count(1_000).default(100_000).describe("Records kept while the sink is down"),
+        max_age: duration.prefault("72h").describe("How long a record is kept"),
+      },
+      "The outbox in the store",
+    ),
+    reminder: duration
+      .prefault("24h")
+      .describe("An insight that still fires is told again this often; 0s = never"),
+  })
+  .describe("Insights as OTLP logs");
+
+const expectedSource = z
+  .strictObject({
+    kind: z
+      .enum(["proxy", "node_agent", "objects", "collector"])
+      .describe("What kind of source must be heard"),
+    key: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("Which one, as `GET /api/v1/sources` names it; without it, any of the kind"),
+    namespace: z.string().min(1).optional().describe("One of this namespace; without it, of any"),
+    within: duration
+      .prefault("5m")
+      .describe("Silent when it was not heard for this long, also after the start"),
+  })
+  .describe("A source without which this engine is blind");
 
 const identity = group(
   {
@@ -126,7 +214,7 @@ export const configSchema = z
       },
       "The cluster that is observed",
     ),
-    receivers: group({ grpc }, "What telemetry is received by"),
+    receivers: group({ grpc, http }, "What telemetry is received by"),
     store: group(
       {
         path: z.string().min(1).default("data/mesh-insights.db").describe("The database file"),
@@ -143,6 +231,12 @@ export const configSchema = z
       },
       "What is looked for",
     ),
+    expected_sources: z
+      .array(expectedSource)
+      .max(1_000)
+      .default([])
+      .describe("Sources that must be heard: `source-silent` fires also when they never were"),
+    exporters: group({ otlp: otlpExporter.optional() }, "Where insights are sent"),
     insights: group(
       {
         unknown_ttl: duration.prefault("24h").describe("In state unknown, then archived"),
@@ -157,12 +251,19 @@ export const configSchema = z
     web: group(
       {
         endpoint: endpoint.prefault("127.0.0.1:4316").describe("Page, API, /metrics and health"),
+        reload: z
+          .boolean()
+          .default(false)
+          .describe("Answer `POST /-/reload`; SIGHUP reloads whatever this says"),
       },
       "What people and Prometheus see",
     ),
     metrics: group(
       {
         series: count(100).default(5_000).describe("Most series of /metrics"),
+        namespaces: count(1)
+          .default(200)
+          .describe("Namespaces with series of their own; the others are `_other` together"),
       },
       "Limits of /metrics",
     ),
@@ -188,12 +289,11 @@ export type ConfigFile = z.output<typeof configSchema>;
 
 /** Keys of later versions: refused with a reason of their own, since ignoring them would be a lie. */
 export const promised: ReadonlySet<string> = new Set([
-  "receivers.http",
   "receivers.trust",
   "receivers.grpc.auth",
+  "receivers.http.auth",
   "privacy",
-  "expected_sources",
-  "exporters",
+  "exporters.alertmanager",
   "store.retention",
   "identity.uid",
   "identity.gid",
@@ -204,7 +304,6 @@ export const promised: ReadonlySet<string> = new Set([
   "rules.lists",
   "rules.params",
   "rules.waivers",
-  "metrics.namespaces",
   "metrics.tempo_names",
   "metrics.kiali_names",
   "web.tls",

@@ -98,3 +98,55 @@ export interface Transition {
   readonly eventUs: Us;
   readonly atUs: Us;
 }
+
+/** The affected workload, or the other end of what an insight is about; "" = unknown or none. */
+export interface RecordPlace {
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly workload: string;
+  /** Deployment, StatefulSet, DaemonSet, …; `external` for a peer beyond the mesh. */
+  readonly kind: string;
+  readonly address: string;
+}
+
+/**
+ * What sinks are told of one transition, or of an insight that still fires (a reminder). Plain data, kept
+ * as JSON in the outbox, so that a restart, a retry and a later version send the same. How it looks on
+ * the wire is decided in `export/`.
+ */
+export interface InsightRecord {
+  /** 32 hex digits; hash of insight id and transition number, and of the count for a reminder. */
+  readonly uid: string;
+  readonly insightId: string;
+  readonly kind: "transition" | "reminder";
+  /** Pending is never told. An insight archived out of unknown stays `unknown`, with reason `no_data`. */
+  readonly state: "firing" | "resolved" | "unknown";
+  readonly previousState: InsightState | "inactive";
+  readonly reason: CloseReason | "";
+  /** Event time: first evidence for firing, last true for resolved. */
+  readonly eventUs: Us;
+  /** Engine time. */
+  readonly atUs: Us;
+  readonly message: string;
+  readonly rule: Pick<
+    RuleMeta,
+    "id" | "ruleset" | "title" | "severity" | "status" | "version" | "description" | "tags"
+  > & {
+    /** The rule's folder and family, as `capture`. */
+    readonly category: string;
+    /** The first of its references, "" = none. */
+    readonly reference: string;
+  };
+  readonly confidence: Confidence;
+  readonly subject: RecordPlace;
+  readonly peer: RecordPlace;
+  /** 0 = unknown. */
+  readonly peerPort: number;
+  readonly firstSeenUs: Us;
+  readonly lastSeenUs: Us;
+  readonly occurrences: number;
+  readonly reopenCount: number;
+  readonly flapping: boolean;
+  /** The first 20 by (event time, hash). */
+  readonly evidence: readonly Evidence[];
+}

@@ -217,6 +217,18 @@ export interface BlindRow {
   readonly reason: string;
 }
 
+/** A record that waits to be delivered. The store numbers the rows in the order of the commit. */
+export interface OutboxRow {
+  /** The `log.record.uid`: the same however often it is sent, and unique. */
+  readonly uid: string;
+  readonly insightId: string;
+  readonly state: string;
+  /** Engine time of the transition or reminder. */
+  readonly atUs: Us;
+  /** An `InsightRecord` as JSON. */
+  readonly record: string;
+}
+
 /** History for time travel: something new or different about an edge. */
 export interface EdgeEventRow {
   readonly atUs: Us;
@@ -282,6 +294,8 @@ export interface WriteSet {
   readonly processes: ProcessRow[];
   readonly insights: InsightRow[];
   readonly insightEvents: InsightEventRow[];
+  /** What is to be told to the sinks; empty when there are none. */
+  readonly outbox: OutboxRow[];
   readonly edgeEvents: EdgeEventRow[];
   readonly rollups: RollupRow[];
   readonly journal: JournalRow[];
@@ -304,7 +318,7 @@ export function forget(into: WriteSet, table: ForgottenRow["table"], key: string
 /** Everything a stage gets back at start-up; the same tables, whole. */
 export type Restored = Omit<
   WriteSet,
-  "seq" | "atUs" | "isWhole" | "insightEvents" | "edgeEvents" | "rollups" | "forgotten"
+  "seq" | "atUs" | "isWhole" | "insightEvents" | "outbox" | "edgeEvents" | "rollups" | "forgotten"
 > & {
   /** When the last commit of the previous process was made; 0 = a new database. */
   readonly lastCommitUs: Us;
@@ -330,6 +344,7 @@ export function makeWriteSet(seq: number, atUs: Us, isWhole = true): WriteSet {
     processes: [],
     insights: [],
     insightEvents: [],
+    outbox: [],
     edgeEvents: [],
     rollups: [],
     journal: [],

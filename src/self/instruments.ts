@@ -80,6 +80,11 @@ export const instruments = {
     "When a source of this kind was last heard.",
     "source_kind",
   ),
+  sources: gauge("Known sources by what is known of their liveness.", "source_kind", "state"),
+  expected_sources_missing: gauge(
+    "Configured sources that have not been heard or are silent.",
+    "source_kind",
+  ),
   event_lag_seconds: gauge("Age of the newest telemetry when it arrived."),
 
   graph_nodes: gauge("Nodes of the service graph."),
@@ -135,6 +140,23 @@ export const instruments = {
   store_limit_bytes: gauge("Size at which the database is pruned harder."),
   store_pruned_rows_total: counter("Rows removed because they were old."),
   store_commit_duration_seconds: seconds("Time of one commit with its sync."),
+
+  detection_delay_seconds: seconds("From a transition to its durable record in the outbox."),
+  export_queue_length: gauge("Records that wait to be delivered.", "sink"),
+  export_queue_oldest_timestamp_seconds: gauge("When the oldest waiting record was made.", "sink"),
+  export_sent_total: counter("Records that a sink has taken.", "sink"),
+  export_failures_total: counter(
+    "Failed attempts to deliver, and records a sink refused.",
+    "sink",
+    "reason",
+  ),
+  export_dropped_total: counter(
+    "Records given up because the outbox was full or they were old.",
+    "sink",
+  ),
+  scrapes_total: counter("Scrapes of /metrics."),
+  config_last_reload_successful: gauge("Whether the last load of the configuration succeeded."),
+  config_last_reload_success_timestamp_seconds: gauge("When the configuration was last loaded."),
 
   exposition_samples_dropped_total: counter("Samples left out of /metrics by its cap on series."),
   build_info: gauge("The running program; always 1.", "version", "node_version"),
