@@ -123,13 +123,13 @@ const bad: Bad[] = [
   },
   {
     name: "a key of a later version",
-    yaml: "version: 1\nexporters: { otlp: {} }\n",
-    says: 'f1.yaml:2:1 cannot use "exporters": not supported by this version',
+    yaml: "version: 1\nprivacy: { queries: hash }\n",
+    says: 'f1.yaml:2:1 cannot use "privacy": not supported by this version',
   },
   {
     name: "a nested key of a later version",
-    yaml: "version: 1\nreceivers:\n  http: { endpoint: 0.0.0.0:4318 }\n",
-    says: 'f1.yaml:3:3 cannot use "receivers.http": not supported by this version',
+    yaml: "version: 1\nreceivers:\n  trust: { proxy: open }\n",
+    says: 'f1.yaml:3:3 cannot use "receivers.trust": not supported by this version',
   },
   {
     name: "a wrong type",
