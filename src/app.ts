@@ -4,6 +4,7 @@
  * in reverse takes no request that could not be finished.
  */
 import { readFileSync, statSync } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
 import type { Config } from "./config/config.ts";
 import { PrometheusRegistry } from "./export/prometheus.ts";
 import { systemClock } from "./lib/clock.ts";
@@ -25,12 +26,22 @@ import { StoreClient } from "./threads/store-client.ts";
 
 const measureEveryMs = 5_000;
 
-export interface AppParts {
+/** Parts of the configuration that sockets, the store and the registry are opened with. */
+const needsRestart = ["grpc", "http", "store", "web", "metrics"] as const;
+
+/** What a start or a reload works with, checked whole. */
+export interface LoadedWork {
   readonly config: Config;
-  readonly version: string;
-  /** Checked rule files, and what the enabled rules among them are. */
   readonly ruleFiles: readonly RuleFile[];
+  /** What the enabled rules among the files are. */
   readonly rules: readonly RuleMeta[];
+}
+
+export interface AppParts {
+  readonly work: LoadedWork;
+  /** Reads and checks everything again; throws with every fault, for a person. */
+  readonly load: () => LoadedWork;
+  readonly version: string;
   readonly log: Log;
   /** Told once when the engine cannot go on: it has lost its store. */
   readonly onFatal: (why: string) => void;
@@ -42,6 +53,8 @@ export class App implements AsyncDisposable {
   readonly #metrics: PrometheusRegistry;
   readonly #storeEvents: StoreThreadEvents;
   readonly #startedAt = usToRfc3339(systemClock.nowUs());
+  /** What runs now; sockets and store keep that of the start until the process starts again. */
+  #work: LoadedWork;
   #store: StoreClient | null = null;
   #engine: EngineClient | null = null;
   #grpcAddress = "";
@@ -50,9 +63,11 @@ export class App implements AsyncDisposable {
 
   private constructor(parts: AppParts) {
     this.#parts = parts;
-    const { version, config, rules, log } = parts;
+    this.#work = parts.work;
+    const { version, log } = parts;
+    const { config } = parts.work;
     this.#metrics = new PrometheusRegistry({ version, seriesMax: config.metrics.seriesMax });
-    this.#metrics.rulesLoaded(rules, systemClock.nowUs() / usPerSecond);
+    this.#loaded();
     const { maxBytes } = config.store;
     this.#storeEvents = new StoreThreadEvents(this.#metrics, log, systemClock, maxBytes);
   }
@@ -82,7 +97,8 @@ export class App implements AsyncDisposable {
   }
 
   status(): EngineStatus {
-    const { config, version, rules } = this.#parts;
+    const { version } = this.#parts;
+    const { config, rules } = this.#work;
     const isReceiving = this.#grpcAddress !== "" && !this.#isDraining;
     const isEngineReady = this.#engine?.isReady === true;
     const components = [
@@ -107,14 +123,54 @@ export class App implements AsyncDisposable {
     return { version, startedAt: this.#startedAt, ready, components };
   }
 
+  /**
+   * Reads configuration and rules again and goes on with them; true when it could. With any fault, all
+   * stays as it is. States are kept: the engine goes on from its last commit.
+   */
+  async reload(): Promise<boolean> {
+    const { log, load } = this.#parts;
+    try {
+      const work = load();
+      await this.#engine?.reload(work);
+      this.#apply(work);
+      return true;
+    } catch (error) {
+      this.#metrics.rulesNotLoaded();
+      this.#metrics.configNotLoaded();
+      const why = error instanceof Error ? error.message : String(error);
+      log.error("cannot reload: the old configuration stays in use", { why });
+      return false;
+    }
+  }
+
   /** Takes nothing new, finishes and commits what was taken, then closes everything. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isDraining = true;
     await this.#disposer[Symbol.asyncDispose]();
   }
 
+  #apply(work: LoadedWork): void {
+    const { log } = this.#parts;
+    const waiting = needsRestart.filter(
+      (key) => !isDeepStrictEqual(work.config[key], this.#parts.work.config[key]),
+    );
+    this.#work = work;
+    this.#loaded();
+    log.setLevel(work.config.telemetry.logLevel);
+    log.info("reloaded", { rules: work.rules.length });
+    if (waiting.length === 0) return;
+    log.warn("some changes take effect at the next start only", { keys: waiting.join(", ") });
+  }
+
+  #loaded(): void {
+    const atSeconds = systemClock.nowUs() / usPerSecond;
+    this.#metrics.rulesLoaded(this.#work.rules, atSeconds);
+    this.#metrics.configLoaded(atSeconds);
+  }
+
   async #startStore(): Promise<void> {
-    const { config, version } = this.#parts;
+    const { version } = this.#parts;
+    const { config } = this.#work;
     const { path, maxBytes } = config.store;
     const events = this.#storeEvents;
     const workerData = { path, programVersion: version, maxBytes, failpoint: null };
@@ -132,15 +188,15 @@ export class App implements AsyncDisposable {
   }
 
   async #startEngine(): Promise<void> {
-    const { config, ruleFiles, log } = this.#parts;
+    const { log } = this.#parts;
     const store = this.#store;
     if (store === null) throw new Error("the store is started first");
     const events = new EngineThreadEvents(this.#metrics, log, systemClock);
     const untold = (fault: string): void => events.trouble("a number cannot be published", fault);
-    const { path } = config.store;
+    const { path } = this.#work.config.store;
     const mend = `restore a backup, or move "${path}" and "${path}-wal" away to begin with an empty store`;
     this.#engine = this.#disposer.use(
-      await EngineClient.start(config, ruleFiles, store, {
+      await EngineClient.start(this.#work, store, {
         counters: (samples) => this.#metrics.applySamples(samples).forEach(untold),
         trouble: (what, error) => events.trouble(what, error),
         restarted: (why) => events.restarted(why),
@@ -151,7 +207,8 @@ export class App implements AsyncDisposable {
   }
 
   async #startWeb(): Promise<void> {
-    const { config, log } = this.#parts;
+    const { log } = this.#parts;
+    const { config } = this.#work;
     const reader = new ReaderThread(config.store.path, (why) =>
       log.warn("a reader is started again", { why }),
     );
@@ -161,6 +218,7 @@ export class App implements AsyncDisposable {
       queries: reader,
       metrics: { contentType: metrics.contentType, text: () => metrics.text() },
       status: this,
+      reload: config.web.reload ? () => this.reload() : null,
       onError: (path, error) => log.error("cannot answer", { path, error: error.message }),
     });
     this.#disposer.use(web);
@@ -173,10 +231,11 @@ export class App implements AsyncDisposable {
   }
 
   async #startReceiver(): Promise<void> {
-    const { grpc } = this.#parts.config;
+    const { config } = this.#work;
+    const { grpc } = config;
     const engine = this.#engine;
     if (engine === null) throw new Error("the engine is started before what feeds it");
-    const receiver = makeGrpcReceiver(this.#parts.config, engine, this.#metrics, this.#parts.log);
+    const receiver = makeGrpcReceiver(config, engine, this.#metrics, this.#parts.log);
     this.#disposer.use(receiver);
     this.#grpcAddress = addressOf(await receiver.listen());
     if (grpc.tls === null && !isLoopback(grpc.endpoint.host)) {

@@ -23,6 +23,7 @@ const io: CliIo = {
   isTty: process.stderr.isTTY,
   env: process.env,
   signal: stopping.signal,
+  onHangup: (listener) => void process.on("SIGHUP", listener),
 };
 
 process.exitCode = await runProgram(process.argv.slice(2), io);

@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import type { CliIo } from "../src/cli/io.ts";
 import { runRulesCheck } from "../src/cli/rules-check.ts";
 import { runRulesTest } from "../src/cli/rules-test.ts";
+import { makeIo } from "./support/cli.ts";
 
 const head = `version: 1
 rules:
@@ -27,24 +27,12 @@ function makeFolder(text: string): string {
   return folder;
 }
 
-function makeIo() {
-  const said = { out: "", error: "" };
-  const io: CliIo = {
-    out: (text) => void (said.out += text),
-    error: (text) => void (said.error += text),
-    isTty: false,
-    env: {},
-    signal: new AbortController().signal,
-  };
-  return { said, io };
-}
-
 function testRules(tests: string) {
   const folder = makeFolder(`${head}    tests:\n${tests}`);
-  const { said, io } = makeIo();
+  const io = makeIo();
   const code = runRulesTest({ folder }, io);
-  expect(said.error).toBe("");
-  return { code, out: said.out.replaceAll(`${folder}/`, "") };
+  expect(io.printed.error).toBe("");
+  return { code, out: io.printed.out.replaceAll(`${folder}/`, "") };
 }
 
 test.each([
@@ -124,26 +112,26 @@ test.each([
 
 test("rules check shows the line and exits with 1; rules test refuses to run", () => {
   const folder = makeFolder(head.replace("edge.requests", "edge.reqests"));
-  const { said, io } = makeIo();
+  const io = makeIo();
   expect(runRulesCheck({ folder }, io)).toBe(1);
   const diagnostic = `${folder}/a.yaml:8:16 error RULE_CEL_TYPE no field 'reqests' (did you mean 'requests'?)
   8 |     when: edge.reqests > 10
     |                ^
 `;
-  expect(said).toEqual({
+  expect(io.printed).toEqual({
     out: `${diagnostic}0 rules in 1 files: 1 errors, 0 warnings\n`,
     error: "",
   });
   const again = makeIo();
-  expect(runRulesTest({ folder }, again.io)).toBe(1);
-  expect(again.said.error).toBe(`${diagnostic}cannot test the rules: 1 errors in their files\n`);
+  expect(runRulesTest({ folder }, again)).toBe(1);
+  expect(again.printed.error).toBe(`${diagnostic}cannot test the rules: 1 errors in their files\n`);
 });
 
 test("--json is one document", () => {
   const folder = makeFolder(`${head}lists: { unused: [a] }\n`);
-  const { said, io } = makeIo();
+  const io = makeIo();
   expect(runRulesCheck({ folder, json: true }, io)).toBe(0);
-  expect(JSON.parse(said.out)).toEqual({
+  expect(JSON.parse(io.printed.out)).toEqual({
     files: 1,
     rules: 1,
     diagnostics: [
@@ -161,7 +149,7 @@ test("--json is one document", () => {
 });
 
 test("a folder that is not there is the user's mistake", () => {
-  const { io } = makeIo();
+  const io = makeIo();
   expect(() => runRulesCheck({ folder: "/nonexistent" }, io)).toThrow(
     "cannot read rules from '/nonexistent'",
   );
@@ -171,9 +159,9 @@ test("the guide's example does what the guide says", () => {
   const guide = readFileSync(new URL("../docs/rules.md", import.meta.url), "utf8");
   const example = /```yaml\n(.*?)```/s.exec(guide)?.[1] ?? "";
   const folder = makeFolder(example);
-  const { said, io } = makeIo();
+  const io = makeIo();
   expect(runRulesCheck({ folder }, io)).toBe(0);
   expect(runRulesTest({ folder }, io)).toBe(0);
-  expect(said.error).toBe("");
-  expect(said.out).toContain("2 tests of 1 rules: 2 passed, 0 failed");
+  expect(io.printed.error).toBe("");
+  expect(io.printed.out).toContain("2 tests of 1 rules: 2 passed, 0 failed");
 });

@@ -4,19 +4,11 @@ import { runRuleTests } from "../src/cli/rule-tests.ts";
 import { runRulesCheck } from "../src/cli/rules-check.ts";
 import { readRuleFiles } from "../src/cli/rules-folder.ts";
 import { runRulesTest } from "../src/cli/rules-test.ts";
-import type { CliIo } from "../src/cli/io.ts";
 import { loadRules } from "../src/rules/load.ts";
+import { makeIo } from "./support/cli.ts";
 
 const shipped = new URL("../rules", import.meta.url).pathname;
 const examples = new URL("fixtures/rules-examples", import.meta.url).pathname;
-
-function makeIo(): CliIo & { readonly lines: string[] } {
-  const lines: string[] = [];
-  const out = (text: string): void => {
-    lines.push(text);
-  };
-  return { lines, out, error: out, isTty: false, env: {}, signal: new AbortController().signal };
-}
 
 test.each([
   ["shipped rules", shipped, 6],
@@ -47,7 +39,5 @@ test("rules check and rules test succeed on the shipped folder", () => {
   const io = makeIo();
   expect(runRulesCheck({}, io)).toBe(0);
   expect(runRulesTest({ folder: shipped }, io)).toBe(0);
-  expect(io.lines.join("")).toMatch(
-    /^6 rules in 6 files: 0 errors, 0 warnings\n\d+ tests of 6 rules/,
-  );
+  expect(io.printed.out).toMatch(/^6 rules in 6 files: 0 errors, 0 warnings\n\d+ tests of 6 rules/);
 });

@@ -14,7 +14,7 @@ import { getJson } from "./api-client.ts";
 import { Simulation } from "./demo/simulation.ts";
 import { clusterName } from "./demo/world.ts";
 import { printable, UserError, type CliIo } from "./io.ts";
-import { readConfig } from "./load.ts";
+import { readConfig, readRules } from "./load.ts";
 import { OtlpClient } from "./otlp-client.ts";
 import { runApp } from "./serve.ts";
 
@@ -34,17 +34,21 @@ export async function runDemo(options: DemoOptions, io: CliIo): Promise<number> 
     `cluster.name=${clusterName}`,
     `web.endpoint=127.0.0.1:${options.portBase}`,
     `receivers.grpc.endpoint=127.0.0.1:${options.portBase + 1}`,
+    `receivers.http.endpoint=127.0.0.1:${options.portBase + 2}`,
     `store.path=${join(folder, "store", "mesh-insights.db")}`,
   ];
   const timeout = durationUs === null ? [] : [AbortSignal.timeout(durationUs / 1_000)];
   const signal = AbortSignal.any([io.signal, ...timeout]);
   try {
     const config = readConfig({ config: [], set }, io);
+    const { files: ruleFiles, metas: rules } = readRules(config);
+    const work = { config, ruleFiles, rules };
     const log = makeLog({ level: "warn", format: "text", write: io.error });
-    return await runApp(config, log, { ...io, signal }, (app) => {
+    const started = (app: App): void => {
       io.out(welcome(app));
       void play(app, options.seed, signal, io);
-    });
+    };
+    return await runApp({ work, load: () => work, log, io: { ...io, signal }, started });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

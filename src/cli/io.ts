@@ -7,6 +7,8 @@ export interface CliIo {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted by SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
+  /** Calls at each SIGHUP, which ends the process unless somebody listens. */
+  readonly onHangup: (listener: () => void) => void;
 }
 
 /** A mistake of the user's: printed as one line without a stack. */

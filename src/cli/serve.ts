@@ -1,6 +1,5 @@
 /** `serve`: runs the engine until it is told to stop. */
-import { App } from "../app.ts";
-import type { Config } from "../config/config.ts";
+import { App, type LoadedWork } from "../app.ts";
 import { makeLog, type Log } from "../self/log.ts";
 import { UserError, type CliIo } from "./io.ts";
 import { readConfig, readRules, type ConfigOptions } from "./load.ts";
@@ -16,20 +15,28 @@ export async function runServe(options: ServeOptions, io: CliIo): Promise<number
     ...(options.logLevel === undefined ? [] : [`telemetry.log_level=${options.logLevel}`]),
     ...(options.logFormat === undefined ? [] : [`telemetry.log_format=${options.logFormat}`]),
   ];
-  const config = readConfig({ ...options, set: [...options.set, ...over] }, io);
-  const { logLevel: level, logFormat: format } = config.telemetry;
+  const load = (): LoadedWork => {
+    const config = readConfig({ ...options, set: [...options.set, ...over] }, io);
+    const { files: ruleFiles, metas: rules } = readRules(config);
+    return { config, ruleFiles, rules };
+  };
+  const work = load();
+  const { logLevel: level, logFormat: format } = work.config.telemetry;
   const log = makeLog({ level, format, write: io.error });
-  return runApp(config, log, io, (app) => io.out(welcome(app)));
+  return runApp({ work, load, log, io, started: (app) => io.out(welcome(app)) });
+}
+
+export interface RunOptions {
+  readonly work: LoadedWork;
+  /** Reads everything again, for a reload; throws a `UserError` with every fault. */
+  readonly load: () => LoadedWork;
+  readonly log: Log;
+  readonly io: CliIo;
+  readonly started: (app: App) => void | Promise<void>;
 }
 
 /** Runs an engine from its start to a clean stop: 0, or 1 when it lost its store. */
-export async function runApp(
-  config: Config,
-  log: Log,
-  io: CliIo,
-  started: (app: App) => void | Promise<void>,
-): Promise<number> {
-  const { files: ruleFiles, metas: rules } = readRules(config);
+export async function runApp({ work, load, log, io, started }: RunOptions): Promise<number> {
   const stopped = new AbortController();
   let fatal = "";
   const onFatal = (why: string): void => {
@@ -37,7 +44,8 @@ export async function runApp(
     stopped.abort();
   };
   const version = packageVersion();
-  await using app = await startOrExplain({ config, version, ruleFiles, rules, log, onFatal });
+  await using app = await startOrExplain({ work, load, version, log, onFatal });
+  io.onHangup(() => void app.reload());
   await started(app);
   await aborted(AbortSignal.any([io.signal, stopped.signal]));
   log.info("stopping");

@@ -145,6 +145,16 @@ export class PrometheusRegistry implements Instruments {
     this.bornAtZero(rules);
   }
 
+  configLoaded(atSeconds: number): void {
+    this.gauge("config_last_reload_successful", {}).set(1);
+    this.gauge("config_last_reload_success_timestamp_seconds", {}).set(atSeconds);
+  }
+
+  /** The configuration stays as it was. */
+  configNotLoaded(): void {
+    this.gauge("config_last_reload_successful", {}).set(0);
+  }
+
   /** The rules stay as they were. */
   rulesNotLoaded(): void {
     this.gauge("rules_last_reload_successful", {}).set(0);

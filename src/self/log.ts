@@ -15,6 +15,8 @@ export interface Log {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
+  /** From now on. */
+  setLevel(level: LogLevel): void;
 }
 
 export interface LogOptions {
@@ -46,6 +48,7 @@ export function makeLog(options: LogOptions): Log {
     info: (message, fields) => logTo(logger, "info", message, fields),
     warn: (message, fields) => logTo(logger, "warn", message, fields),
     error: (message, fields) => logTo(logger, "error", message, fields),
+    setLevel: (level) => void (logger.level = level),
   };
 }
 

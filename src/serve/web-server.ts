@@ -27,6 +27,8 @@ export interface WebParts {
   readonly queries: ApiQueries;
   readonly metrics: MetricsText;
   readonly status: StatusSource;
+  /** Reads configuration and rules again, false when they cannot be used; null = not over HTTP. */
+  readonly reload: (() => Promise<boolean>) | null;
   /** Told of faults of ours, with what was asked for. */
   readonly onError: (path: string, error: Error) => void;
 }
@@ -81,7 +83,7 @@ function listenError(host: string, port: number, cause: NodeJS.ErrnoException): 
 
 function makeRoutes(options: WebOptions, parts: WebParts): Hono {
   const app = new Hono();
-  app.use(secureHeaders, onlyReading, sameHost(options));
+  app.use(secureHeaders, onlyReading(parts), sameHost(options));
   app.onError((error, context) => {
     if (isBadQuery(error)) return badParameters(context, error.message);
     parts.onError(context.req.path, error);
@@ -99,6 +101,7 @@ function makeRoutes(options: WebOptions, parts: WebParts): Hono {
     }),
   );
   addHealth(app, parts);
+  addReload(app, parts);
   addApi(app, parts.queries);
   app.get("/metrics", async (context) =>
     context.body(await parts.metrics.text(), 200, { "content-type": parts.metrics.contentType }),
@@ -183,14 +186,43 @@ const secureHeaders: MiddlewareHandler = async (context, next) => {
   context.header("cache-control", "no-store");
 };
 
-const onlyReading: MiddlewareHandler = async (context, next) => {
-  if (context.req.method === "GET" || context.req.method === "HEAD") return next();
-  return problemResponse(context, {
-    status: 405,
-    title: "only GET and HEAD",
-    detail: "this version changes nothing over HTTP",
+const reloadPath = "/-/reload";
+
+function onlyReading({ reload }: WebParts): MiddlewareHandler {
+  return async (context, next) => {
+    const { method, path } = context.req;
+    if (method === "GET" || method === "HEAD") return next();
+    if (method === "POST" && path === reloadPath && reload !== null) return next();
+    return problemResponse(context, {
+      status: 405,
+      title: "only GET and HEAD",
+      detail:
+        path === reloadPath
+          ? "reloading over HTTP is off: set web.reload, or send SIGHUP"
+          : "this version changes nothing over HTTP",
+    });
+  };
+}
+
+/** Reads no body and takes no parameter: what is loaded is what the process was started with. */
+function addReload(app: Hono, { reload }: WebParts): void {
+  app.post(reloadPath, async (context) => {
+    // A page of another site may post here; a browser then says where the page is from.
+    if (context.req.header("origin") !== undefined) {
+      return problemResponse(context, {
+        status: 403,
+        title: "not for browsers",
+        detail: `call ${reloadPath} from a program, without an Origin header`,
+      });
+    }
+    if (reload !== null && (await reload())) return context.text("reloaded\n");
+    return problemResponse(context, {
+      status: 500,
+      title: "cannot reload",
+      detail: "the old configuration stays in use; the engine's log has every fault",
+    });
   });
-};
+}
 
 /**
  * A page of another site could reach a loopback port through a name of its own (DNS rebinding). While we

@@ -4,11 +4,13 @@
  * "unavailable" with a time to come back.
  */
 import { Worker, MessageChannel } from "node:worker_threads";
-import type { Config } from "../config/config.ts";
 import type { Answer, ReceivedRequest, RequestHandler } from "../model/requests.ts";
 import type { CounterSample } from "../model/stages.ts";
-import type { EngineWorkerData, FromEngine, RuleFile, ToEngine } from "./engine-messages.ts";
+import type { EngineWorkerData, FromEngine, ToEngine } from "./engine-messages.ts";
 import type { StoreClient } from "./store-client.ts";
+
+/** What a thread is started with. */
+export type EngineWork = Pick<EngineWorkerData, "config" | "ruleFiles">;
 
 export interface EngineEvents {
   counters(samples: readonly CounterSample[]): void;
@@ -32,11 +34,13 @@ const restartTrialMs = 60_000;
 /** Requests that broke a thread; the oldest are forgotten first. */
 const poisonMax = 1_000;
 
+/** How long the last commit of a thread may take. */
+const stopTimeoutMs = 8_000;
+
 const restarting: Answer = { kind: "unavailable", reason: "restarting", retryAfterMs: 1_000 };
 
 export class EngineClient implements RequestHandler, AsyncDisposable {
-  readonly #config: Config;
-  readonly #ruleFiles: readonly RuleFile[];
+  #work: EngineWork;
   readonly #store: StoreClient;
   readonly #events: EngineEvents;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
@@ -44,31 +48,28 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
   #worker: Worker | null = null;
   #isReady = false;
   #isStopping = false;
+  /** Settles when the last thread has started, or has failed to. */
+  #starting: Promise<void> = Promise.resolve();
+  /** Until the reload under way has ended, well or not. */
+  #reloading: Promise<void> | null = null;
   #nextId = 1;
   #restarts = 0;
   /** Of the next start, or of the end of the last one's trial. */
   #timer: NodeJS.Timeout | null = null;
 
-  private constructor(
-    config: Config,
-    ruleFiles: readonly RuleFile[],
-    store: StoreClient,
-    events: EngineEvents,
-  ) {
-    this.#config = config;
-    this.#ruleFiles = ruleFiles;
+  private constructor(work: EngineWork, store: StoreClient, events: EngineEvents) {
+    this.#work = work;
     this.#store = store;
     this.#events = events;
   }
 
   /** Resolves when the thread has loaded what the store holds and takes requests. */
   static async start(
-    config: Config,
-    ruleFiles: readonly RuleFile[],
+    work: EngineWork,
     store: StoreClient,
     events: EngineEvents,
   ): Promise<EngineClient> {
-    const client = new EngineClient(config, ruleFiles, store, events);
+    const client = new EngineClient(work, store, events);
     await client.#startThread();
     return client;
   }
@@ -78,6 +79,7 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
   }
 
   async submit(request: ReceivedRequest): Promise<Answer> {
+    if (this.#reloading !== null) await this.#reloading;
     const worker = this.#worker;
     if (worker === null || !this.#isReady || this.#isStopping) return restarting;
     const id = this.#nextId++;
@@ -89,30 +91,83 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
     });
   }
 
+  /**
+   * Goes on with another configuration and other rules, both checked: the thread commits and ends, and
+   * one with the new ones starts from that commit, so that every state is kept. Requests wait meanwhile.
+   * When the new one cannot start, the old one is started again and the reason is thrown.
+   */
+  reload(work: EngineWork): Promise<void> {
+    const before = this.#reloading ?? Promise.resolve();
+    const reloaded = before.then(() => this.#replace(work));
+    const settled = reloaded.catch(() => {});
+    this.#reloading = settled;
+    void settled.then(() => {
+      if (this.#reloading === settled) this.#reloading = null;
+    });
+    return reloaded;
+  }
+
   /** Commits what was taken in, then ends the thread. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopping = true;
+    if (this.#reloading !== null) await this.#reloading;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#worker !== null) await this.#stopThread(this.#worker);
+  }
+
+  async #replace(work: EngineWork): Promise<void> {
+    const before = this.#work;
+    this.#work = work;
+    await this.#starting;
     const worker = this.#worker;
-    if (worker === null) return;
-    if (this.#isReady) {
+    // Between two threads there is nothing to replace: the next start takes the new work.
+    if (worker === null || this.#isStopping) return;
+    await this.#stopThread(worker);
+    try {
+      await this.#startThread();
+    } catch (cause) {
+      this.#work = before;
+      await this.#restart();
+      throw new Error("cannot start with the new configuration: the old one goes on", { cause });
+    }
+  }
+
+  /** Ends a thread after its last commit; requests that it did not answer are told to come again. */
+  async #stopThread(worker: Worker): Promise<void> {
+    const wasReady = this.#isReady;
+    // From here on its end is ours, no loss.
+    this.#worker = null;
+    this.#isReady = false;
+    if (wasReady) {
       const message: ToEngine = { kind: "stop" };
       worker.postMessage(message);
       await new Promise<void>((resolve) => {
-        worker.on("message", (said: FromEngine) => said.kind === "stopped" && resolve());
+        worker.on("message", ({ kind }: FromEngine) => {
+          if (kind === "stopped" || kind === "broken" || kind === "store_lost") resolve();
+        });
         worker.once("exit", () => resolve());
-        setTimeout(resolve, 8_000).unref();
+        setTimeout(resolve, stopTimeoutMs).unref();
       });
     }
+    this.#tellAllToComeAgain();
     await worker.terminate();
   }
 
-  async #startThread(): Promise<void> {
+  #startThread(): Promise<void> {
+    const started = this.#makeThread();
+    const starting = started.then(
+      () => {},
+      () => {},
+    );
+    this.#starting = starting;
+    return started;
+  }
+
+  async #makeThread(): Promise<void> {
     const channel = new MessageChannel();
     this.#store.attach(channel.port1);
     const workerData: EngineWorkerData = {
-      config: this.#config,
-      ruleFiles: this.#ruleFiles,
+      ...this.#work,
       storePort: channel.port2,
       poison: this.#poison,
     };
@@ -176,12 +231,16 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
     const hadStarted = this.#isReady;
     this.#worker = null;
     this.#isReady = false;
-    for (const resolve of this.#waiting.values()) resolve(restarting);
-    this.#waiting.clear();
+    this.#tellAllToComeAgain();
     void worker.terminate();
     if (this.#isStopping || !hadStarted) return;
     this.#events.restarted(why);
     this.#restartAfter(Math.min(restartPauseMs * 2 ** this.#restarts++, restartPauseMaxMs));
+  }
+
+  #tellAllToComeAgain(): void {
+    for (const resolve of this.#waiting.values()) resolve(restarting);
+    this.#waiting.clear();
   }
 
   #restartAfter(pauseMs: number): void {

@@ -20,6 +20,7 @@ export function makeIo(over: Partial<CliIo> = {}): CollectingIo {
     isTty: false,
     env: {},
     signal: new AbortController().signal,
+    onHangup: () => {},
     ...over,
     printed,
   };

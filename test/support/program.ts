@@ -106,6 +106,7 @@ export interface Engine {
   readonly program: Program;
   readonly web: string;
   readonly grpc: string;
+  readonly http: string;
   readonly configPath: string;
 }
 
@@ -119,7 +120,9 @@ export async function startEngine(
   const lines = [
     "version: 1",
     "cluster: { name: demo }",
-    `receivers: { grpc: { endpoint: "127.0.0.1:${port + 1}" } }`,
+    "receivers:",
+    `  grpc: { endpoint: "127.0.0.1:${port + 1}" }`,
+    `  http: { endpoint: "127.0.0.1:${port + 2}" }`,
     `web: { endpoint: "127.0.0.1:${port}" }`,
     `store: { path: "${join(folder, "store", "mesh.db")}" }`,
     "",
@@ -139,5 +142,6 @@ export async function startEngine(
     await program.kill("SIGKILL");
     throw new Error(`the engine did not get ready:\n${program.output}`, { cause });
   }
-  return { program, web, grpc: `127.0.0.1:${port + 1}`, configPath };
+  const [grpc, http] = [`127.0.0.1:${port + 1}`, `127.0.0.1:${port + 2}`];
+  return { program, web, grpc, http, configPath };
 }
