@@ -7,6 +7,13 @@ import { makeEntity, type Entity } from "../model/entities.ts";
 import type { Capability, SourceRef } from "../model/observations.ts";
 import { forget, type Restored, type WriteSet } from "../model/rows.ts";
 import { usPerHour, usPerMinute, usPerSecond, type Us } from "../model/time.ts";
+import {
+  makeClockOffset,
+  noteOffset,
+  offsetOf,
+  worstOffset,
+  type ClockOffset,
+} from "./clock-offset.ts";
 
 interface Heard {
   eventUs: Us;
@@ -15,6 +22,7 @@ interface Heard {
   intervalUs: Us;
   /** As `coverageOf` last told it. */
   isSilent: boolean;
+  offset: ClockOffset;
 }
 
 interface Source {
@@ -73,15 +81,18 @@ export class Sources {
     this.#lastReceived.set(ref.kind, receivedUs);
     this.#lagUs = Math.max(0, receivedUs - eventUs);
     if (!source) return;
-    const heard = source.heard.get(capability);
+    let heard = source.heard.get(capability);
     if (!heard) {
-      source.heard.set(capability, { eventUs, receivedUs, intervalUs: 0, isSilent: false });
+      const offset = makeClockOffset();
+      heard = { eventUs, receivedUs, intervalUs: 0, isSilent: false, offset };
+      source.heard.set(capability, heard);
       this.#changedCoverage.add(`${ref.kind}|${ref.key}`);
     } else {
       learnInterval(heard, receivedUs);
       heard.eventUs = Math.max(heard.eventUs, eventUs);
       heard.receivedUs = Math.max(heard.receivedUs, receivedUs);
     }
+    noteOffset(heard.offset, receivedUs - eventUs, receivedUs);
     source.lastReceivedUs = Math.max(source.lastReceivedUs, receivedUs);
     source.lastEventUs = Math.max(source.lastEventUs, eventUs);
     source.latenessUs += (Math.max(0, receivedUs - eventUs) - source.latenessUs) / 8;
@@ -130,7 +141,10 @@ export class Sources {
     for (const source of this.#dirty) {
       const { kind, key, cluster, namespace } = source.ref;
       const { state, firstUs, lastReceivedUs, lastEventUs, latenessUs } = source;
-      const heard = Object.fromEntries(source.heard);
+      const offsets = [...source.heard.values()].map(({ offset }) => offsetOf(offset));
+      const heard = Object.fromEntries(
+        [...source.heard].map(([name, one]) => [name, { ...one, offsetUs: offsetOf(one.offset) }]),
+      );
       into.sources.push({
         kind,
         key,
@@ -139,7 +153,7 @@ export class Sources {
         state,
         firstSeenUs: firstUs,
         lastSeenUs: lastReceivedUs,
-        detail: JSON.stringify({ heard, lastEventUs, latenessUs }),
+        detail: JSON.stringify({ heard, lastEventUs, latenessUs, offsetUs: worstOffset(offsets) }),
       });
     }
     this.#dirty.clear();

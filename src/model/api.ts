@@ -126,6 +126,55 @@ export interface ApiBlind {
   reason: string;
 }
 
+/** What one source told, and whether it still does. */
+export interface ApiSourceCapability {
+  /** `proxy_metrics`, `proxy_logs`, `spans`, … */
+  capability: string;
+  last_seen: string;
+  /** Whether this alone has fallen silent. */
+  silent: boolean;
+  /** Learned pause between deliveries; 0 = heard once. */
+  interval_seconds: number;
+  /** As `ApiSource.clock_offset_seconds`, of what told of this. */
+  clock_offset_seconds: number | null;
+}
+
+/** A sender of telemetry and its liveness. */
+export interface ApiSource {
+  /** `proxy`, `node_agent`, `objects` or `collector`. */
+  kind: string;
+  key: string;
+  cluster: string;
+  namespace: string;
+  /** `live`, `late`, `silent`, `gone` (its pod has ended), or `unknown`. */
+  state: string;
+  /** Named by `expected_sources`. */
+  expected: boolean;
+  /** Null: expected, and never heard. */
+  first_seen: string | null;
+  last_seen: string | null;
+  /** The longest learned pause between deliveries of one capability. */
+  interval_seconds: number;
+  /** Smoothed receive time minus event time, never below zero. */
+  lateness_seconds: number;
+  /**
+   * The smallest receive time minus event time of the last 5 to 10 minutes in which it spoke, of the
+   * capability that is farthest off. Negative: the sender's clock is ahead, which nothing else explains.
+   * Positive: it is behind, or all of its telemetry came that late (a collector's queue after an outage).
+   * Null: not known.
+   */
+  clock_offset_seconds: number | null;
+  capabilities: ApiSourceCapability[];
+}
+
+export interface SourceFilter {
+  kind?: string;
+  state?: string;
+  namespace?: string;
+  /** Default and most: 1,000. */
+  limit?: number;
+}
+
 export interface InsightFilter {
   state?: string;
   severity?: string;
@@ -155,4 +204,9 @@ export interface ApiQueries {
   workload(cluster: string, namespace: string, name: string): Promise<ApiWorkload | null>;
   /** The newest first. */
   blind(): Promise<ApiBlind[]>;
+  /**
+   * One page, `total` says how many there are: collectors, objects and node agents before proxies, what
+   * is silent before what is heard, and of these the clocks that are farthest off first.
+   */
+  sources(filter?: SourceFilter): Promise<ApiPage<ApiSource>>;
 }

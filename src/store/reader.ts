@@ -10,10 +10,13 @@ import type {
   ApiInsightDetail,
   ApiPage,
   ApiQueries,
+  ApiSource,
   ApiWorkload,
   GraphFilter,
   InsightFilter,
+  SourceFilter,
 } from "../model/api.ts";
+import type { OutboxSummary } from "../model/outbox.ts";
 import { StoreError, toStoreError } from "./errors.ts";
 import { loadMigrations, schemaVersion } from "./migrate.ts";
 import { findDatabase } from "./place.ts";
@@ -21,6 +24,8 @@ import { BlindQueries } from "./queries/blind.ts";
 import { Drawer } from "./queries/drawing.ts";
 import { GraphQueries } from "./queries/graph.ts";
 import { InsightQueries } from "./queries/insights.ts";
+import { OutboxQueries, type StoredRecord } from "./queries/outbox.ts";
+import { SourceQueries } from "./queries/sources.ts";
 import { WorkloadQueries } from "./queries/workload.ts";
 
 /** `ApiQueries` without the promises. */
@@ -39,6 +44,8 @@ export class StoreReader implements SyncQueries {
   readonly #graph: GraphQueries;
   readonly #workload: WorkloadQueries;
   readonly #blind: BlindQueries;
+  readonly #outbox: OutboxQueries;
+  readonly #sources: SourceQueries;
 
   /** The store must exist; the writer makes and migrates it. */
   constructor(path: string) {
@@ -47,6 +54,8 @@ export class StoreReader implements SyncQueries {
     this.#insights = new InsightQueries(this.#database);
     this.#graph = new GraphQueries(this.#database, drawer);
     this.#blind = new BlindQueries(this.#database);
+    this.#outbox = new OutboxQueries(this.#database);
+    this.#sources = new SourceQueries(this.#database);
     this.#workload = new WorkloadQueries(this.#database, drawer, this.#insights);
   }
 
@@ -68,6 +77,19 @@ export class StoreReader implements SyncQueries {
 
   blind(): ApiBlind[] {
     return this.#read("blind", () => this.#blind.newest());
+  }
+
+  sources(filter: SourceFilter = {}): ApiPage<ApiSource> {
+    return this.#read("sources", () => this.#sources.list(filter));
+  }
+
+  /** The oldest records after this number, in order, at most 1,000. */
+  outbox(afterSeq: number, limit: number): StoredRecord[] {
+    return this.#read("outbox", () => this.#outbox.next(afterSeq, limit));
+  }
+
+  outboxSummary(): OutboxSummary {
+    return this.#read("outboxSummary", () => this.#outbox.summary());
   }
 
   close(): void {

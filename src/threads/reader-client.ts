@@ -7,9 +7,11 @@ import type {
   ApiInsightDetail,
   ApiPage,
   ApiQueries,
+  ApiSource,
   ApiWorkload,
   GraphFilter,
   InsightFilter,
+  SourceFilter,
 } from "../model/api.ts";
 import { ReaderClient } from "./reader-rpc.ts";
 
@@ -43,6 +45,10 @@ export class ReaderThread implements ApiQueries, AsyncDisposable {
 
   async blind(): Promise<ApiBlind[]> {
     return this.#client().blind();
+  }
+
+  async sources(filter: SourceFilter = {}): Promise<ApiPage<ApiSource>> {
+    return this.#client().sources(filter);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

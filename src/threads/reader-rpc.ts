@@ -11,9 +11,11 @@ import type {
   ApiInsightDetail,
   ApiPage,
   ApiQueries,
+  ApiSource,
   ApiWorkload,
   GraphFilter,
   InsightFilter,
+  SourceFilter,
 } from "../model/api.ts";
 import { StoreError, toStoreError } from "../store/errors.ts";
 import type { StoreReader } from "../store/reader.ts";
@@ -70,6 +72,10 @@ export class ReaderClient implements ApiQueries {
 
   blind(): Promise<ApiBlind[]> {
     return this.#ask("blind", []) as Promise<ApiBlind[]>; // likewise
+  }
+
+  sources(filter: SourceFilter = {}): Promise<ApiPage<ApiSource>> {
+    return this.#ask("sources", [filter]) as Promise<ApiPage<ApiSource>>; // likewise
   }
 
   /** Refuses what waits and what follows, e.g. when the reader's thread has ended. */
