@@ -7,14 +7,8 @@ import { makeWriteSet } from "../src/model/rows.ts";
 import { usPerSecond, usToRfc3339 } from "../src/model/time.ts";
 import { StoreReader } from "../src/store/reader.ts";
 import { StoreWriter } from "../src/store/writer.ts";
-import {
-  atSecond,
-  graphStartUs,
-  makeBatch,
-  makeLeg,
-  proxySource,
-} from "./support/graph-observations.ts";
-import { GraphWorld } from "./support/graph-world.ts";
+import { atSecond, graphStartUs, makeLeg, proxySource } from "./support/graph-observations.ts";
+import { GraphWorld, makeBatch } from "./support/graph-world.ts";
 
 let folder: string;
 let writer: StoreWriter;
