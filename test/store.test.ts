@@ -71,7 +71,7 @@ test("a new store has our schema, our mark and modes that keep others out", () =
   expect(ask(path, "SELECT created_by FROM meta")).toBe("1.2.3");
   const loose =
     "SELECT group_concat(name) FROM pragma_table_list WHERE schema = 'main' AND strict = 0";
-  expect(ask(path, loose)).toBe("sqlite_schema");
+  expect(ask(path, loose)).toBe("sqlite_schema,sqlite_sequence");
   writer.close();
   expect(existsSync(`${path}-wal`)).toBe(false);
 });
@@ -81,14 +81,18 @@ test("every row type comes back as it went in", () => {
   const set = makeFullWriteSet(1);
   const before = open(path);
   expect(before.load().lastCommitUs).toBe(0);
-  expect(before.commit(set)).toMatchObject({ seq: 1, rows: 19 });
+  expect(before.commit(set)).toMatchObject({ seq: 1, rows: 20 });
   before.close();
 
   const after = open(path);
-  const { seq: _seq, isWhole: _isWhole, atUs, insightEvents, edgeEvents, rollups, ...lists } = set;
-  expect(plain(after.load())).toEqual(plain({ ...lists, lastCommitUs: atUs }));
-  expect([insightEvents.length, edgeEvents.length, rollups.length]).toEqual([1, 1, 1]);
+  const { seq: _seq, isWhole: _isWhole, atUs, ...lists } = set;
+  const { insightEvents, outbox, edgeEvents, rollups, ...restored } = lists;
+  expect(plain(after.load())).toEqual(plain({ ...restored, lastCommitUs: atUs }));
+  expect([insightEvents, outbox, edgeEvents, rollups].map(({ length }) => length)).toEqual([
+    1, 1, 1, 1,
+  ]);
   expect(ask(path, "SELECT at_us FROM insight_event")).toBe(baseUs);
+  expect(ask(path, "SELECT record FROM outbox")).toBe(outbox[0]?.record);
   expect(ask(path, "SELECT value FROM edge_event")).toBe("none");
   expect(ask(path, "SELECT bytes_received FROM rollup")).toBe(20);
   after.close();

@@ -1,4 +1,4 @@
-/** How insights, receipts, the journal and history are written and read back. */
+/** How insights, receipts, the outbox, the journal and history are written and read back. */
 import type { ForgottenRow } from "../model/rows.ts";
 import type { AnyTable, Table } from "./table.ts";
 import {
@@ -114,6 +114,16 @@ const insightEventTable: Table<"insightEvents"> = {
   read: null,
 };
 
+// A record that waits already is the same one: a uid says all.
+const outboxTable: Table<"outbox"> = {
+  name: "outbox",
+  write: `
+    INSERT INTO outbox (uid, insight_id, state, at_us, record)
+    VALUES (@uid, @insightId, @state, @atUs, @record)
+    ON CONFLICT (uid) DO NOTHING`,
+  read: null,
+};
+
 const edgeEventTable: Table<"edgeEvents"> = {
   name: "edgeEvents",
   write: `
@@ -194,6 +204,7 @@ export const tables: readonly AnyTable[] = [
   processTable,
   insightTable,
   insightEventTable,
+  outboxTable,
   edgeEventTable,
   rollupTable,
   redoTable,

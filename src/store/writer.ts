@@ -10,10 +10,16 @@ import type { Us } from "../model/time.ts";
 import { StoreError, toStoreError } from "./errors.ts";
 import { openStore } from "./open.ts";
 import type { OpenStore, StoreOptions } from "./open.ts";
+import { outboxDefaults, OutboxKeeper, type OutboxLimits } from "./outbox.ts";
 import { Pruner } from "./prune.ts";
 import { packedRow, packedValue, type PackedList, type PackedWriteSet } from "./packed-rows.ts";
 import type { AnyTable } from "./table.ts";
 import { forgetSql, tables } from "./tables.ts";
+
+export interface WriterOptions extends StoreOptions {
+  /** Bounds of the outbox; without it, 72 hours and 100,000 records. */
+  readonly outbox?: OutboxLimits;
+}
 
 export interface CommitResult {
   readonly seq: number;
@@ -38,9 +44,10 @@ export class StoreWriter {
   readonly #forgetRedo: Database.Statement;
   readonly #forget: ReadonlyMap<string, Database.Statement>;
   readonly #pruner: Pruner;
+  readonly #outbox: OutboxKeeper;
 
   /** Opens the store; throws a StoreError that says why it cannot. */
-  constructor(options: StoreOptions) {
+  constructor(options: WriterOptions) {
     this.#store = openStore(options);
     const { database } = this.#store;
     this.#writers = tables.map((table) => ({
@@ -62,6 +69,7 @@ export class StoreWriter {
       Object.entries(forgetSql).map(([table, sql]) => [table, database.prepare(sql)]),
     );
     this.#pruner = new Pruner(database);
+    this.#outbox = new OutboxKeeper(database, options.outbox ?? outboxDefaults);
   }
 
   get warnings(): readonly string[] {
@@ -84,6 +92,7 @@ export class StoreWriter {
     const writeSet = rest;
     const startMs = performance.now();
     let rows = 0;
+    this.#outbox.wrote(writeSet.outbox.length);
     this.#transaction(`cannot commit write-set ${writeSet.seq}`, () => {
       // Every effect is in the tables with this one.
       if (writeSet.isWhole) this.#forgetRedo.run();
@@ -124,6 +133,20 @@ export class StoreWriter {
       removed = this.#pruner.prune(nowUs);
     });
     return removed;
+  }
+
+  /** Takes records out of the outbox; when it returns, it is durable that they need not be sent again. */
+  delivered(seqs: readonly number[]): void {
+    this.#transaction("cannot mark records as delivered", () => this.#outbox.delivered(seqs));
+  }
+
+  /** Removes what the bounds of the outbox push out, a bounded number of records; returns how many. */
+  dropFromOutbox(nowUs: Us): number {
+    let dropped = 0;
+    this.#transaction("cannot drop from the outbox", () => {
+      dropped = this.#outbox.drop(nowUs);
+    });
+    return dropped;
   }
 
   /** Marks a clean stop, if the disk lets it, and gives up the lock. Harmless when repeated. */

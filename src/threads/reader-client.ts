@@ -13,6 +13,8 @@ import type {
   InsightFilter,
   SourceFilter,
 } from "../model/api.ts";
+import type { OutboxSummary } from "../model/outbox.ts";
+import type { StoredRecord } from "../store/queries/outbox.ts";
 import { ReaderClient } from "./reader-rpc.ts";
 
 /** The next question starts the thread, also after one that ended by itself. */
@@ -49,6 +51,15 @@ export class ReaderThread implements ApiQueries, AsyncDisposable {
 
   async sources(filter: SourceFilter = {}): Promise<ApiPage<ApiSource>> {
     return this.#client().sources(filter);
+  }
+
+  /** The oldest records after this number, in order, at most 1,000. */
+  async outbox(afterSeq: number, limit: number): Promise<readonly StoredRecord[]> {
+    return this.#client().outbox(afterSeq, limit);
+  }
+
+  async outboxSummary(): Promise<OutboxSummary> {
+    return this.#client().outboxSummary();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

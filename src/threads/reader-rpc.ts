@@ -17,7 +17,9 @@ import type {
   InsightFilter,
   SourceFilter,
 } from "../model/api.ts";
+import type { OutboxSummary } from "../model/outbox.ts";
 import { StoreError, toStoreError } from "../store/errors.ts";
+import type { StoredRecord } from "../store/queries/outbox.ts";
 import type { StoreReader } from "../store/reader.ts";
 import type { FromReader, QueryName, ToReader } from "./store-messages.ts";
 
@@ -76,6 +78,15 @@ export class ReaderClient implements ApiQueries {
 
   sources(filter: SourceFilter = {}): Promise<ApiPage<ApiSource>> {
     return this.#ask("sources", [filter]) as Promise<ApiPage<ApiSource>>; // likewise
+  }
+
+  /** The oldest records after this number, in order, at most 1,000. */
+  outbox(afterSeq: number, limit: number): Promise<readonly StoredRecord[]> {
+    return this.#ask("outbox", [afterSeq, limit]) as Promise<readonly StoredRecord[]>; // likewise
+  }
+
+  outboxSummary(): Promise<OutboxSummary> {
+    return this.#ask("outboxSummary", []) as Promise<OutboxSummary>; // likewise
   }
 
   /** Refuses what waits and what follows, e.g. when the reader's thread has ended. */

@@ -1,9 +1,12 @@
 /** io's side of the store thread: starts it, connects engine threads to it, stops it last. */
 import { Worker, type MessagePort } from "node:worker_threads";
+import { StoreError } from "../store/errors.ts";
 import type { FromStore, StoreWorkerData, ToStore } from "./store-messages.ts";
 
 export interface StoreEvents {
   pruned(rows: number): void;
+  /** The bounds of the outbox pushed out records that were never delivered. */
+  outboxDropped?(rows: number): void;
   trouble(what: string, error: string): void;
   /** The thread is gone although nobody stopped it: nothing can be acknowledged any more. */
   lost(why: string): void;
@@ -11,10 +14,21 @@ export interface StoreEvents {
 
 /** How long a stop waits for the last checkpoint. */
 const closeTimeoutMs = 10_000;
+const closedWhy = "the store is closed";
+
+/** Answers to `delivered` that may be awaited at a time; a sender has a handful of requests under way. */
+const deliveredMax = 100;
+
+interface Delivering {
+  resolve(): void;
+  reject(error: StoreError): void;
+}
 
 export class StoreClient implements AsyncDisposable {
   readonly #worker: Worker;
   readonly #events: StoreEvents;
+  /** In the order of asking, which is that of the answers. */
+  readonly #delivering: Delivering[] = [];
   #isClosing = false;
 
   private constructor(worker: Worker, events: StoreEvents) {
@@ -57,6 +71,24 @@ export class StoreClient implements AsyncDisposable {
     this.#worker.postMessage(message, [port]);
   }
 
+  /**
+   * Takes records out of the outbox by their numbers; resolves when that is durable. Rejects with a
+   * StoreError: a retryable one may be asked again, and nothing was taken out.
+   */
+  delivered(seqs: readonly number[]): Promise<void> {
+    const what = "cannot mark records as delivered";
+    if (this.#isClosing) return Promise.reject(new StoreError("closed", `${what}: ${closedWhy}`));
+    if (this.#delivering.length >= deliveredMax) {
+      const why = `${deliveredMax} answers are awaited already; ask again later`;
+      return Promise.reject(new StoreError("busy", `${what}: ${why}`));
+    }
+    return new Promise((resolve, reject) => {
+      this.#delivering.push({ resolve, reject });
+      const message: ToStore = { kind: "delivered", seqs };
+      this.#worker.postMessage(message);
+    });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isClosing) return;
     this.#isClosing = true;
@@ -67,12 +99,17 @@ export class StoreClient implements AsyncDisposable {
     const message: ToStore = { kind: "close" };
     this.#worker.postMessage(message);
     await closed;
+    this.#refuse(closedWhy);
     await this.#worker.terminate();
   }
 
   #heard(message: FromStore): void {
     if (message.kind === "pruned") this.#events.pruned(message.rows);
-    if (message.kind === "trouble") {
+    if (message.kind === "outbox_dropped") this.#events.outboxDropped?.(message.rows);
+    if (message.kind === "delivered") this.#delivering.shift()?.resolve();
+    if (message.kind === "trouble" && message.what === "delivered") {
+      this.#delivering.shift()?.reject(new StoreError(message.code, message.message));
+    } else if (message.kind === "trouble") {
       this.#events.trouble(`the store cannot ${message.what}`, message.message);
     }
   }
@@ -80,6 +117,12 @@ export class StoreClient implements AsyncDisposable {
   #ended(why: string): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
+    this.#refuse(why);
     this.#events.lost(why);
+  }
+
+  #refuse(why: string): void {
+    const error = new StoreError("closed", `cannot mark records as delivered: ${why}`);
+    for (const delivering of this.#delivering.splice(0)) delivering.reject(error);
   }
 }

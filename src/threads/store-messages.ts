@@ -7,7 +7,9 @@ import type { ApiQueries } from "../model/api.ts";
 import type { Restored, WriteSet } from "../model/rows.ts";
 import type { Us } from "../model/time.ts";
 import type { StoreErrorCode } from "../store/errors.ts";
+import type { OutboxLimits } from "../store/outbox.ts";
 import type { PackedWriteSet } from "../store/packed-rows.ts";
+import type { StoreReader } from "../store/reader.ts";
 
 /** Where tests of crashes kill the process, at the write-set of that number. */
 export interface StoreFailpoint {
@@ -20,6 +22,8 @@ export interface StoreWorkerData {
   readonly programVersion: string;
   /** 0 = as much as the disk holds. */
   readonly maxBytes: number;
+  /** Without it, the defaults of store/outbox.ts. */
+  readonly outbox?: OutboxLimits;
   readonly failpoint: StoreFailpoint | null;
 }
 
@@ -33,6 +37,8 @@ export type ToStore =
       readonly lists?: PackedWriteSet["lists"];
     }
   | { readonly kind: "prune"; readonly nowUs: Us }
+  /** From io: these records of the outbox need not be sent again. */
+  | { readonly kind: "delivered"; readonly seqs: readonly number[] }
   /** From io: listen to this port too; a new engine thread replaces the port of the one before. */
   | { readonly kind: "attach"; readonly port: MessagePort }
   /** From io, after the engine has stopped: marks a clean stop and ends the thread. */
@@ -44,6 +50,9 @@ export interface StoreFailure {
   readonly message: string;
   readonly retryable: boolean;
 }
+
+/** What a `trouble` is about; a commit's is `failed`. */
+export type StoreWork = "load" | "prune" | "delivered" | "close";
 
 export type FromStore =
   /** To io, once. */
@@ -60,10 +69,15 @@ export type FromStore =
   | ({ readonly kind: "failed"; readonly seq: number } & StoreFailure)
   /** Also to io by itself: the thread prunes after commits, at most once a second. */
   | { readonly kind: "pruned"; readonly rows: number }
-  | ({ readonly kind: "trouble"; readonly what: "load" | "prune" | "close" } & StoreFailure)
+  /** To io, after a commit: the bounds of the outbox pushed out records that were never delivered. */
+  | { readonly kind: "outbox_dropped"; readonly rows: number }
+  /** Durable. */
+  | { readonly kind: "delivered" }
+  | ({ readonly kind: "trouble"; readonly what: StoreWork } & StoreFailure)
   | { readonly kind: "closed" };
 
-export type QueryName = keyof ApiQueries;
+/** Methods of the reader: the API's, and those of the outbox. */
+export type QueryName = keyof ApiQueries | keyof Pick<StoreReader, "outbox" | "outboxSummary">;
 
 export interface ToReader {
   readonly kind: "query";

@@ -7,7 +7,13 @@ import { usPerSecond } from "../model/time.ts";
 import type { Us } from "../model/time.ts";
 import { toStoreError } from "../store/errors.ts";
 import type { StoreWriter } from "../store/writer.ts";
-import type { FromStore, StoreFailpoint, StoreFailure, ToStore } from "./store-messages.ts";
+import type {
+  FromStore,
+  StoreFailpoint,
+  StoreFailure,
+  StoreWork,
+  ToStore,
+} from "./store-messages.ts";
 
 type CommitMessage = ToStore & { kind: "commit" };
 
@@ -43,6 +49,11 @@ export class StoreService {
         return this.#commit(message, port);
       case "prune":
         return this.#prune(message.nowUs, port);
+      case "delivered":
+        return this.#try("delivered", port, () => {
+          this.#writer.delivered(message.seqs);
+          return { kind: "delivered" };
+        });
       case "attach":
         this.#engine?.close();
         this.#engine = message.port;
@@ -70,6 +81,10 @@ export class StoreService {
   #prune(nowUs: Us, port: MessagePort): void {
     this.#lastPruneUs = nowUs;
     this.#try("prune", port, () => ({ kind: "pruned", rows: this.#writer.prune(nowUs) }));
+    this.#try("prune", this.#io, () => {
+      const rows = this.#writer.dropFromOutbox(nowUs);
+      return rows === 0 ? null : { kind: "outbox_dropped", rows };
+    });
   }
 
   #close(port: MessagePort): void {
@@ -81,9 +96,10 @@ export class StoreService {
     this.#io.close();
   }
 
-  #try(what: "load" | "prune" | "close", port: MessagePort, work: () => FromStore): void {
+  #try(what: StoreWork, port: MessagePort, work: () => FromStore | null): void {
     try {
-      tell(port, work());
+      const message = work();
+      if (message !== null) tell(port, message);
     } catch (error) {
       const failure = toFailure(error, `cannot ${what}`);
       tell(port, { kind: "trouble", what, ...failure });

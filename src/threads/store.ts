@@ -8,13 +8,14 @@ import type { FromStore, StoreWorkerData } from "./store-messages.ts";
 
 assert(parentPort, "the store runs as a worker thread");
 const port = parentPort;
-const { path, programVersion, maxBytes, failpoint } = workerData as StoreWorkerData; // set by StoreClient
+const { path, programVersion, maxBytes, outbox, failpoint } = workerData as StoreWorkerData; // set by StoreClient
 try {
   const writer = new StoreWriter({
     path,
     programVersion,
     nowUs: systemClock.nowUs(),
     ...(maxBytes > 0 && { maxBytes }),
+    ...(outbox && { outbox }),
   });
   new StoreService(writer, port, failpoint).start();
 } catch (error) {

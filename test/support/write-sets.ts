@@ -1,4 +1,5 @@
 /** Rows for tests of the store: one of every type, and write-sets of any size. */
+import type { InsightRecord } from "../../src/model/insights.ts";
 import { makeWriteSet, seriesPerPage } from "../../src/model/rows.ts";
 import type {
   EdgeRow,
@@ -6,6 +7,7 @@ import type {
   FacetRow,
   InsightRow,
   NodeRow,
+  OutboxRow,
   WriteSet,
 } from "../../src/model/rows.ts";
 
@@ -134,6 +136,50 @@ export function makeInsightRow(id: string, over: Partial<InsightRow> = {}): Insi
   };
 }
 
+export function makeRecord(uid: string, over: Partial<InsightRecord> = {}): InsightRecord {
+  const place = { cluster: "c1", namespace: "shop", kind: "Deployment", address: "" };
+  return {
+    uid,
+    insightId: "i1",
+    kind: "transition",
+    state: "firing",
+    previousState: "pending",
+    reason: "",
+    eventUs: baseUs - 1,
+    atUs: baseUs,
+    message: 'plaintext from "shop/w1" to shop/w2',
+    rule: {
+      id: "plaintext-traffic",
+      ruleset: "mesh-insights",
+      title: "Plaintext traffic",
+      severity: "high",
+      status: "stable",
+      version: "v1",
+      description: "",
+      tags: ["mtls"],
+      category: "posture",
+      reference: "",
+    },
+    confidence: "high",
+    subject: { ...place, workload: "w2" },
+    peer: { ...place, workload: "w1" },
+    peerPort: 9080,
+    firstSeenUs: baseUs,
+    lastSeenUs: baseUs + 5,
+    occurrences: 4,
+    reopenCount: 0,
+    flapping: false,
+    evidence: [],
+    ...over,
+  };
+}
+
+export function makeOutboxRow(uid: string, over: Partial<InsightRecord> = {}): OutboxRow {
+  const record = makeRecord(uid, over);
+  const { insightId, state, atUs } = record;
+  return { uid, insightId, state, atUs, record: JSON.stringify(record) };
+}
+
 /** One row of every type, with awkward values: sizes, signs, quotes, bytes, last microseconds. */
 export function makeFullWriteSet(seq: number): WriteSet {
   const set = makeWriteSet(seq, baseUs + seq);
@@ -202,6 +248,7 @@ export function makeFullWriteSet(seq: number): WriteSet {
     reason: "",
     message: "plaintext",
   });
+  set.outbox.push(makeOutboxRow("0123456789abcdef".repeat(2)));
   set.edgeEvents.push({ atUs: baseUs, facetId: 1, kind: "security", value: "none" });
   set.rollups.push({
     bucketUs: 1_790_000_100_000_000,

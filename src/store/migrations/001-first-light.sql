@@ -247,6 +247,19 @@ CREATE TABLE insight_event (
   PRIMARY KEY (insight_id, number)
 ) STRICT, WITHOUT ROWID;
 
+-- Insight records that wait to be delivered to a sink, in the order of their commits. AUTOINCREMENT: a
+-- number is never given twice, also when the newest rows are gone.
+CREATE TABLE outbox (
+  seq        INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid        TEXT    NOT NULL UNIQUE, -- log.record.uid
+  insight_id TEXT    NOT NULL,
+  state      TEXT    NOT NULL, -- firing, resolved, unknown
+  at_us      INTEGER NOT NULL, -- engine time of the transition or reminder
+  record     TEXT    NOT NULL  -- JSON of model/insights.ts InsightRecord
+) STRICT;
+CREATE INDEX outbox_at ON outbox (at_us);
+CREATE INDEX outbox_resolved ON outbox (seq) WHERE state = 'resolved';
+
 -- History for time travel: something new or different about a facet.
 CREATE TABLE edge_event (
   at_us    INTEGER NOT NULL,
