@@ -66,7 +66,7 @@ export class App implements AsyncDisposable {
     this.#work = parts.work;
     const { version, log } = parts;
     const { config } = parts.work;
-    this.#metrics = new PrometheusRegistry({ version, seriesMax: config.metrics.seriesMax });
+    this.#metrics = new PrometheusRegistry({ version, ...config.metrics });
     this.#loaded();
     const { maxBytes } = config.store;
     this.#storeEvents = new StoreThreadEvents(this.#metrics, log, systemClock, maxBytes);

@@ -1,3 +1,4 @@
+import { array, assert, asyncProperty, integer, record, tuple } from "fast-check";
 import { expect, test } from "vitest";
 import type { RuleMeta } from "../model/insights.ts";
 import type { CounterSample } from "../model/stages.ts";
@@ -144,6 +145,142 @@ const rule = (id: string): RuleMeta => ({
   needs: [],
 });
 
+test("a series that was left out counts from when it is let in", async () => {
+  const registry = new PrometheusRegistry({ ...prometheusDefaults, seriesMax: 1 });
+  const flows = (value: number): CounterSample =>
+    sample("observations_total", value, { kind: "flow" });
+  registry.applySamples([sample("edges", 1, { security: "none" }), flows(900)]);
+  registry.applySamples([flows(1_000)]);
+  registry.applySamples([flows(1_001)]);
+  expect(await linesOf(registry, "observations_total")).toEqual([
+    'observations_total{kind="flow"} 0',
+  ]);
+  registry.applySamples([flows(1_001)]);
+  registry.applySamples([flows(1_005)]);
+  expect(await linesOf(registry, "observations_total")).toEqual([
+    'observations_total{kind="flow"} 4',
+  ]);
+});
+
+test("a sample that is missing for a while counts from 0 when it comes back", async () => {
+  const registry = new PrometheusRegistry();
+  const names = (value: number): CounterSample[] => [
+    sample("unrecognized_metrics_total", value, { name: "x" }),
+  ];
+  registry.applySamples(names(10));
+  registry.applySamples([]); // a new thread, which has not met it yet
+  registry.applySamples(names(15));
+  expect(await linesOf(registry, "unrecognized_metrics_total")).toEqual([
+    'unrecognized_metrics_total{name="x"} 25',
+  ]);
+  const mistake = sample("graph_nodes", Number.NaN);
+  registry.applySamples([mistake]); // what is missing may be ours to blame
+  registry.applySamples(names(16));
+  expect(await linesOf(registry, "unrecognized_metrics_total")).toEqual([
+    'unrecognized_metrics_total{name="x"} 26',
+  ]);
+});
+
+const requests = (src_namespace: string, value: number): CounterSample =>
+  sample("edge_requests_total", value, { src_namespace, dst_namespace: "", security: "none" });
+const workloads = (namespace: string, value: number): CounterSample =>
+  sample("workloads", value, { namespace, mode: "sidecar" });
+const insights = (namespace: string, value: number): CounterSample =>
+  sample("insights", value, { rule: "a", severity: "high", namespace, state: "firing" });
+
+test("beyond the most namespaces the others are one, and stay so", async () => {
+  const registry = new PrometheusRegistry({ ...prometheusDefaults, namespacesMax: 2 });
+  const lines = async (): Promise<string[]> => [
+    ...(await linesOf(registry, "workloads")),
+    ...(await linesOf(registry, "edge_requests_total")),
+    ...(await linesOf(registry, "exposition_namespaces_folded")),
+  ];
+  const found = [insights("", 0), insights("c", 1)];
+  registry.applySamples([...found, workloads("a", 1), requests("a", 1), requests("b", 9)]);
+  expect(await lines()).toEqual([
+    'workloads{namespace="_other",mode="sidecar"} 1',
+    'edge_requests_total{src_namespace="_other",dst_namespace="",security="none"} 1',
+    'edge_requests_total{src_namespace="b",dst_namespace="",security="none"} 9',
+    "exposition_namespaces_folded 1",
+  ]);
+  // "b" and "c" are gone, "a" is the only one left, "d" is new.
+  registry.applySamples([workloads("a", 2), workloads("d", 3), requests("a", 2), requests("d", 4)]);
+  expect(await lines()).toEqual([
+    'workloads{namespace="_other",mode="sidecar"} 5',
+    'edge_requests_total{src_namespace="_other",dst_namespace="",security="none"} 6',
+    'edge_requests_total{src_namespace="b",dst_namespace="",security="none"} 9',
+    "exposition_namespaces_folded 2",
+  ]);
+});
+
+test("without room for a namespace's series its numbers go to the others' one", async () => {
+  const registry = new PrometheusRegistry({ ...prometheusDefaults, seriesMax: 10 });
+  const many = Array.from({ length: 20 }, (_, at) => insights(`n${at}`, 2));
+  registry.applySamples(many);
+  const lines = await linesOf(registry, "insights{");
+  expect(lines).toHaveLength(10);
+  expect(lines.at(-1)).toBe(
+    'insights{rule="a",severity="high",namespace="_other",state="firing"} 22',
+  );
+  expect(await linesOf(registry, "exposition_samples")).toEqual([
+    "exposition_samples_dropped_total 0",
+  ]);
+});
+
+/** The value of each line. */
+async function valuesOf(registry: PrometheusRegistry, name: string): Promise<Map<string, number>> {
+  const lines = await linesOf(registry, name);
+  return new Map(
+    lines.map((line): [string, number] => {
+      const at = line.lastIndexOf(" ");
+      return [line.slice(0, at), Number(line.slice(at + 1))];
+    }),
+  );
+}
+
+test("whatever is folded, no counter falls, and all together grow by what was counted", async () => {
+  const growths = array(
+    array(tuple(integer({ min: 0, max: 11 }), integer({ min: 0, max: 100 })), {
+      maxLength: 12,
+    }),
+    { minLength: 1, maxLength: 8 },
+  );
+  const limits = record({
+    namespacesMax: integer({ min: 1, max: 12 }),
+    seriesMax: integer({ min: 10, max: 24 }),
+  });
+  const property = asyncProperty(growths, limits, async (rounds, limit) => {
+    const registry = new PrometheusRegistry({ ...prometheusDefaults, ...limit });
+    const counted = new Map<number, number>();
+    let before = new Map<string, number>();
+    for (const round of rounds) {
+      for (const [at, by] of round) counted.set(at, (counted.get(at) ?? 0) + by);
+      registry.applySamples([...counted].map(([at, value]) => requests(`n${at}`, value)));
+      const now = await valuesOf(registry, "edge_requests_total");
+      for (const [line, value] of before) expect(now.get(line)).toBeGreaterThanOrEqual(value);
+      before = now;
+    }
+    const sum = (values: Iterable<number>): number => [...values].reduce((a, b) => a + b, 0);
+    expect(sum(before.values())).toBe(sum(counted.values()));
+  });
+  await assert(property, { numRuns: 60 });
+});
+
+test("the configuration's last load, and scrapes", async () => {
+  const registry = new PrometheusRegistry();
+  registry.configLoaded(1_700_000_000);
+  expect(await linesOf(registry, "config_last_reload_")).toEqual([
+    "config_last_reload_successful 1",
+    "config_last_reload_success_timestamp_seconds 1700000000",
+  ]);
+  registry.configNotLoaded();
+  expect(await linesOf(registry, "config_last_reload_")).toEqual([
+    "config_last_reload_successful 0",
+    "config_last_reload_success_timestamp_seconds 1700000000",
+  ]);
+  expect(await linesOf(registry, "scrapes_total")).toEqual(["scrapes_total 3"]);
+});
+
 test("a rule's series exist at 0 from its load, and a removed rule is no longer loaded", async () => {
   const registry = new PrometheusRegistry();
   registry.rulesLoaded([rule("a"), rule("b")], 1_700_000_000);
@@ -151,8 +288,14 @@ test("a rule's series exist at 0 from its load, and a removed rule is no longer 
     'insights_raised_total{rule="a",severity="high"} 0',
     'insights_raised_total{rule="b",severity="high"} 0',
   ]);
-  expect(await linesOf(registry, "insights_resolved_total")).toHaveLength(14);
+  expect(await linesOf(registry, 'insights_resolved_total{rule="a"')).toEqual([
+    'insights_resolved_total{rule="a",reason="quiet"} 0',
+    'insights_resolved_total{rule="a",reason="late_evidence"} 0',
+    'insights_resolved_total{rule="a",reason="rule_removed"} 0',
+  ]);
+  expect(await linesOf(registry, 'rule_evaluation_errors_total{rule="a"')).toHaveLength(6);
   registry.rulesLoaded([rule("b")], 1_700_000_001);
+  expect(await linesOf(registry, "insights_raised_total")).toHaveLength(2);
   registry.rulesNotLoaded();
   expect(await linesOf(registry, "rule_info")).toEqual([
     'rule_info{rule="b",ruleset="shipped",severity="high",status="stable",version="1"} 1',

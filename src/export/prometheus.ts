@@ -4,8 +4,7 @@
  * turned into series here, up to a cap, because a scrape of very many series stops the whole thread.
  */
 import prom from "prom-client";
-import { assert } from "../lib/assert.ts";
-import type { CloseReason, RuleMeta } from "../model/insights.ts";
+import { evaluationErrorReasons, resolveReasons, type RuleMeta } from "../model/insights.ts";
 import type { CounterSample } from "../model/stages.ts";
 import {
   instruments,
@@ -17,58 +16,48 @@ import {
   type InstrumentSpec,
   type LabelsOf,
 } from "../self/instruments.ts";
-import { printable } from "../self/log.ts";
+import { ShownNamespaces } from "./namespaces.ts";
+import { SampleSeries, type SeriesHandle } from "./sample-series.ts";
 
 const prefix = "mesh_insights_";
-const labelMaxLength = 128;
 
 export interface PrometheusOptions {
   /** Of all series that come from samples together. */
   readonly seriesMax: number;
+  /** Namespaces with series of their own. */
+  readonly namespacesMax: number;
   readonly version: string;
 }
 
-export const prometheusDefaults: PrometheusOptions = { seriesMax: 5_000, version: "0.0.0" };
-
-/** One series that samples feed. */
-interface Series {
-  readonly kind: "counter" | "gauge";
-  readonly child: { inc?: (by: number) => void; set?: (value: number) => void };
-  readonly remove: () => void;
-  /** The cumulative value of the last snapshot, and what the one that is read now adds up to. */
-  last: number;
-  sum: number;
-  /** The snapshot that held it last. */
-  round: number;
-}
-
-const closeReasons: readonly CloseReason[] = [
-  "fixed",
-  "quiet",
-  "entity_gone",
-  "rule_removed",
-  "late_evidence",
-  "withdrawn",
-  "no_data",
-];
+export const prometheusDefaults: PrometheusOptions = {
+  seriesMax: 5_000,
+  namespacesMax: 200,
+  version: "0.0.0",
+};
 
 export class PrometheusRegistry implements Instruments {
-  readonly #options: PrometheusOptions;
   readonly #registry = new prom.Registry();
   readonly #metrics = new Map<string, prom.Counter | prom.Gauge | prom.Histogram>();
-  readonly #series = new Map<string, Series>();
+  readonly #namespaces: ShownNamespaces;
+  readonly #samples: SampleSeries;
   readonly #dropped: CounterHandle;
+  readonly #folded: GaugeHandle;
+  readonly #scrapes: CounterHandle;
   /** What has been told of; only names and labels in the code can be wrong, so there are few. */
   readonly #faults = new Set<string>();
-  #round = 0;
 
   constructor(options: PrometheusOptions = prometheusDefaults) {
-    this.#options = options;
+    this.#namespaces = new ShownNamespaces(options.namespacesMax);
+    this.#samples = new SampleSeries(options.seriesMax, this.#namespaces, (name, labels) =>
+      this.#makeSeries(name, labels),
+    );
     for (const [name, spec] of Object.entries(instruments)) {
       this.#metrics.set(name, makeMetric(name, spec, this.#registry));
     }
     prom.collectDefaultMetrics({ register: this.#registry });
     this.#dropped = this.counter("exposition_samples_dropped_total", {});
+    this.#folded = this.gauge("exposition_namespaces_folded", {});
+    this.#scrapes = this.counter("scrapes_total", {});
     this.gauge("build_info", { version: options.version, node_version: process.version }).set(1);
   }
 
@@ -76,8 +65,9 @@ export class PrometheusRegistry implements Instruments {
     return this.#registry.contentType;
   }
 
-  /** The text of a scrape. */
+  /** The text of a scrape, which is counted. */
   text(): Promise<string> {
+    this.#scrapes.inc();
     return this.#registry.metrics();
   }
 
@@ -101,38 +91,34 @@ export class PrometheusRegistry implements Instruments {
 
   /**
    * Takes a snapshot of all samples of all pure stages. Counters rise by the difference to the last
-   * snapshot (a fall is a restart of the stage, which counts from 0); gauges are replaced, and those that
-   * are missing vanish. Samples of the same name and labels count together. Returns what cannot be
-   * published because of a mistake of ours, each once: no number is worth the end of the process.
+   * snapshot; gauges are replaced, and those that are missing vanish. Returns what cannot be published
+   * because of a mistake of ours, each once: no number is worth the end of the process.
    */
   applySamples(samples: readonly CounterSample[]): string[] {
-    this.#round++;
     const faults: string[] = [];
-    for (const sample of samples) {
+    const sound = samples.filter((sample) => {
       const fault = faultOf(sample);
-      if (fault === "") this.#add(sample);
-      else {
-        this.#dropped.inc();
-        if (!this.#faults.has(fault)) faults.push(fault);
-        this.#faults.add(fault);
-      }
+      if (fault !== "" && !this.#faults.has(fault)) faults.push(fault);
+      if (fault !== "") this.#faults.add(fault);
+      return fault === "";
+    });
+    this.#namespaces.look(sound);
+    this.#folded.set(this.#namespaces.folded);
+    this.#samples.begin();
+    let added = 0;
+    for (const sample of sound) {
+      const spec = specOf(sample.name);
+      if (spec && this.#samples.add(sample, spec)) added++;
     }
-    for (const [key, series] of this.#series) this.#settle(key, series);
+    this.#samples.settle(sound.length === samples.length);
+    this.#dropped.inc(samples.length - added);
     return faults;
   }
 
-  /** Makes the series that alerts on a rule need before its first insight. */
-  bornAtZero(rules: readonly RuleMeta[]): void {
-    for (const { id: rule, severity } of rules) {
-      this.#seriesOf("insights_raised_total", { rule, severity });
-      this.#seriesOf("insights_overflow_total", { rule });
-      this.#seriesOf("rule_evaluation_seconds_total", { rule });
-      for (const reason of closeReasons)
-        this.#seriesOf("insights_resolved_total", { rule, reason });
-    }
-  }
-
-  /** What is loaded now, after a start or a reload. */
+  /**
+   * What is loaded now, after a start or a reload. Counters of a rule that is gone stay as they are; its
+   * gauges go with the next snapshot.
+   */
   rulesLoaded(rules: readonly RuleMeta[], atSeconds: number): void {
     const info = this.#metrics.get("rule_info") as prom.Gauge; // the table says so
     info.reset();
@@ -142,7 +128,7 @@ export class PrometheusRegistry implements Instruments {
     this.gauge("rules_loaded", {}).set(rules.length);
     this.gauge("rules_last_reload_successful", {}).set(1);
     this.gauge("rules_last_reload_success_timestamp_seconds", {}).set(atSeconds);
-    this.bornAtZero(rules);
+    for (const rule of rules) this.#bornAtZero(rule);
   }
 
   configLoaded(atSeconds: number): void {
@@ -160,55 +146,33 @@ export class PrometheusRegistry implements Instruments {
     this.gauge("rules_last_reload_successful", {}).set(0);
   }
 
-  #add(sample: CounterSample): void {
-    const series = this.#seriesOf(sample.name, sample.labels);
-    if (!series) return this.#dropped.inc();
-    if (series.round !== this.#round) series.sum = 0;
-    series.round = this.#round;
-    series.sum += sample.value;
-  }
-
-  #settle(key: string, series: Series): void {
-    const isMissing = series.round !== this.#round;
-    if (series.kind === "gauge") {
-      if (!isMissing) return series.child.set?.(series.sum);
-      series.remove();
-      this.#series.delete(key);
-    } else if (!isMissing) {
-      const growth = series.sum >= series.last ? series.sum - series.last : series.sum;
-      if (growth > 0) series.child.inc?.(growth);
-      series.last = series.sum;
+  /** Makes the series that alerts on a rule need before its first insight and its first error. */
+  #bornAtZero({ id: rule, severity, lifecycle }: RuleMeta): void {
+    this.#born("insights_raised_total", { rule, severity });
+    this.#born("insights_overflow_total", { rule });
+    for (const reason of resolveReasons[lifecycle]) {
+      this.#born("insights_resolved_total", { rule, reason });
+    }
+    this.#born("rule_evaluation_seconds_total", { rule });
+    for (const reason of evaluationErrorReasons) {
+      this.#born("rule_evaluation_errors_total", { rule, reason });
     }
   }
 
-  /** Null above the cap. */
-  #seriesOf(name: string, labels: CounterSample["labels"]): Series | null {
-    const spec = specOf(name);
-    assert(spec, `a sample's name is declared: "${name}"`);
-    const values = spec.labels.map((label) => printable(labels[label] ?? "", labelMaxLength));
-    const key = [name, ...values].join("\0");
-    const known = this.#series.get(key);
-    if (known) return known;
-    if (this.#series.size >= this.#options.seriesMax) return null;
-    const series = this.#makeSeries(name, spec, values);
-    this.#series.set(key, series);
-    return series;
+  #born<N extends InstrumentName>(name: N, labels: LabelsOf<N>): void {
+    if (!this.#samples.born(name, instruments[name], labels)) this.#dropped.inc();
   }
 
-  #makeSeries(name: string, spec: InstrumentSpec, values: readonly string[]): Series {
-    assert(spec.kind !== "histogram", `a sample is no histogram: "${name}"`);
-    const metric = this.#metrics.get(name) as prom.Counter | prom.Gauge; // the kind was just checked
-    const labels = Object.fromEntries(spec.labels.map((label, at) => [label, values[at] ?? ""]));
-    const child = metric.labels(labels) as Series["child"]; // counters have inc, gauges set
-    child.inc?.(0);
-    return {
-      kind: spec.kind,
-      child,
-      remove: () => metric.remove(labels),
-      last: 0,
-      sum: 0,
-      round: 0,
-    };
+  #makeSeries(name: string, labels: Readonly<Record<string, string>>): SeriesHandle {
+    const metric = this.#metrics.get(name);
+    if (metric instanceof prom.Counter) {
+      const child = metric.labels(labels);
+      child.inc(0);
+      return { inc: (by) => child.inc(by), set: () => {}, remove: () => metric.remove(labels) };
+    }
+    const gauge = metric as prom.Gauge; // a sample is no histogram, and its name is declared
+    const child = gauge.labels(labels);
+    return { inc: () => {}, set: (to) => child.set(to), remove: () => gauge.remove(labels) };
   }
 }
 

@@ -135,10 +135,6 @@ export class Facets {
     this.#nodes = nodes;
   }
 
-  get size(): number {
-    return this.#facets;
-  }
-
   get edgeCount(): number {
     return this.#edges.size;
   }

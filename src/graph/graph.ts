@@ -19,6 +19,7 @@ import type { AroundProxyMarks } from "./contracts.ts";
 import { EdgeChanges } from "./edge-changes.ts";
 import { Facets } from "./facets.ts";
 import { FlowEdges } from "./flow-edges.ts";
+import { EdgeCounters } from "./edge-counters.ts";
 import { graphCounters } from "./graph-counters.ts";
 import { collectGraph, restoreGraph } from "./graph-rows.ts";
 import { IdentityTables, podName, type PodRecord } from "./identity.ts";
@@ -66,6 +67,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   readonly #sources: Sources;
   readonly #bypass: Bypass;
   readonly #edgeChanges: EdgeChanges;
+  readonly #edgeCounters: EdgeCounters;
   /** Placed events that must outlive a restart and that nobody else keeps, since the last commit. */
   #fresh: Observation[] = [];
   #out: GraphChange[] = [];
@@ -88,6 +90,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#sources = new Sources(limits.sourcesMax);
     this.#bypass = new Bypass(this.#identity, this.#marks(), options.bypass);
     this.#edgeChanges = new EdgeChanges(this.#facets, this.#identity.nodes, this.#sources);
+    this.#edgeCounters = new EdgeCounters(this.#identity, this.#facets);
   }
 
   /** Applies what one request yielded. Findings about connections go on at once, edges with `advance`. */
@@ -165,10 +168,12 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#spans.restored(this.#nowUs);
     this.#placements.restored();
     this.#bypass.restore(rows, this.#out);
+    this.#edgeCounters.restored();
   }
 
   counters(into: CounterSample[]): void {
     this.#countGroups();
+    this.#edgeCounters.counters(into);
     graphCounters(into, this.#identity, this.#facets, this.#sources, {
       series: this.#series.dropped,
       late: this.#series.late,

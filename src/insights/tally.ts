@@ -3,15 +3,10 @@
  * a counter born at 1 hides its first event from `increase()`. Reasons that are no resolution to anybody
  * (`withdrawn`, `no_data`) count in no figure.
  */
-import type { CloseReason, RuleMeta } from "../model/insights.ts";
+import { resolveReasons, type CloseReason, type RuleMeta } from "../model/insights.ts";
 import type { CounterSample } from "../model/stages.ts";
 import { usPerSecond, type Us } from "../model/time.ts";
 import type { Insight } from "./insight.ts";
-
-const resolveReasons: Readonly<Record<RuleMeta["lifecycle"], readonly CloseReason[]>> = {
-  state: ["fixed", "entity_gone", "rule_removed"],
-  event: ["quiet", "late_evidence", "rule_removed"],
-};
 
 /** What was lost to a limit, in `insights_dropped_total{what}`. */
 type Dropped = "closed_insight" | "episode" | "occurrence" | "observer" | "source";

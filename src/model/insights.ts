@@ -85,6 +85,22 @@ export type CloseReason =
   | "withdrawn"
   | "no_data";
 
+/** The reasons that end an insight which has fired; the others are no resolution to anybody. */
+export const resolveReasons: Readonly<Record<RuleMeta["lifecycle"], readonly CloseReason[]>> = {
+  state: ["fixed", "entity_gone", "rule_removed"],
+  event: ["quiet", "late_evidence", "rule_removed"],
+};
+
+/** Why an evaluation of a rule failed; `internal` is a fault of ours. */
+export const evaluationErrorReasons = [
+  "missing",
+  "type",
+  "arithmetic",
+  "conversion",
+  "cost",
+  "internal",
+] as const;
+
 /** One change of an insight's state. Pending ones are kept but not exported. */
 export interface Transition {
   readonly insightId: string;

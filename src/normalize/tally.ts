@@ -1,7 +1,10 @@
 /** What the stage counts: observations by kind, what it left out and why, and names it does not know. */
+import type { Observation } from "../model/observations.ts";
 import type { CounterSample } from "../model/stages.ts";
 
 const other = "_other";
+/** Each is a series of `/metrics`, and whoever sends chooses them. */
+const unrecognizedMax = 200;
 
 /** Counts by label value; at most `maxValues` values, the rest together as `_other`. */
 class LabelledCounter {
@@ -10,10 +13,12 @@ class LabelledCounter {
   readonly #maxValues: number;
   readonly #counts = new Map<string, number>();
 
-  constructor(name: string, label: string, maxValues: number) {
+  /** The `born` values exist at 0 from the start. */
+  constructor(name: string, label: string, maxValues: number, born: readonly string[] = []) {
     this.#name = name;
     this.#label = label;
     this.#maxValues = maxValues;
+    for (const value of born) this.#counts.set(value, 0);
   }
 
   add(value: string, count: number): void {
@@ -44,15 +49,31 @@ export type DropReason =
   | "not_ours_yet"
   | "too_long";
 
+/** Every kind of observation, so that `increase()` sees the first one of each. */
+const kinds = Object.keys({
+  edge_sample: true,
+  span_half: true,
+  flow: true,
+  socket_opened: true,
+  proxy_leg: true,
+  process_seen: true,
+  file_access: true,
+  pod_volume: true,
+  component_sample: true,
+  object_seen: true,
+  heartbeat: true,
+} satisfies Record<Observation["kind"] | "edge_sample", true>);
+
 export class Tally {
-  readonly #observations = new LabelledCounter("observations_total", "kind", 32);
+  readonly #observations = new LabelledCounter("observations_total", "kind", 32, kinds);
   readonly #dropped = new LabelledCounter("normalize_dropped_items_total", "reason", 256);
   readonly #metrics: LabelledCounter;
   readonly #records: LabelledCounter;
 
   constructor(maxNames: number) {
-    this.#metrics = new LabelledCounter("unrecognized_metrics_total", "name", maxNames);
-    this.#records = new LabelledCounter("unrecognized_records_total", "scope", maxNames);
+    const max = Math.min(maxNames, unrecognizedMax);
+    this.#metrics = new LabelledCounter("unrecognized_metrics_total", "name", max);
+    this.#records = new LabelledCounter("unrecognized_records_total", "scope", max);
   }
 
   observed(kind: string, count: number): void {

@@ -8,7 +8,7 @@
  */
 import type { AnyEntityChange, GraphChange } from "../model/changes.ts";
 import type { EntityType } from "../model/entities.ts";
-import type { RuleEvent } from "../model/insights.ts";
+import { evaluationErrorReasons, type RuleEvent } from "../model/insights.ts";
 import type { Counted, CounterSample, Sink } from "../model/stages.ts";
 import type { Us } from "../model/time.ts";
 import { makeFrame, type Frame } from "./compile.ts";
@@ -24,8 +24,6 @@ export interface EvaluatorOptions {
 
 export const evaluatorDefaults: EvaluatorOptions = { entitiesMax: 400_000, clock: null };
 
-/** Why an evaluation failed; `internal` is a fault of ours. */
-const errorReasons = ["missing", "type", "arithmetic", "conversion", "cost", "internal"] as const;
 type ErrorReason = FaultReason | "internal";
 
 /** One evaluation of this many is timed and stands for all of them: a clock costs more than a rule. */
@@ -86,7 +84,7 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
     }
     for (const { rule, errors, seconds } of this.#entries) {
       const { id } = rule.meta;
-      for (const reason of errorReasons) {
+      for (const reason of evaluationErrorReasons) {
         const labels = { rule: id, reason };
         into.push({ name: "rule_evaluation_errors_total", labels, value: errors[reason] });
       }

@@ -159,6 +159,9 @@ export const instruments = {
   config_last_reload_success_timestamp_seconds: gauge("When the configuration was last loaded."),
 
   exposition_samples_dropped_total: counter("Samples left out of /metrics by its cap on series."),
+  exposition_namespaces_folded: gauge(
+    "Namespaces without series of their own; they are _other together.",
+  ),
   build_info: gauge("The running program; always 1.", "version", "node_version"),
 } as const satisfies Readonly<Record<string, InstrumentSpec>>;
 
