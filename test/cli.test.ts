@@ -1,4 +1,5 @@
 /** Commands in this process: what they print for what an engine answers, and what they say of trouble. */
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -265,6 +266,31 @@ test("validate says what was checked", async () => {
   expect(out).toMatch(/^configuration: ok\nrules: \d+ in \d+ files, ok\n$/);
   const less = await runCli(["validate", "--set", "rules.disabled=[plaintext-traffic]"]);
   expect(less.out).not.toBe(out);
+});
+
+test("print-config: what it prints, another run takes as its configuration", async () => {
+  using folder = new TempFolder();
+  const printed = await runCli(["print-config", "--set", "store.max_size=3GiB"]);
+  expect(printed).toMatchObject({ code: 0, out: expect.stringContaining("max_size: 3GiB\n") });
+  const file = join(folder.path, "printed.yaml");
+  writeFileSync(file, printed.out);
+  expect(await runCli(["print-config", "--config", file])).toEqual(printed);
+  const bad = await runCli(["print-config", "--set", "store.max_size=3"]);
+  expect(bad).toMatchObject({ code: 2, out: "" });
+});
+
+test.each([
+  ["config", "../schema/config.v1.json"],
+  ["rules", "../schema/rules.v1.json"],
+])("schema %s is the published one", async (name, published) => {
+  const text = readFileSync(new URL(published, import.meta.url), "utf8");
+  expect(await runCli(["schema", name])).toEqual({ code: 0, out: text, error: "" });
+});
+
+test("schema of something else is a usage error", async () => {
+  const { code, error } = await runCli(["schema", "graph"]);
+  expect(code).toBe(2);
+  expect(error).toContain("config, rules");
 });
 
 test("version names ours, Node's and SQLite's", async () => {

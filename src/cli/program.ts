@@ -1,15 +1,19 @@
 /** The command line: every command with its options, help and examples, and what becomes of errors. */
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { InsightState, Severity } from "../model/insights.ts";
+import { runBackup } from "./backup.ts";
 import { runDemo } from "./demo.ts";
 import { graphFormats, runGraph } from "./graph.ts";
 import { runHealth } from "./health.ts";
 import { runInsights } from "./insights.ts";
 import { UserError, type CliIo } from "./io.ts";
+import { runPrintConfig } from "./print-config.ts";
+import { runQuery, tablesHelp } from "./query.ts";
 import { runRecord } from "./record.ts";
 import { runReplay } from "./replay.ts";
 import { runRulesCheck } from "./rules-check.ts";
 import { runRulesTest } from "./rules-test.ts";
+import { runSchema, schemaNames, type SchemaName } from "./schema.ts";
 import { runServe } from "./serve.ts";
 import { runValidate } from "./validate.ts";
 import { packageVersion, runVersion } from "./version.ts";
@@ -57,6 +61,7 @@ function makeProgram(io: CliIo): Command {
   addEngineCommands(program, io, done);
   addRecordingCommands(program, io, done);
   addQuestions(program, io, done);
+  addStoreCommands(program, io, done);
   addRules(program, io, done);
   program
     .command("version")
@@ -98,6 +103,47 @@ function addEngineCommands(program: Command, io: CliIo, done: Done): void {
     .description("check everything that serve would load")
     .addHelpText("after", "\nExample:\n  $ mesh-insights validate --config mesh-insights.yaml")
     .action((options) => done(runValidate(options, io)));
+  withConfig(program.command("print-config"))
+    .description("print the effective configuration, every default filled in")
+    .addHelpText(
+      "after",
+      "\nThe configuration names files that hold secrets and never holds one, so all of it is shown.\n" +
+        "\nExample:\n  $ mesh-insights print-config --config mesh-insights.yaml --set store.profile=large",
+    )
+    .action((options) => done(runPrintConfig(options, io)));
+  program
+    .command("schema")
+    .description("print the JSON Schema of a configuration or rule file")
+    .addArgument(new Argument("<of>", "which file's").choices(schemaNames))
+    .addHelpText("after", "\nExample:\n  $ mesh-insights schema config > config.schema.json")
+    .action((of: SchemaName) => done(runSchema(of, io)));
+}
+
+/** Commands that need no running engine, only its store. */
+function addStoreCommands(program: Command, io: CliIo, done: Done): void {
+  const store = "the store's file (default: that of the configuration)";
+  withConfig(program.command("query"))
+    .description("ask the store in SQL, also beside a running engine")
+    .argument("<sql>", "one statement that reads")
+    .option("--store <file>", store)
+    .option("--limit <n>", "most rows that are shown", positiveInteger, 1_000)
+    .option("--json", "an array of objects instead of a table")
+    .addHelpText(
+      "after",
+      "\nExample:\n  $ mesh-insights query 'SELECT rule, state, count(*) FROM insight GROUP BY 1, 2'",
+    )
+    .addHelpText("after", tablesHelp)
+    .action((sql: string, options) => done(runQuery(sql, options, io)));
+  withConfig(program.command("backup"))
+    .description("copy the store, also beside a running engine")
+    .argument("<file>", "the copy; must not exist")
+    .option("--store <file>", store)
+    .addHelpText(
+      "after",
+      "\nThe copy is checked, readable by its owner alone, and used by naming it in store.path.\n" +
+        "\nExample:\n  $ mesh-insights backup --store data/mesh-insights.db monday.db",
+    )
+    .action((file: string, options) => done(runBackup(file, options, io)));
 }
 
 function addRecordingCommands(program: Command, io: CliIo, done: Done): void {

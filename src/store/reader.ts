@@ -106,7 +106,8 @@ export class StoreReader implements SyncQueries {
   }
 }
 
-function openReadOnly(path: string): Database.Database {
+/** For questions only; the store must exist and have the schema of this program. */
+export function openReadOnly(path: string): Database.Database {
   if (!findDatabase(path)) {
     throw new StoreError("not_a_file", `cannot read the store "${path}": start the engine first`);
   }

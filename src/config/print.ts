@@ -1,0 +1,171 @@
+/**
+ * A configuration as the file that gives it again: every key with its effective value, nothing left to
+ * defaults. It holds no secret, since secrets are only ever named by `*_file`; a test sees to that.
+ */
+import { stringify } from "yaml";
+import type { z } from "zod";
+import { usPerDay, usPerHour, usPerMinute, usPerMs, usPerSecond, type Us } from "../model/time.ts";
+import type { Config, OtlpExporterConfig } from "./config.ts";
+import type { configSchema } from "./schema.ts";
+import type { Endpoint } from "./units.ts";
+
+type FileInput = z.input<typeof configSchema>;
+
+/** YAML without comments; `loadConfig` makes the same `Config` of it. */
+export function printConfig(config: Config): string {
+  return stringify(escaped(configToFile(config)), { lineWidth: 0 });
+}
+
+function configToFile(config: Config): FileInput {
+  const { identity, insights, limits, metrics, rules, store, telemetry, web } = config;
+  const { otlp } = config.exporters;
+  return {
+    version: 1,
+    cluster: { name: config.cluster },
+    receivers: {
+      grpc: {
+        endpoint: endpointToText(config.grpc.endpoint),
+        ...tlsToFile(config.grpc.tls),
+        limits: {
+          ...sharedLimits(config.grpc),
+          streams_per_connection: config.grpc.maxConcurrentStreams,
+        },
+      },
+      http: {
+        endpoint: endpointToText(config.http.endpoint),
+        ...tlsToFile(config.http.tls),
+        limits: sharedLimits(config.http),
+      },
+    },
+    store: {
+      path: store.path,
+      profile: store.profile,
+      max_size: sizeToText(store.maxBytes),
+    },
+    identity: {
+      proxy_executables: [...identity.proxyExecutables],
+      images: [...identity.proxyImages],
+      cluster_aliases: { ...identity.clusterAliases },
+      cluster_cidrs: [...identity.clusterCidrs],
+      dns: [...identity.dns],
+    },
+    rules: { paths: [...rules.paths], disabled: [...rules.disabled] },
+    expected_sources: config.expectedSources.map(({ kind, key, namespace, withinUs }) => ({
+      kind,
+      ...unlessEmpty("key", key),
+      ...unlessEmpty("namespace", namespace),
+      within: durationToText(withinUs),
+    })),
+    exporters: otlp === null ? {} : { otlp: otlpToFile(otlp) },
+    insights: {
+      unknown_ttl: durationToText(insights.unknownTtlUs),
+      reopen_within: durationToText(insights.reopenWithinUs),
+      outage_grace: durationToText(insights.outageGraceUs),
+      max_active: insights.activeMax,
+    },
+    web: { endpoint: endpointToText(web.endpoint), reload: web.reload },
+    metrics: { series: metrics.seriesMax, namespaces: metrics.namespacesMax },
+    limits: {
+      workloads: limits.workloadsMax,
+      facets: limits.facetsMax,
+      series: limits.seriesMax,
+    },
+    telemetry: { log_level: telemetry.logLevel, log_format: telemetry.logFormat },
+  };
+}
+
+/** What both receivers limit. */
+function sharedLimits(receiver: Config["http"]) {
+  return {
+    request_size: sizeToText(receiver.maxRequestBytes),
+    in_flight_size: sizeToText(receiver.inFlightBytesMax),
+    connections: receiver.maxConnections,
+    connections_per_address: receiver.maxConnectionsPerAddress,
+  };
+}
+
+function tlsToFile(tls: Config["grpc"]["tls"]) {
+  return tls === null ? {} : { tls: { cert_file: tls.certFile, key_file: tls.keyFile } };
+}
+
+function otlpToFile(otlp: OtlpExporterConfig) {
+  const { tls, retry, queue } = otlp;
+  return {
+    endpoint: endpointToText(otlp.endpoint),
+    tls: {
+      insecure: tls.insecure,
+      ...unlessEmpty("ca_file", tls.caFile),
+      ...unlessEmpty("cert_file", tls.certFile),
+      ...unlessEmpty("key_file", tls.keyFile),
+      ...unlessEmpty("server_name", tls.serverName),
+    },
+    ...unlessEmpty("headers_file", otlp.headersFile),
+    compression: otlp.compression,
+    timeout: durationToText(otlp.timeoutUs),
+    retry: {
+      initial_interval: durationToText(retry.initialUs),
+      max_interval: durationToText(retry.maxUs),
+    },
+    queue: {
+      batch: queue.batch,
+      max_records: queue.maxRecords,
+      max_age: durationToText(queue.maxAgeUs),
+    },
+    reminder: durationToText(otlp.reminderUs),
+  };
+}
+
+/** The empty text means "not given", which the format says by leaving the key out. */
+function unlessEmpty<Key extends string>(key: Key, text: string): { [K in Key]?: string } {
+  return text === "" ? {} : ({ [key]: text } as { [K in Key]: string }); // the one key
+}
+
+function endpointToText({ host, port }: Endpoint): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+const sizeUnits = [
+  ["TiB", 2 ** 40],
+  ["GiB", 2 ** 30],
+  ["MiB", 2 ** 20],
+  ["KiB", 2 ** 10],
+] as const;
+
+/** In the largest unit that gives a whole number. */
+function sizeToText(bytes: number): string {
+  const unit = sizeUnits.find(([, size]) => bytes > 0 && bytes % size === 0);
+  return unit === undefined ? `${bytes}B` : `${bytes / unit[1]}${unit[0]}`;
+}
+
+const durationUnits = [
+  ["d", usPerDay],
+  ["h", usPerHour],
+  ["m", usPerMinute],
+  ["s", usPerSecond],
+  ["ms", usPerMs],
+] as const;
+
+/** `1d12h`, as the format reads it; it has whole milliseconds only. */
+function durationToText(us: Us): string {
+  let rest = us;
+  let text = "";
+  for (const [unit, size] of durationUnits) {
+    const count = Math.floor(rest / size);
+    if (count > 0) text += `${count}${unit}`;
+    rest -= count * size;
+  }
+  return text === "" ? "0s" : text;
+}
+
+/**
+ * The format has no escape for `${env:`, only variables with a default: one that is never set brings
+ * the text through.
+ */
+function escaped(value: unknown): unknown {
+  if (typeof value === "string") {
+    return value.replaceAll("${env:", "${env:MESH_INSIGHTS_NEVER_SET:-$}{env:");
+  }
+  if (Array.isArray(value)) return value.map(escaped);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, escaped(part)]));
+}
