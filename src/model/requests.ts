@@ -5,8 +5,8 @@ import type { Us } from "./time.ts";
 
 export type TransportName = "grpc" | "http";
 
-/** How a message came over the wire. */
-export type Encoding = "identity" | "gzip" | "zstd";
+/** How a message came over the wire. `deflate` has zlib's frame (RFC 1950). */
+export type Encoding = "identity" | "gzip" | "deflate" | "zstd";
 
 /** A request after inflation. `body` is its own ArrayBuffer, so it can be transferred to a thread. */
 export interface ReceivedRequest {

@@ -1,8 +1,10 @@
 /**
- * How many bytes of requests may be in memory at once, over all connections. When there is no room, the
- * connection that holds most for unfinished requests loses its largest one: so many half-sent requests
- * cost their sender, and a modest sender on another connection is not turned away for them.
+ * How many bytes of requests may be in memory at once, over all senders. When there is no room, the
+ * sender that holds most for unfinished requests loses its largest one: so many half-sent requests cost
+ * who sent them, and a modest sender beside them is not turned away.
  */
+import type { Sender } from "./fair-queue.ts";
+
 export interface HoldOwner {
   /** Called when the hold is taken back; it is released already. */
   evicted(): void;
@@ -10,16 +12,16 @@ export interface HoldOwner {
 
 /** The memory of one request. */
 export class Hold {
-  readonly connection: object;
+  readonly sender: Sender;
   readonly owner: HoldOwner;
   readonly #admission: Admission;
   bytes = 0;
   /** The request is with the handler, which cannot give it back. */
   isPinned = false;
 
-  constructor(admission: Admission, connection: object, owner: HoldOwner) {
+  constructor(admission: Admission, sender: Sender, owner: HoldOwner) {
     this.#admission = admission;
-    this.connection = connection;
+    this.sender = sender;
     this.owner = owner;
   }
 
@@ -46,8 +48,8 @@ export class Admission {
     this.#changed = changed;
   }
 
-  hold(connection: object, owner: HoldOwner): Hold {
-    const hold = new Hold(this, connection, owner);
+  hold(sender: Sender, owner: HoldOwner): Hold {
+    const hold = new Hold(this, sender, owner);
     this.#holds.add(hold);
     return hold;
   }
@@ -88,20 +90,20 @@ export class Admission {
     this.#changed(this.#usedBytes);
   }
 
-  /** The largest unpinned hold of the connection whose unpinned holds are largest together. */
+  /** The largest unpinned hold of the sender whose unpinned holds are largest together. */
   #greediest(): Hold | null {
-    const byConnection = new Map<object, { bytes: number; largest: Hold }>();
+    const bySender = new Map<Sender, { bytes: number; largest: Hold }>();
     for (const hold of this.#holds) {
       if (hold.isPinned || hold.bytes === 0) continue;
-      const sum = byConnection.get(hold.connection);
-      if (!sum) byConnection.set(hold.connection, { bytes: hold.bytes, largest: hold });
+      const sum = bySender.get(hold.sender);
+      if (!sum) bySender.set(hold.sender, { bytes: hold.bytes, largest: hold });
       else {
         sum.bytes += hold.bytes;
         if (hold.bytes > sum.largest.bytes) sum.largest = hold;
       }
     }
     let most: { bytes: number; largest: Hold } | null = null;
-    for (const sum of byConnection.values()) if (!most || sum.bytes > most.bytes) most = sum;
+    for (const sum of bySender.values()) if (!most || sum.bytes > most.bytes) most = sum;
     return most?.largest ?? null;
   }
 }

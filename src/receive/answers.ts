@@ -1,18 +1,23 @@
 /**
  * The one table of what senders are told. A collector drops a request at once on any status that is not
  * retryable, so those are for requests that are bad in themselves; whatever is our trouble is
- * UNAVAILABLE with a RetryInfo.
+ * UNAVAILABLE with a hint when to come again.
  *
- * | condition                                     | status             | RetryInfo |
- * |-----------------------------------------------|--------------------|-----------|
- * | accepted and committed                        | OK                 |           |
- * | some items bad                                | OK, partial success|           |
- * | cannot be read: framing, compression, content | INVALID_ARGUMENT   | no        |
- * | too big on the wire or inflated               | RESOURCE_EXHAUSTED | no        |
- * | unknown method or compression                 | UNIMPLEMENTED      | no        |
- * | too slow, or the sender's own deadline        | DEADLINE_EXCEEDED  | no        |
- * | no room, not ready, draining, store trouble   | UNAVAILABLE        | yes       |
- * | a fault of ours                               | UNAVAILABLE        | yes       |
+ * | condition                                     | gRPC               | HTTP | retry hint |
+ * |-----------------------------------------------|--------------------|------|------------|
+ * | accepted and committed                        | OK                 | 200  |            |
+ * | some items bad                                | OK, partial success| 200  |            |
+ * | cannot be read: framing, compression, content | INVALID_ARGUMENT   | 400  | no         |
+ * | too big on the wire or inflated               | RESOURCE_EXHAUSTED | 413  | no         |
+ * | unknown path or method                        | UNIMPLEMENTED      | 404  | no         |
+ * | not POST                                      |                    | 405  | no         |
+ * | unknown compression or content type           | UNIMPLEMENTED      | 415  | no         |
+ * | too slow, or the sender's own deadline        | DEADLINE_EXCEEDED  | 503  | HTTP only  |
+ * | no room, not ready, draining, store trouble   | UNAVAILABLE        | 503  | yes        |
+ * | a fault of ours                               | UNAVAILABLE        | 503  | yes        |
+ *
+ * The retry hint is a RetryInfo, and over HTTP also a Retry-After. 408 would say "too slow" best, but a
+ * collector drops the data on it and retries a 503.
  */
 import type { Answer } from "../model/requests.ts";
 import type { Outcome } from "../self/events.ts";
@@ -32,9 +37,11 @@ export type GrpcStatus = (typeof GrpcStatus)[keyof typeof GrpcStatus];
 /** An answer as the wire and the counters need it. */
 export interface Reply {
   readonly outcome: Outcome;
+  /** Over gRPC; over HTTP the code in the body of an answer that is not 200. */
   readonly status: GrpcStatus;
+  readonly httpStatus: number;
   readonly message: string;
-  /** When to come again; null where no RetryInfo is due. */
+  /** When to come again; null where no hint is due. */
   readonly retryAfterMs: number | null;
   readonly items: number;
   readonly rejectedItems: number;
@@ -58,6 +65,7 @@ export function answerToReply(answer: Answer): Reply {
   return {
     outcome: answer.rejectedItems > 0 ? "partial" : "accepted",
     status: GrpcStatus.ok,
+    httpStatus: 200,
     message: answer.message,
     retryAfterMs: null,
     items: answer.items,
@@ -76,18 +84,20 @@ export const replies = {
       `cannot take the request: ${what} is larger than the limit of ${limit} bytes; send smaller batches`,
     ),
 
-  unknownMethod: (path: string) =>
-    refusal(
-      "unimplemented",
-      GrpcStatus.unimplemented,
-      `cannot serve "${path}": only OTLP Export of traces, metrics and logs and health checks are`,
-    ),
+  /** `known` says what is served. */
+  unknownPath: (path: string, known: string) =>
+    refusal("unimplemented", GrpcStatus.unimplemented, `cannot serve "${path}": ${known}`),
 
-  unknownEncoding: (encoding: string, known: string) =>
+  notPost: (method: string) =>
+    refusal("unimplemented", GrpcStatus.unimplemented, `cannot serve ${method}: use POST`, 405),
+
+  /** `header` names the encoding or the type, `advice` what to do instead. */
+  unknownFormat: (header: string, format: string, advice: string) =>
     refusal(
       "unimplemented",
       GrpcStatus.unimplemented,
-      `cannot read grpc-encoding "${encoding}": use one of ${known}`,
+      `cannot read ${header} "${format}": ${advice}`,
+      415,
     ),
 
   deadline: (why: string) =>
@@ -102,20 +112,33 @@ export const replies = {
 
   draining: () => comeAgain("refused", "cannot take the request now: shutting down", drainRetryMs),
 
+  /** A sender on the wrong port; `hint` says what to change. */
+  misdirected: (hint: string) => comeAgain("refused", hint, drainRetryMs),
+
   fault: () => comeAgain("failed", "cannot take the request now: a fault of ours", faultRetryMs),
 } as const;
 
-function refusal(outcome: Outcome, status: GrpcStatus, message: string): Reply {
-  return { outcome, status, message, retryAfterMs: null, items: 0, rejectedItems: 0 };
+const httpStatusOf: Readonly<Record<GrpcStatus, number>> = {
+  [GrpcStatus.ok]: 200,
+  [GrpcStatus.cancelled]: 503, // nobody is there to read it
+  [GrpcStatus.invalidArgument]: 400,
+  [GrpcStatus.deadlineExceeded]: 503,
+  [GrpcStatus.notFound]: 404,
+  [GrpcStatus.resourceExhausted]: 413,
+  [GrpcStatus.unimplemented]: 404,
+  [GrpcStatus.unavailable]: 503,
+};
+
+function refusal(
+  outcome: Outcome,
+  status: GrpcStatus,
+  message: string,
+  httpStatus = httpStatusOf[status],
+): Reply {
+  return { outcome, status, httpStatus, message, retryAfterMs: null, items: 0, rejectedItems: 0 };
 }
 
 function comeAgain(outcome: Outcome, message: string, retryAfterMs: number): Reply {
-  return {
-    outcome,
-    status: GrpcStatus.unavailable,
-    message,
-    retryAfterMs,
-    items: 0,
-    rejectedItems: 0,
-  };
+  const status = GrpcStatus.unavailable;
+  return { ...refusal(outcome, status, message), retryAfterMs };
 }

@@ -1,9 +1,12 @@
+/** Whose request it is where senders are kept apart: a gRPC connection, or an address over HTTP. */
+export type Sender = object | string;
+
 /** A queue with one lane per sender, served in turn: a busy sender delays itself, not the others. */
 export class FairQueue<T> {
   /** Lanes in the order of their next turn; none is empty. */
-  readonly #lanes = new Map<object, T[]>();
+  readonly #lanes = new Map<Sender, T[]>();
 
-  add(sender: object, item: T): void {
+  add(sender: Sender, item: T): void {
     const lane = this.#lanes.get(sender);
     if (lane) lane.push(item);
     else this.#lanes.set(sender, [item]);
@@ -24,7 +27,7 @@ export class FairQueue<T> {
     return undefined;
   }
 
-  remove(sender: object, item: T): void {
+  remove(sender: Sender, item: T): void {
     const lane = this.#lanes.get(sender);
     const at = lane?.indexOf(item) ?? -1;
     if (!lane || at < 0) return;

@@ -21,7 +21,9 @@ export type CallHeaders =
       readonly timeoutMs: number | null;
     }
   /** Not gRPC: answered with a bare HTTP status. */
-  | { readonly kind: "http_error"; readonly status: number }
+  | { readonly kind: "http_error"; readonly status: number; readonly text: string }
+  /** OTLP/HTTP over HTTP/2, as TLS clients negotiate it: here it is on the wrong port. */
+  | { readonly kind: "wrong_port"; readonly isProtobuf: boolean }
   | { readonly kind: "refused"; readonly method: GrpcMethod | null; readonly reply: Reply };
 
 const collector = "opentelemetry.proto.collector";
@@ -32,6 +34,11 @@ const exportMethods: ReadonlyMap<string, GrpcMethod> = new Map([
   ["/grpc.health.v1.Health/Check", { kind: "health" }],
 ]);
 
+/** No other payload format than protobuf. */
+const grpcTypes: ReadonlySet<string> = new Set(["application/grpc", "application/grpc+proto"]);
+const notGrpc = "this is OTLP/gRPC: POST with content-type application/grpc";
+const served = "only OTLP Export of traces, metrics and logs and health checks are";
+
 /** Names under which `Health/Check` may be asked: the whole server, and each service. */
 export const healthServices: ReadonlySet<string> = new Set([
   "",
@@ -41,9 +48,14 @@ export const healthServices: ReadonlySet<string> = new Set([
 ]);
 
 export function readCallHeaders(headers: IncomingHttpHeaders): CallHeaders {
-  if (headers[":method"] !== "POST") return { kind: "http_error", status: 405 };
-  if (!isGrpcProtobuf(headers["content-type"])) return { kind: "http_error", status: 415 };
   const path = headers[":path"] ?? "";
+  const type = mediaType(headers["content-type"]);
+  if (headers[":method"] !== "POST") return { kind: "http_error", status: 405, text: notGrpc };
+  if (!grpcTypes.has(type)) {
+    return /^\/v1\/(traces|metrics|logs)$/.test(path)
+      ? { kind: "wrong_port", isProtobuf: type === "application/x-protobuf" }
+      : { kind: "http_error", status: 415, text: notGrpc };
+  }
   const method = exportMethods.get(path) ?? null;
   const refused = (reply: Reply): CallHeaders => ({ kind: "refused", method, reply });
   if (headers.te !== "trailers") {
@@ -53,15 +65,19 @@ export function readCallHeaders(headers: IncomingHttpHeaders): CallHeaders {
       ),
     );
   }
-  if (!method) return refused(replies.unknownMethod(path));
+  if (!method) return refused(replies.unknownPath(path, served));
   const encoding = text(headers["grpc-encoding"]) || "identity";
-  if (!isEncoding(encoding)) return refused(replies.unknownEncoding(encoding, acceptEncoding));
+  if (!isEncoding(encoding)) return refused(unknownEncoding(encoding));
   const timeout = text(headers["grpc-timeout"]);
   const timeoutMs = timeout === "" ? null : parseTimeoutMs(timeout);
   if (Number.isNaN(timeoutMs)) {
     return refused(replies.invalid(`grpc-timeout "${timeout}" is not up to 8 digits and a unit`));
   }
   return { kind: "call", method, encoding, timeoutMs };
+}
+
+function unknownEncoding(encoding: string): Reply {
+  return replies.unknownFormat("grpc-encoding", encoding, `use one of ${acceptEncoding}`);
 }
 
 const unitMs: Readonly<Record<string, number>> = {
@@ -79,10 +95,9 @@ export function parseTimeoutMs(timeout: string): number {
   return match ? Number(match[1]) * (unitMs[match[2] ?? ""] ?? Number.NaN) : Number.NaN;
 }
 
-/** `application/grpc`, `application/grpc+proto`, either with parameters; no other payload format. */
-function isGrpcProtobuf(contentType: string | undefined): boolean {
-  const type = (contentType ?? "").split(";", 1)[0]?.trim().toLowerCase();
-  return type === "application/grpc" || type === "application/grpc+proto";
+/** Without parameters, in small letters. */
+export function mediaType(contentType: string | undefined): string {
+  return (contentType ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
 }
 
 /** A repeated header is joined, which no value of ours matches. */

@@ -1,27 +1,15 @@
 /** What can be set of the OTLP/gRPC receiver, and what it is when nothing is set. */
-import type { Trust } from "../model/observations.ts";
-import type { ConnectionOptions } from "./connection.ts";
+import type { ConnectionOptions } from "./grpc-connection.ts";
+import type { IntakeOptions } from "./intake.ts";
+import type { ListenerOptions } from "./listener.ts";
 
-export interface GrpcReceiverOptions extends ConnectionOptions {
-  readonly host: string;
-  /** 0: any free port. */
-  readonly port: number;
-  /** Of one request, on the wire and after inflation. */
-  readonly maxRequestBytes: number;
-  /** Of all requests that are not answered yet. */
-  readonly inFlightBytesMax: number;
+export interface GrpcReceiverOptions extends ListenerOptions, IntakeOptions, ConnectionOptions {
   /** Per connection. */
   readonly maxConcurrentStreams: number;
-  readonly maxConnections: number;
-  /** Loopback is exempt. */
-  readonly maxConnectionsPerAddress: number;
-  /** From a request's headers to the end of its body. */
-  readonly readDeadlineMs: number;
-  /** How long a whole request may wait for room. */
-  readonly queueDeadlineMs: number;
   /** How long `drain` waits for what is in flight. */
   readonly drainDeadlineMs: number;
-  readonly trust: Trust;
+  /** Where OTLP/HTTP is received, to tell senders that belong there; null: not known, or nowhere. */
+  readonly otherPort: number | null;
   /** Contents of PEM files; null: plain text. */
   readonly tls: { readonly cert: string; readonly key: string } | null;
 }
@@ -46,5 +34,6 @@ export const grpcReceiverDefaults: GrpcReceiverOptions = {
   pingTimeoutMs: 10_000,
   drainDeadlineMs: 8_000,
   trust: "claimed",
+  otherPort: null,
   tls: null,
 };

@@ -1,25 +1,26 @@
 /**
- * The OTLP/gRPC server, on `node:http2`: connections, caps, one message per turn of the loop, draining.
+ * The OTLP/gRPC server, on `node:http2`: sessions, streams, draining. Sockets come from the `Listener`,
+ * and requests go the way that both transports share (`Intake`, `ExportCall`).
  * It does not decode: bodies go to the `RequestHandler`, and its answers go back. Nothing that arrives
  * ends the process, and what senders can make it hold is bounded by `inFlightBytesMax`.
  */
 import { createSecureServer, createServer, type Http2Server } from "node:http2";
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
-import net from "node:net";
-import { assert } from "../lib/assert.ts";
+import type { TLSSocket } from "node:tls";
 import type { Clock } from "../lib/clock.ts";
 import type { RequestHandler } from "../model/requests.ts";
 import type { ReceiverEvents } from "../self/events.ts";
-import { AddressCap } from "./address-cap.ts";
-import { Admission } from "./admission.ts";
 import { replies, type Reply } from "./answers.ts";
-import { Connection } from "./connection.ts";
-import { FairQueue } from "./fair-queue.ts";
-import { GrpcCall, signalNameOf, type CallScope } from "./grpc-call.ts";
+import { lookAtFirstBytes } from "./first-bytes.ts";
+import { GrpcCall } from "./grpc-call.ts";
+import { Connection } from "./grpc-connection.ts";
 import { readCallHeaders, type GrpcMethod } from "./grpc-headers.ts";
+import { answerHealthCheck } from "./grpc-health.ts";
 import { mebibyte, type GrpcReceiverOptions } from "./grpc-options.ts";
-import { sendHttpStatus, sendStatus } from "./grpc-send.ts";
-import { answerHealthCheck } from "./health-call.ts";
+import { sendHttpStatus, sendStatus, sendWrongPort } from "./grpc-send.ts";
+import { Intake } from "./intake.ts";
+import { addressOf, Listener } from "./listener.ts";
+import { hintOf, turnAway, type PortKind } from "./wrong-port.ts";
 
 /** The default windows of HTTP/2 allow 64 KiB per round trip; a batch is 10 MB. */
 const streamWindowBytes = 4 * mebibyte;
@@ -28,24 +29,17 @@ const maxFrameBytes = mebibyte;
 const maxHeaderListBytes = 16 * 1024;
 
 /** For the last answers to leave before their connections are cut. */
-const lingerMs = 200;
+const lastAnswersMs = 200;
 
 export class OtlpGrpcReceiver implements AsyncDisposable {
   readonly #options: GrpcReceiverOptions;
   readonly #events: ReceiverEvents;
-  readonly #scope: CallScope;
+  readonly #random: () => number;
+  readonly #port: PortKind;
+  readonly #intake: Intake;
   readonly #http2: Http2Server;
-  /** Accepts sockets, so that caps hold before HTTP/2 or TLS costs anything. */
-  readonly #listener: net.Server;
+  readonly #listener: Listener;
   readonly #connections = new Map<ServerHttp2Session, Connection>();
-  /** Also those whose session has not begun. */
-  readonly #sockets = new Set<net.Socket>();
-  readonly #addresses: AddressCap;
-  readonly #calls = new Set<GrpcCall>();
-  readonly #queue = new FairQueue<GrpcCall>();
-  #turnIsDue = false;
-  #isAccepting = true;
-  #hasListened = false;
   #drained: Promise<void> | null = null;
 
   constructor(
@@ -55,64 +49,26 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
     events: ReceiverEvents,
     random: () => number = Math.random,
   ) {
-    assert(
-      options.inFlightBytesMax > options.maxRequestBytes,
-      "inFlightBytesMax has room for the largest request",
-    );
+    const { tls, otherPort } = options;
     this.#options = options;
     this.#events = events;
-    this.#addresses = new AddressCap(options.maxConnectionsPerAddress);
-    this.#scope = {
-      handler,
-      clock,
-      events,
-      random,
-      admission: new Admission(options.inFlightBytesMax, (bytes) => {
-        events.inFlightBytes(bytes);
-        this.#scheduleTurn();
-      }),
-      maxRequestBytes: options.maxRequestBytes,
-      readDeadlineMs: options.readDeadlineMs,
-      queueDeadlineMs: options.queueDeadlineMs,
-      trust: options.trust,
-      enqueue: (call) => {
-        this.#queue.add(call.connection, call);
-        this.#scheduleTurn();
-      },
-      ended: (call) => {
-        this.#calls.delete(call);
-        this.#queue.remove(call.connection, call);
-      },
-    };
+    this.#random = random;
+    this.#port = { transport: "grpc", isTls: tls !== null, otherPort };
+    this.#intake = new Intake("grpc", options, handler, clock, events);
     this.#http2 = this.#makeHttp2();
-    this.#listener = net.createServer({ noDelay: true }, (socket) => this.#accept(socket));
-    this.#listener.maxConnections = options.maxConnections;
-    this.#listener.on("drop", (dropped) =>
-      events.connectionEnded("too_many", dropped?.remoteAddress ?? "", ""),
-    );
+    this.#listener = new Listener(options, this.#port, events, (socket) => {
+      this.#http2.emit("connection", socket);
+    });
   }
 
   /** Resolves when senders can connect; rejects with what to do when they cannot. */
   listen(): Promise<{ host: string; port: number }> {
-    const { host, port } = this.#options;
-    return new Promise((resolve, reject) => {
-      // Stays for the life of the listener: an accept that fails later must not end the process.
-      this.#listener.on("error", (error: NodeJS.ErrnoException) => {
-        if (this.#hasListened) this.#events.listenFailed(error.message);
-        reject(new Error(listenError(host, port, error), { cause: error }));
-      });
-      this.#listener.listen(port, host, () => {
-        const address = this.#listener.address() as net.AddressInfo; // a TCP server that listens
-        this.#hasListened = true;
-        this.#events.listening(address.address, address.port);
-        resolve({ host: address.address, port: address.port });
-      });
-    });
+    return this.#listener.listen();
   }
 
   /** While false, requests are told to come again and health checks say "not serving". */
   setAccepting(isAccepting: boolean): void {
-    this.#isAccepting = isAccepting;
+    this.#intake.isAccepting = isAccepting;
   }
 
   /** GOAWAY to all, no new connections; resolves when what is in flight is answered or out of time. */
@@ -126,18 +82,17 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
   }
 
   async #drain(): Promise<void> {
-    if (this.#hasListened) this.#events.draining(this.#connections.size, this.#calls.size);
-    const closed = new Promise<void>((resolve) => {
-      this.#listener.close(() => resolve()); // also when it never listened
-    });
+    const { drainDeadlineMs } = this.#options;
+    if (this.#listener.hasListened) {
+      this.#events.draining(this.#connections.size, this.#intake.openCalls);
+    }
+    const closed = this.#listener.close();
     for (const connection of this.#connections.values()) connection.drain();
     let last: NodeJS.Timeout | undefined;
     const deadline = setTimeout(() => {
-      for (const call of this.#calls) call.end(replies.draining());
-      last = setTimeout(() => {
-        for (const socket of this.#sockets) socket.destroy();
-      }, lingerMs);
-    }, this.#options.drainDeadlineMs);
+      this.#intake.endAll();
+      last = setTimeout(() => this.#listener.destroySockets(), lastAnswersMs);
+    }, drainDeadlineMs);
     await closed;
     clearTimeout(deadline);
     clearTimeout(last);
@@ -158,36 +113,37 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
     const { tls } = this.#options;
     const handshakeTimeout = this.#options.firstMessageDeadlineMs;
     const http2 = tls
-      ? createSecureServer({ ...options, ...tls, handshakeTimeout })
+      ? createSecureServer({ ...options, ...tls, handshakeTimeout, ALPNCallback: chooseProtocol })
       : createServer(options);
     http2.on("session", (session) => this.#sessionOpened(session));
     http2.on("tlsClientError", (error: Error) =>
       this.#events.connectionEnded("protocol_error", "", error.message),
     );
+    http2.on("unknownProtocol", (socket: TLSSocket) => this.#notHttp2(socket));
     http2.on("stream", (stream, headers) => this.#streamOpened(stream, headers));
     return http2;
   }
 
-  #accept(socket: net.Socket): void {
-    socket.on("error", () => {}); // its session reports what matters
-    const address = addressOf(socket);
-    if (!this.#addresses.enter(address)) {
-      this.#events.connectionEnded("too_many_from_address", address, "");
+  /** TLS, but the sender has not asked for HTTP/2 inside. */
+  #notHttp2(socket: TLSSocket): void {
+    const end = (reason: "http1_on_grpc" | "silent" | "protocol_error", detail: string): void =>
+      this.#events.connectionEnded(reason, addressOf(socket), detail);
+    socket.on("error", () => {});
+    lookAtFirstBytes(socket, this.#options.firstMessageDeadlineMs, (first, head) => {
+      if (first === "http1") {
+        const hint = hintOf(this.#port, "http1_on_grpc");
+        end("http1_on_grpc", hint);
+        return turnAway(socket, first, head, hint);
+      }
+      end(first === "silent" ? first : "protocol_error", "no HTTP/2 was negotiated");
       socket.destroy();
-      return;
-    }
-    this.#sockets.add(socket);
-    socket.once("close", () => {
-      this.#sockets.delete(socket);
-      this.#addresses.leave(address);
     });
-    this.#http2.emit("connection", socket);
   }
 
   #sessionOpened(session: ServerHttp2Session): void {
     if (session.destroyed) return; // a destroyed session throws on almost every call
     const address = addressOf(session.socket);
-    const connection = new Connection(session, this.#options, this.#scope.random, (reason) =>
+    const connection = new Connection(session, this.#options, this.#random, (reason) =>
       this.#events.connectionEnded(reason, address, ""),
     );
     this.#connections.set(session, connection);
@@ -215,65 +171,40 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
     stream.once("close", () => connection.streamClosed());
 
     const call = readCallHeaders(headers);
-    if (call.kind === "http_error") return sendHttpStatus(stream, call.status);
-    const { random } = this.#scope;
+    const random = this.#random;
+    if (call.kind === "http_error") return sendHttpStatus(stream, call.status, call.text);
+    if (call.kind === "wrong_port") return this.#wrongPort(stream, connection, call.isProtobuf);
     if (call.kind === "refused") {
       this.#countRefused(call.method, call.reply);
       return sendStatus(stream, call.reply, random);
     }
-    if (call.method.kind === "health") {
-      return answerHealthCheck(stream, call.encoding, () => this.#isAccepting, random);
+    const { method, encoding, timeoutMs } = call;
+    if (method.kind === "health") {
+      return answerHealthCheck(stream, encoding, () => this.#intake.isAccepting, random);
     }
-    if (!this.#isAccepting) {
-      this.#countRefused(call.method, replies.notAccepting());
+    if (!this.#intake.isAccepting) {
+      this.#countRefused(method, replies.notAccepting());
       return sendStatus(stream, replies.notAccepting(), random);
     }
-    this.#calls.add(
-      new GrpcCall(stream, connection, { ...call, signal: call.method.signal }, this.#scope),
-    );
+    const request = { sender: connection, signal: method.signal, timeoutMs };
+    new GrpcCall(stream, request, encoding, this.#intake, random).start();
+  }
+
+  #wrongPort(stream: ServerHttp2Stream, connection: Connection, isProtobuf: boolean): void {
+    const hint = hintOf(this.#port, "http1_on_grpc");
+    this.#events.connectionEnded("http1_on_grpc", addressOf(connection.session.socket), hint);
+    sendWrongPort(stream, hint, isProtobuf);
+    connection.drain();
   }
 
   /** A request that was answered from its headers alone. */
   #countRefused(method: GrpcMethod | null, reply: Reply): void {
     if (method?.kind === "health") return;
-    this.#events.answered({
-      signal: method ? signalNameOf[method.signal] : "unknown",
-      outcome: reply.outcome,
-      seconds: 0,
-      items: 0,
-      rejectedItems: 0,
-      message: reply.message,
-    });
-  }
-
-  #scheduleTurn(): void {
-    if (this.#turnIsDue || !this.#queue.peek()) return;
-    this.#turnIsDue = true;
-    setImmediate(() => this.#turn());
-  }
-
-  /** One message, so that answers, pings and scrapes come through between two. */
-  #turn(): void {
-    this.#turnIsDue = false;
-    const next = this.#queue.peek();
-    if (!next?.fits) return; // the next change of what is in flight looks again
-    this.#queue.take()?.run();
-    this.#scheduleTurn();
+    this.#intake.countRefused(method?.signal ?? null, reply);
   }
 }
 
-const listenTroubles: Readonly<Record<string, string>> = {
-  EADDRINUSE: "address already in use; stop the program that uses it or configure another port",
-  EADDRNOTAVAIL: "this machine has no such address; configure one of its own or 0.0.0.0",
-  EACCES: "not permitted; configure a port above 1023",
-};
-
-function listenError(host: string, port: number, error: NodeJS.ErrnoException): string {
-  const where = `cannot listen on ${host.includes(":") ? `[${host}]` : host}:${port}`;
-  const why = listenTroubles[error.code ?? ""] ?? error.message;
-  return `${where}: ${why}`;
-}
-
-function addressOf(socket: { remoteAddress?: string | undefined } | undefined): string {
-  return socket?.remoteAddress?.replace(/^::ffff:/, "") ?? "";
+/** Also HTTP/1.1 is agreed to, so that its sender can be told where it belongs. */
+function chooseProtocol({ protocols }: { protocols: readonly string[] }): string | undefined {
+  return ["h2", "http/1.1"].find((protocol) => protocols.includes(protocol));
 }

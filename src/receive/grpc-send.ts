@@ -3,6 +3,8 @@ import { constants, type ServerHttp2Stream } from "node:http2";
 import type { Reply } from "./answers.ts";
 import { grpcMessage, statusDetails } from "./grpc-wire.ts";
 import { acceptEncoding } from "./inflate.ts";
+import { jittered } from "./otlp-wire.ts";
+import { hintBody, textType } from "./wrong-port.ts";
 
 const responseHeaders = {
   ":status": 200,
@@ -29,17 +31,31 @@ export function sendStatus(stream: ServerHttp2Stream, reply: Reply, random: () =
     "grpc-message": grpcMessage(reply.message),
   };
   if (reply.retryAfterMs !== null) {
-    const retryAfterMs = reply.retryAfterMs * (0.8 + 0.4 * random()); // so that senders do not come back as one
+    const retryAfterMs = jittered(reply.retryAfterMs, random);
     headers["grpc-status-details-bin"] = statusDetails(reply, retryAfterMs);
   }
   stream.respond(headers, { endStream: true });
   stopReading(stream);
 }
 
-/** For what is not gRPC at all. */
-export function sendHttpStatus(stream: ServerHttp2Stream, status: number): void {
+/** For what is not gRPC at all; `text` says what to do instead. */
+export function sendHttpStatus(stream: ServerHttp2Stream, status: number, text: string): void {
+  sendBody(stream, status, { type: textType, body: Buffer.from(`${text}\n`) });
+}
+
+/** For OTLP/HTTP, which a collector retries. */
+export function sendWrongPort(stream: ServerHttp2Stream, hint: string, isProtobuf: boolean): void {
+  sendBody(stream, 503, hintBody(hint, isProtobuf));
+}
+
+function sendBody(
+  stream: ServerHttp2Stream,
+  status: number,
+  { type, body }: { type: string; body: Buffer },
+): void {
   if (!isWritable(stream)) return;
-  stream.respond({ ":status": status }, { endStream: true });
+  stream.respond({ ":status": status, "content-type": type });
+  stream.end(body);
   stopReading(stream);
 }
 

@@ -11,6 +11,7 @@ test.each([0, 1, 100, 4_095, 5_000, 65_536, 70_000, limit])(
     for (const [encoding, wire] of [
       ["identity", Buffer.from(body)],
       ["gzip", zlib.gzipSync(body)],
+      ["deflate", zlib.deflateSync(body)],
     ] as const) {
       const inflated = inflate(wire, encoding, limit);
       expect(inflated).toMatchObject({ ok: true });
@@ -30,6 +31,11 @@ test.each<[string, Buffer, boolean]>([
   expect(inflate(wire, "gzip", limit)).toMatchObject({ ok: false, isTooLarge });
 });
 
+test("deflate has the same limit", () => {
+  const inflated = inflate(zlib.deflateSync(Buffer.alloc(50 * limit)), "deflate", limit);
+  expect(inflated).toMatchObject({ ok: false, isTooLarge: true });
+});
+
 test("the hint believes ISIZE only within what is possible", () => {
   const wire = zlib.gzipSync(Buffer.alloc(10_000));
   expect(inflatedSizeHint(wire, "gzip", limit)).toBe(10_000);
@@ -42,5 +48,5 @@ test("the hint believes ISIZE only within what is possible", () => {
 test("zstd is offered exactly where Node has it", () => {
   expect(isEncoding("zstd")).toBe("zstdDecompressSync" in zlib);
   expect(acceptEncoding.includes("zstd")).toBe(isEncoding("zstd"));
-  expect(["br", "deflate", "GZIP", ""].filter((name) => isEncoding(name))).toEqual([]);
+  expect(["br", "snappy", "GZIP", ""].filter((name) => isEncoding(name))).toEqual([]);
 });

@@ -10,16 +10,18 @@ import zlib from "node:zlib";
 import type { Encoding } from "../model/requests.ts";
 
 /** Node has zstd from 22.15 on. */
-type ZstdDecompress = (bytes: Buffer, options: zlib.ZlibOptions) => Buffer;
-const zstdDecompressSync = (zlib as { zstdDecompressSync?: ZstdDecompress }).zstdDecompressSync; // not in the types of Node 20
+type Inflate = (bytes: Buffer, options: zlib.ZlibOptions) => Buffer;
+const zstdDecompressSync = (zlib as { zstdDecompressSync?: Inflate }).zstdDecompressSync; // not in the types of Node 20
 
-/** The value of `grpc-accept-encoding`. */
-export const acceptEncoding = zstdDecompressSync ? "identity,gzip,zstd" : "identity,gzip";
+const encodings: readonly Encoding[] = zstdDecompressSync
+  ? ["identity", "gzip", "deflate", "zstd"]
+  : ["identity", "gzip", "deflate"];
+
+/** What can be inflated here, as senders are told it: `identity,gzip,…`. */
+export const acceptEncoding = encodings.join(",");
 
 export function isEncoding(name: string): name is Encoding {
-  return (
-    name === "identity" || name === "gzip" || (name === "zstd" && zstdDecompressSync !== undefined)
-  );
+  return (encodings as readonly string[]).includes(name); // wider, so that any name can be asked
 }
 
 export type Inflated =
@@ -38,7 +40,7 @@ const deflateRatioMax = 1032;
  */
 export function inflatedSizeHint(wire: Buffer, encoding: Encoding, limit: number): number {
   if (encoding === "identity" || wire.length === 0) return wire.length;
-  if (encoding === "zstd" || wire.length < 18) return Math.min(limit, chunkMin);
+  if (encoding !== "gzip" || wire.length < 18) return Math.min(limit, chunkMin); // no ISIZE
   return Math.min(wire.readUInt32LE(wire.length - 4), limit + 1, wire.length * deflateRatioMax);
 }
 
@@ -49,15 +51,16 @@ export function inflate(wire: Buffer, encoding: Encoding, limit: number): Inflat
   const chunkSize = Math.max(chunkMin, inflatedSizeHint(wire, encoding, limit));
   const options = { chunkSize, maxOutputLength: limit };
   try {
-    const inflated =
-      encoding === "zstd" && zstdDecompressSync
-        ? zstdDecompressSync(wire, options)
-        : zlib.gunzipSync(wire, options);
-    return { ok: true, body: ownBuffer(inflated) };
+    return { ok: true, body: ownBuffer(inflaterOf(encoding)(wire, options)) };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException; // zlib throws nothing else
     return { ok: false, isTooLarge: code === "ERR_BUFFER_TOO_LARGE", why: message };
   }
+}
+
+function inflaterOf(encoding: Encoding): Inflate {
+  if (encoding === "deflate") return zlib.inflateSync; // with zlib's frame, as HTTP and gRPC define it
+  return encoding === "zstd" && zstdDecompressSync ? zstdDecompressSync : zlib.gunzipSync;
 }
 
 /** The bytes in an ArrayBuffer that holds nothing else. */

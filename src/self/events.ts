@@ -26,6 +26,14 @@ export type Outcome = (typeof outcomes)[number];
 const signalNames = ["traces", "metrics", "logs", "unknown"] as const;
 export type SignalName = (typeof signalNames)[number];
 
+/** A sender that speaks another protocol than the port it has connected to. */
+const wrongPorts = [
+  "http1_on_grpc",
+  "grpc_on_http",
+  "tls_on_plaintext",
+  "plaintext_on_tls",
+] as const;
+
 /** Why the receiver turned a connection away or closed it. */
 const connectionEnds = [
   "too_many",
@@ -35,6 +43,7 @@ const connectionEnds = [
   "age",
   "unresponsive",
   "protocol_error",
+  ...wrongPorts,
 ] as const;
 export type ConnectionEnd = (typeof connectionEnds)[number];
 
@@ -57,6 +66,7 @@ export interface AnsweredRequest {
 }
 
 export class ReceiverEvents {
+  readonly #transport: "grpc" | "http";
   readonly #log: Log;
   readonly #requests: Record<SignalName, Record<Outcome, CounterHandle>>;
   readonly #durations: Record<SignalName, HistogramHandle>;
@@ -68,6 +78,7 @@ export class ReceiverEvents {
   readonly #seldom: SeldomLog;
 
   constructor(transport: "grpc" | "http", counts: Instruments, log: Log, clock: Clock) {
+    this.#transport = transport;
     this.#log = log;
     this.#seldom = new SeldomLog(log, clock);
     this.#requests = each(signalNames, (signal) =>
@@ -95,7 +106,8 @@ export class ReceiverEvents {
   }
 
   listening(host: string, port: number): void {
-    this.#log.info("receiving OTLP over gRPC", { host, port });
+    const name = this.#transport === "grpc" ? "gRPC" : "HTTP";
+    this.#log.info(`receiving OTLP over ${name}`, { host, port });
   }
 
   listenFailed(why: string): void {
@@ -137,9 +149,14 @@ export class ReceiverEvents {
     });
   }
 
+  /** `detail` says what to change when the sender is on the wrong port. */
   connectionEnded(reason: ConnectionEnd, address: string, detail: string): void {
     this.#connectionEnds[reason].inc();
     if (reason === "idle" || reason === "age") return; // ordinary life
+    if ((wrongPorts as readonly string[]).includes(reason)) {
+      const fields = { transport: this.#transport, reason, address, hint: detail };
+      return this.#seldom.write("warn", reason, "a sender is on the wrong port", fields);
+    }
     this.#seldom.write("info", reason, "a connection was closed", { reason, address, detail });
   }
 

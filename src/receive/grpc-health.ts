@@ -8,10 +8,10 @@ import type { Encoding } from "../model/requests.ts";
 import type { ServerHttp2Stream } from "node:http2";
 import { GrpcStatus, replies, type Reply } from "./answers.ts";
 import { healthServices } from "./grpc-headers.ts";
+import { MessageReader } from "./grpc-message-reader.ts";
 import { sendMessage, sendStatus } from "./grpc-send.ts";
-import { healthResponse } from "./grpc-wire.ts";
+import { framedHealthResponse } from "./grpc-wire.ts";
 import { inflate } from "./inflate.ts";
-import { MessageReader } from "./message-reader.ts";
 
 const maxBytes = 4 * 1024;
 const readDeadlineMs = 5_000;
@@ -40,7 +40,7 @@ export function answerHealthCheck(
     if (!inflated.ok) return refuse(replies.invalid(inflated.why));
     const service = serviceOf(Buffer.from(inflated.body));
     if (!healthServices.has(service)) return refuse(unknownService(service));
-    sendMessage(stream, healthResponse(isServing()));
+    sendMessage(stream, framedHealthResponse(isServing()));
   });
 }
 
@@ -54,6 +54,7 @@ function unknownService(service: string): Reply {
   return {
     ...replies.invalid(""),
     status: GrpcStatus.notFound,
+    httpStatus: 404,
     message: `cannot tell the health of "${service}": no such service`,
   };
 }

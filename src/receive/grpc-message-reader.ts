@@ -2,28 +2,23 @@
  * Collects the one message of a unary gRPC request from DATA chunks:
  *
  *   compressed flag (1 byte, 0 or 1) | length (4 bytes, big endian) | message
- *
- * Memory is asked for before it is taken, grows with what has arrived rather than with what the prefix
- * promises, and never refers to a chunk: a one-byte chunk can hold on to 64 KiB of the socket's buffer.
  */
 import { replies, type Reply } from "./answers.ts";
+import { BodyBuffer } from "./body-buffer.ts";
 
 const prefixLength = 5;
-const firstCapacity = 64 * 1024;
 
 export class MessageReader {
   readonly #maxBytes: number;
-  /** Asked with the new capacity before it is allocated; false means that there is no room. */
-  readonly #reserve: (bytes: number) => boolean;
+  readonly #body: BodyBuffer;
   readonly #prefix = Buffer.alloc(prefixLength);
   #prefixFilled = 0;
   #length = 0;
-  #filled = 0;
-  #message = Buffer.alloc(0);
 
+  /** `reserve` is asked before memory is taken; false means that there is no room. */
   constructor(maxBytes: number, reserve: (bytes: number) => boolean) {
     this.#maxBytes = maxBytes;
-    this.#reserve = reserve;
+    this.#body = new BodyBuffer(reserve);
   }
 
   get isCompressed(): boolean {
@@ -47,17 +42,17 @@ export class MessageReader {
   /** The whole message as it was on the wire, or why there is none; the reader lets go of it. */
   finish(): Buffer | Reply {
     if (this.#prefixFilled < prefixLength) return replies.invalid("it has no message");
-    if (this.#filled < this.#length) {
-      return replies.invalid(`its message ends after ${this.#filled} of ${this.#length} bytes`);
+    if (this.#body.length < this.#length) {
+      return replies.invalid(
+        `its message ends after ${this.#body.length} of ${this.#length} bytes`,
+      );
     }
-    const message = this.#message;
-    this.#message = Buffer.alloc(0);
-    return message;
+    return this.#body.take();
   }
 
   /** Lets go of what was read; nobody wants it any more. */
   drop(): void {
-    this.#message = Buffer.alloc(0);
+    this.#body.drop();
   }
 
   #readPrefix(): Reply | null {
@@ -70,24 +65,9 @@ export class MessageReader {
   }
 
   #append(bytes: Buffer): Reply | null {
-    const end = this.#filled + bytes.length;
-    if (end > this.#length) {
+    if (this.#body.length + bytes.length > this.#length) {
       return replies.invalid("more than one message, or bytes after it");
     }
-    if (end > this.#message.length && !this.#grow(end)) return replies.noRoom();
-    bytes.copy(this.#message, this.#filled);
-    this.#filled = end;
-    return null;
-  }
-
-  /** Doubles, but never beyond the message's length, so that a whole message owns exactly its memory. */
-  #grow(needed: number): boolean {
-    const doubled = Math.max(firstCapacity, this.#message.length * 2, needed);
-    const capacity = Math.min(doubled, this.#length);
-    if (!this.#reserve(capacity)) return false;
-    const grown = Buffer.allocUnsafeSlow(capacity);
-    this.#message.copy(grown, 0, 0, this.#filled);
-    this.#message = grown;
-    return true;
+    return this.#body.append(bytes, this.#length) ? null : replies.noRoom();
   }
 }
