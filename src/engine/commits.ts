@@ -61,6 +61,11 @@ export class Commits<Waiting> {
     return this.#sent === null && this.#retry === null && this.#waiting.length === 0;
   }
 
+  /** The write-set that is on its way to the store. */
+  get underWay(): WriteSet | null {
+    return this.#sent?.writeSet ?? null;
+  }
+
   wait(who: Waiting, bytes: number, nowUs: Us): void {
     if (this.#waiting.length === 0) this.#firstWaitingUs = nowUs;
     this.#waiting.push(who);

@@ -130,9 +130,17 @@ export class EngineHost {
     this.#outputs.commit(writeSet);
   }
 
-  committed(seq: number, nowUs: Us): void {
+  /**
+   * Returns how long each record of the outbox that is durable now has waited for it, by engine time;
+   * empty when there are none to send.
+   */
+  committed(seq: number, nowUs: Us): readonly number[] {
+    const sent = this.#commits.underWay;
     this.#accept(this.#commits.done(seq));
     if (this.#commits.isDue(nowUs)) this.commit(nowUs);
+    if (sent?.seq !== seq) return [];
+    // Never below 0: a clock may have been set back.
+    return sent.outbox.map(({ atUs }) => Math.max(0, nowUs - atUs));
   }
 
   commitFailed(seq: number, failure: CommitFailure, nowUs: Us): void {

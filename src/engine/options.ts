@@ -25,6 +25,7 @@ export function pipelineOptions(config: Config, rules: readonly CompiledRule[]):
         proxyImages: identity.proxyImages,
         dnsAddresses: [...graphDefaults.bypass.dnsAddresses, ...identity.dns],
       },
+      expectedSources: config.expectedSources,
       limits: {
         ...graphDefaults.limits,
         nodesMax: limits.workloadsMax * 5,
@@ -34,6 +35,11 @@ export function pipelineOptions(config: Config, rules: readonly CompiledRule[]):
     },
     insights: {
       ...insightDefaults,
+      outbox: {
+        ...insightDefaults.outbox,
+        isOn: config.exporters.otlp !== null,
+        reminderUs: config.exporters.otlp?.reminderUs ?? 0,
+      },
       activeMax: insights.activeMax,
       timings: {
         ...insightDefaults.timings,

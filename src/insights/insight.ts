@@ -5,6 +5,7 @@
  * from telemetry, all other times are the engine's and say how long it has known.
  */
 import { createHash } from "node:crypto";
+import type { Observer } from "../model/changes.ts";
 import { nodeKey } from "../model/keys.ts";
 import type { NodeEntity } from "../model/entities.ts";
 import type {
@@ -73,6 +74,12 @@ export interface Insight {
   /** Engine times of the last few that count for flapping, oldest first. */
   recentUs: readonly Us[];
   isFlapping: boolean;
+  /** The sink has a record of the state it is in. */
+  isTold: boolean;
+  /** Engine time of its last record, 0 = there was none; moved on by outages of ours. */
+  toldUs: Us;
+  /** How many there were since its last transition. */
+  reminders: number;
 }
 
 const noPlace: Place = {
@@ -92,6 +99,15 @@ export function fingerprintOf(ruleId: string, key: readonly string[]): string {
 /** What a map of insights is keyed by: the fingerprint's preimage, which costs no hash. */
 export function keyText(ruleId: string, key: readonly string[]): string {
   return JSON.stringify([ruleId, ...key]);
+}
+
+export function isSameKey(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((value, index) => value === b[index]);
+}
+
+/** How an insight names the source that it hangs on. */
+export function observerKey({ kind, key }: Observer): string {
+  return `${kind} ${key}`;
 }
 
 /** 32 hex digits. */
@@ -130,6 +146,9 @@ export function makeInsight(match: RuleMatch, fingerprint: string, episode: numb
     transitions: 0,
     recentUs: [],
     isFlapping: false,
+    isTold: false,
+    toldUs: 0,
+    reminders: 0,
   };
 }
 

@@ -10,7 +10,7 @@
  * Limits, each with a counter: active and closed insights per rule, occurrences per insight and in all,
  * observers per insight, silent sources.
  */
-import type { NodeRenamed, Observer, SourceChanged } from "../model/changes.ts";
+import type { NodeRenamed, SourceChanged } from "../model/changes.ts";
 import type {
   CloseReason,
   EntityLost,
@@ -28,8 +28,10 @@ import {
   fingerprintOf,
   insightId,
   isActive,
+  isSameKey,
   makeInsight,
   nodeToPlace,
+  observerKey,
   renamePlace,
   type Insight,
   type LifeState,
@@ -42,6 +44,7 @@ import {
   noteFlapping,
   stepAtDeadline,
   stepNow,
+  stretch,
   timingDefaults,
   type Step,
   type Timings,
@@ -51,9 +54,11 @@ import type { Occurrence } from "./occurrences.ts";
 import { Registry } from "./registry.ts";
 import { insightToRow, rowToInsight } from "./rows.ts";
 import { gaugesOf, Tally } from "./tally.ts";
+import { outboxDefaults, Told, type OutboxOptions } from "./told.ts";
 
 export interface InsightOptions {
   readonly timings: Timings;
+  readonly outbox: OutboxOptions;
   /** Active insights per rule; above it new ones are counted and left out, those that exist stay. */
   readonly activeMax: number;
   /** Closed insights per rule that can still be reopened. */
@@ -71,6 +76,7 @@ export interface InsightOptions {
 
 export const insightDefaults: InsightOptions = {
   timings: timingDefaults,
+  outbox: outboxDefaults,
   activeMax: 1_000,
   closedMax: 1_000,
   occurrencesMax: 256,
@@ -89,6 +95,7 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
   /** Sources that are silent now, by observer key. */
   readonly #silent = new Set<string>();
   readonly #tally = new Tally();
+  readonly #told: Told;
   readonly #dirty = new Set<Insight>();
   #mergedRows: InsightRow[] = [];
   #eventRows: InsightEventRow[] = [];
@@ -103,6 +110,7 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     this.#options = options;
     this.#next = next;
     this.#episodes = new Episodes(options.episodesMax);
+    this.#told = new Told(options.outbox, () => this.#tally.dropped("record"));
   }
 
   /** The rules as they are now. Insights of a rule that is gone resolve as `rule_removed`. */
@@ -138,6 +146,7 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     for (const insight of this.#dirty) into.insights.push(insightToRow(insight, this.#silent));
     for (const row of this.#mergedRows) into.insights.push(row);
     for (const row of this.#eventRows) into.insightEvents.push(row);
+    if (this.#told.collect(into)) this.#nextDueUs = 0;
     this.#dirty.clear();
     this.#mergedRows = [];
     this.#eventRows = [];
@@ -371,6 +380,7 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
       this.#tally.resolved(rule.id, step.reason);
     }
     this.#tell(insight, from, step, atUs, eventUs);
+    this.#told.moved(insight, from, step, atUs, eventUs);
     this.#changed(insight);
   }
 
@@ -484,17 +494,24 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
       if (atUs <= nowUs) due.push({ insight, atUs });
     }
     due.sort((a, b) => a.atUs - b.atUs || (a.insight.id < b.insight.id ? -1 : 1));
-    for (const { insight, atUs } of due) this.#passDeadline(insight, atUs);
+    for (const { insight, atUs } of due) this.#passDeadline(insight, atUs, nowUs);
     this.#nextDueUs = Infinity;
     for (const insight of this.#registry.all()) this.#scheduled(insight);
   }
 
-  #passDeadline(insight: Insight, atUs: Us): void {
+  #passDeadline(insight: Insight, atUs: Us, nowUs: Us): void {
     if (flappingEndUs(insight) <= atUs) {
       insight.isFlapping = false;
       this.#changed(insight);
       return;
     }
+    if (this.#told.dueUs(insight) <= atUs) {
+      this.#told.remind(insight, atUs, nowUs);
+      this.#changed(insight);
+      return;
+    }
+    // There was no room for its reminder any more: nothing of its own is due.
+    if (this.#ownDeadlineUs(insight) > atUs) return;
     const step = stepAtDeadline(insight, this.#hasSilent(insight), atUs);
     if (step === null) this.#registry.remove(insight);
     else this.#move(insight, step, atUs, insight.lastSeenUs);
@@ -511,20 +528,13 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     const gapUs = fromUs === 0 ? 0 : nowUs - fromUs;
     this.#nowUs = nowUs;
     for (const insight of this.#registry.all()) {
-      if (gapUs > 0 && isActive(insight.state)) this.#stretch(insight, gapUs);
+      if (gapUs <= 0 || !isActive(insight.state)) continue;
+      stretch(insight, gapUs, this.#options.timings.outageGraceUs);
+      this.#told.resumed(insight, nowUs);
+      this.#changed(insight);
     }
     this.#closeRuleless();
     this.#nextDueUs = 0;
-  }
-
-  #stretch(insight: Insight, gapUs: Us): void {
-    const { outageGraceUs } = this.#options.timings;
-    if (insight.activeUs > 0) insight.activeUs += Math.max(0, gapUs - outageGraceUs);
-    if (insight.keepSinceUs > 0) insight.keepSinceUs += gapUs;
-    if (insight.unknownSinceUs > 0) insight.unknownSinceUs += gapUs;
-    if (insight.blindUs > 0) insight.blindUs += gapUs;
-    insight.occurrences.shift(gapUs);
-    this.#changed(insight);
   }
 
   #closeRuleless(): void {
@@ -558,6 +568,11 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
   }
 
   #deadlineUs(insight: Insight): Us {
+    return Math.min(this.#ownDeadlineUs(insight), this.#told.dueUs(insight));
+  }
+
+  /** When its state or flapping will change by time alone. */
+  #ownDeadlineUs(insight: Insight): Us {
     return deadlineUs(insight, this.#options.timings, this.#hasSilent(insight));
   }
 
@@ -578,12 +593,4 @@ function isToldAgain(insight: Insight, known: Occurrence, match: RuleMatch): boo
     insight.occurrences.hasEvidence(known, match.evidence) &&
     match.observers.every((observer) => insight.observers.has(observerKey(observer)))
   );
-}
-
-function observerKey({ kind, key }: Observer): string {
-  return `${kind} ${key}`;
-}
-
-function isSameKey(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((value, index) => value === b[index]);
 }

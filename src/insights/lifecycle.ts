@@ -153,6 +153,15 @@ export function enter(insight: Insight, step: Step, atUs: Us): void {
   insight.state = step.to;
 }
 
+/** Moves open windows on by an outage of ours, of which `for` counts the grace. */
+export function stretch(insight: Insight, gapUs: Us, outageGraceUs: Us): void {
+  if (insight.activeUs > 0) insight.activeUs += Math.max(0, gapUs - outageGraceUs);
+  if (insight.keepSinceUs > 0) insight.keepSinceUs += gapUs;
+  if (insight.unknownSinceUs > 0) insight.unknownSinceUs += gapUs;
+  if (insight.blindUs > 0) insight.blindUs += gapUs;
+  insight.occurrences.shift(gapUs);
+}
+
 /** Notes a transition that people would see, and whether these have become too many. */
 export function noteFlapping(insight: Insight, atUs: Us): void {
   insight.recentUs = [...insight.recentUs, atUs].slice(-flappingTransitions);

@@ -27,6 +27,7 @@ export function absorb(survivor: Insight, other: Insight, observersMax: number):
     survivor.closedUs = other.closedUs;
     survivor.unknownSinceUs = other.unknownSinceUs;
     survivor.isFrozen = other.isFrozen;
+    survivor.isTold = false;
   }
   survivor.keepSinceUs =
     survivor.rule.lifecycle === "event"

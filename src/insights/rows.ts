@@ -16,6 +16,7 @@ interface Detail {
   readonly bornAs: string;
   readonly tags: readonly string[];
   readonly ruleset: string;
+  readonly category: string;
   readonly status: RuleStatus;
   readonly on: EntityType;
   readonly lifecycle: RuleMeta["lifecycle"];
@@ -27,6 +28,9 @@ interface Detail {
   readonly isFrozen: boolean;
   readonly wasJudgedFalse: boolean;
   readonly recentUs: readonly Us[];
+  readonly isTold: boolean;
+  readonly toldUs: Us;
+  readonly reminders: number;
   readonly observers: readonly string[];
   /** Those of the observers that were silent when this was written. */
   readonly silent: readonly string[];
@@ -49,6 +53,7 @@ export function insightToRow(
     bornAs: insight.bornAs,
     tags: rule.tags,
     ruleset: rule.ruleset,
+    category: rule.category,
     status: rule.status,
     on: rule.on,
     lifecycle: rule.lifecycle,
@@ -60,6 +65,9 @@ export function insightToRow(
     isFrozen: insight.isFrozen,
     wasJudgedFalse: insight.wasJudgedFalse,
     recentUs: insight.recentUs,
+    isTold: insight.isTold,
+    toldUs: insight.toldUs,
+    reminders: insight.reminders,
     observers,
     silent: observers.filter((key) => silent.has(key)),
     mergedInto,
@@ -150,6 +158,9 @@ function parseRow(row: InsightRow, loaded: RuleMeta | undefined): RestoredInsigh
     transitions: row.transitions,
     recentUs: detail.recentUs,
     isFlapping: row.flapping,
+    isTold: detail.isTold,
+    toldUs: detail.toldUs,
+    reminders: detail.reminders,
   };
   return { insight, silent: detail.silent, mergedInto: detail.mergedInto };
 }
@@ -159,6 +170,7 @@ function retiredRule(row: InsightRow, detail: Detail): RuleMeta {
   return {
     id: row.rule,
     ruleset: detail.ruleset,
+    category: detail.category,
     title: row.title,
     severity: row.severity as Severity, // written from one
     status: detail.status,

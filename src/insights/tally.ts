@@ -9,7 +9,7 @@ import { usPerSecond, type Us } from "../model/time.ts";
 import type { Insight } from "./insight.ts";
 
 /** What was lost to a limit, in `insights_dropped_total{what}`. */
-type Dropped = "closed_insight" | "episode" | "occurrence" | "observer" | "source";
+type Dropped = "closed_insight" | "episode" | "occurrence" | "observer" | "record" | "source";
 
 interface RuleTally {
   readonly meta: RuleMeta;
@@ -25,6 +25,7 @@ export class Tally {
     episode: 0,
     occurrence: 0,
     observer: 0,
+    record: 0,
     source: 0,
   };
 

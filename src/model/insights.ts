@@ -14,6 +14,8 @@ export type RuleStatus = "experimental" | "test" | "stable" | "deprecated";
 export interface RuleMeta {
   readonly id: string;
   readonly ruleset: string;
+  /** The folder of its file, as `capture`; "" = none. */
+  readonly category: string;
   readonly title: string;
   readonly severity: Severity;
   readonly status: RuleStatus;

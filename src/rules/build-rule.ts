@@ -42,7 +42,9 @@ export function buildRule(
   if (report.errorCount > errorsBefore || !parts) return null;
   const values = map.toJS(report.source.document) as RuleValues; // the table has accepted it
   warnAboutTests(map, values, where, report);
-  const meta = makeMeta(values, on, ruleset, versionOf(values, builder.names, shared));
+  const category = report.source.path.split(/[/\\]/).at(-2) ?? "";
+  const version = versionOf(values, builder.names, shared);
+  const meta = makeMeta(values, on, ruleset, category, version);
   const { line } = report.source.startOf(map);
   return {
     rule: { meta, file: report.source.path, line, tests: values.tests ?? [], ...parts },

@@ -31,6 +31,7 @@ test("what a rule does not say has its default", () => {
   expect(rules[0]?.meta).toEqual({
     id: "a",
     ruleset: "",
+    category: "",
     title: "t",
     severity: "low",
     status: "experimental",

@@ -31,11 +31,13 @@ export function makeMeta(
   values: RuleValues,
   on: EntityType,
   ruleset: string,
+  category: string,
   version: string,
 ): RuleMeta {
   return {
     id: values.id,
     ruleset,
+    category,
     title: values.title,
     severity: values.severity,
     status: values.status ?? "experimental",

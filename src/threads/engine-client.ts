@@ -16,8 +16,11 @@ export interface EngineEvents {
   counters(samples: readonly CounterSample[]): void;
   trouble(what: string, error: string): void;
   restarted(why: string): void;
-  /** A commit is durable; how long it took the store. */
-  committed(seconds: number): void;
+  /**
+   * A commit is durable; how long it took the store, and how long each record that the outbox has gained
+   * with it had waited; without any there is nothing new to send.
+   */
+  committed(seconds: number, delaysUs: readonly number[]): void;
   /** Nothing can be acknowledged any more, whatever is started again. */
   storeLost(why: string): void;
 }
@@ -211,7 +214,7 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
         if (this.#poison.length > poisonMax) this.#poison.shift();
         return this.#lost(worker, message.error);
       case "committed":
-        return this.#events.committed(message.seconds);
+        return this.#events.committed(message.seconds, message.delaysUs);
       case "store_lost":
         return this.#events.storeLost(message.why);
       case "ready":

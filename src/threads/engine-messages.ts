@@ -32,7 +32,12 @@ export type FromEngine =
   | { readonly kind: "trouble"; readonly what: string; readonly error: string }
   /** Memory can no longer be trusted; the thread answers nothing more and wants to be replaced. */
   | { readonly kind: "broken"; readonly poison: string | null; readonly error: string }
-  | { readonly kind: "committed"; readonly seconds: number }
+  | {
+      readonly kind: "committed";
+      readonly seconds: number;
+      /** Of each record that the outbox has gained: from its transition to this commit. */
+      readonly delaysUs: readonly number[];
+    }
   /** The store will take nothing any more: the end of the process. */
   | { readonly kind: "store_lost"; readonly why: string }
   | { readonly kind: "stopped" };

@@ -109,8 +109,8 @@ function start(host: EngineHost): void {
   storePort.on("message", (message: FromStore) => {
     const nowUs = systemClock.nowUs();
     if (message.kind === "committed") {
-      host.committed(message.seq, nowUs);
-      tell({ kind: "committed", seconds: message.durationUs / usPerSecond });
+      const delaysUs = host.committed(message.seq, nowUs);
+      tell({ kind: "committed", seconds: message.durationUs / usPerSecond, delaysUs });
       scheduleCommit(host);
     }
     if (message.kind === "failed") host.commitFailed(message.seq, message, nowUs);

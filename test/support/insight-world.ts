@@ -25,6 +25,7 @@ export function ruleMeta(id: string, parts: Partial<RuleMeta> = {}): RuleMeta {
   return {
     id,
     ruleset: "test",
+    category: "capture",
     title: `title of ${id}`,
     severity: "high",
     status: "stable",
