@@ -132,3 +132,26 @@ test("requests that move when their caller becomes known are not counted again",
   expect(world.edgeLines().join()).toContain("web");
   expect(requestsBetween(world)).toBe(1);
 });
+
+test("beyond 500 pairs of namespaces the others are one, and no request is lost", () => {
+  const world = new GraphWorld();
+  const many = Array.from({ length: 600 }, (_, id) =>
+    makeSeries(id, { src: { ...series.src, namespace: `n${id}` } }),
+  );
+  for (const [second, value] of [
+    [10, 100],
+    [20, 101],
+  ] as const) {
+    const points = many.map(({ id }) => ({ series: id, timeUs: atSecond(second), value }));
+    world.push({ ...makeBatch(atSecond(second), []), series: many, samples: makeSamples(points) });
+    world.flush();
+    world.commit();
+    world.counters();
+  }
+  const pairs = Object.entries(world.counters()).filter(([key]) => key.startsWith("edge_requests"));
+  expect(pairs).toHaveLength(501);
+  expect(pairs.filter(([key]) => key.includes("_other"))).toEqual([
+    ["edge_requests_total _other _other mutual_tls", 100],
+  ]);
+  expect(requestsBetween(world)).toBe(600);
+});

@@ -129,6 +129,7 @@ test("samples of the same name and labels count together", async () => {
 const rule = (id: string): RuleMeta => ({
   id,
   ruleset: "shipped",
+  category: "capture",
   title: id,
   severity: "high",
   status: "stable",
@@ -210,6 +211,12 @@ test("beyond the most namespaces the others are one, and stay so", async () => {
     'edge_requests_total{src_namespace="_other",dst_namespace="",security="none"} 6',
     'edge_requests_total{src_namespace="b",dst_namespace="",security="none"} 9',
     "exposition_namespaces_folded 2",
+  ]);
+  registry.applySamples([workloads("d", 3), workloads("b", 1), workloads("c", 2)]);
+  expect(await linesOf(registry, "workloads")).toEqual([
+    'workloads{namespace="_other",mode="sidecar"} 3',
+    'workloads{namespace="b",mode="sidecar"} 1',
+    'workloads{namespace="c",mode="sidecar"} 2',
   ]);
 });
 
@@ -321,4 +328,11 @@ test("counters, gauges and histograms are born at 0", async () => {
   ]);
   expect(await linesOf(registry, "build_info")).toHaveLength(1);
   expect(await registry.text()).toContain("process_cpu_seconds_total");
+});
+
+test("nothing but counters is named like one, whoever declared it", async () => {
+  const types = [...(await new PrometheusRegistry().text()).matchAll(/^# TYPE (\S+) (\S+)$/gm)];
+  expect(types.length).toBeGreaterThan(80);
+  const named = types.map(([, name = "", type = ""]) => [name, name.endsWith("_total"), type]);
+  expect(named.filter(([, isTotal, type]) => isTotal !== (type === "counter"))).toEqual([]);
 });

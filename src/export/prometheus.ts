@@ -20,6 +20,12 @@ import { ShownNamespaces } from "./namespaces.ts";
 import { SampleSeries, type SeriesHandle } from "./sample-series.ts";
 
 const prefix = "mesh_insights_";
+/** Gauges of the library with a counter's name, which `promtool check metrics` refuses: sums of others. */
+const misnamed = [
+  "nodejs_active_handles_total",
+  "nodejs_active_requests_total",
+  "nodejs_active_resources_total",
+];
 
 export interface PrometheusOptions {
   /** Of all series that come from samples together. */
@@ -55,6 +61,7 @@ export class PrometheusRegistry implements Instruments {
       this.#metrics.set(name, makeMetric(name, spec, this.#registry));
     }
     prom.collectDefaultMetrics({ register: this.#registry });
+    for (const name of misnamed) this.#registry.removeSingleMetric(name);
     this.#dropped = this.counter("exposition_samples_dropped_total", {});
     this.#folded = this.gauge("exposition_namespaces_folded", {});
     this.#scrapes = this.counter("scrapes_total", {});
