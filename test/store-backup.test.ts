@@ -61,13 +61,13 @@ function namesIn(path: string): string[] {
 test("a copy under writes holds one committed state, whole and private", async () => {
   for (let n = 0; n < 40; n++) commit(1_000);
   commit(3);
-  let isDone = false;
+  const state = { isDone: false };
   let steps = 0;
   const copying = backUpStore(options({ progress: () => void steps++ })).finally(() => {
-    isDone = true;
+    state.isDone = true;
   });
   const before = seq;
-  while (!isDone) {
+  while (!state.isDone) {
     commit(5);
     await nextTurn();
   }
