@@ -361,3 +361,51 @@ test("an answer comes from committed data only", () => {
   writer.commit(makeMesh());
   expect(reader.graph({}).edges).toHaveLength(4);
 });
+
+test("the overview sums up what is heard, and who is seen by what", () => {
+  const set = makeWriteSet(1, baseUs);
+  const agent = {
+    kind: "node_agent",
+    cluster: "c1",
+    namespace: "",
+    state: "live",
+    firstSeenUs: baseUs,
+    lastSeenUs: baseUs,
+  };
+  const heard = (atUs: number): string =>
+    JSON.stringify({ heard: { sockets: { receivedUs: atUs }, processes: { receivedUs: baseUs } } });
+  set.sources.push(
+    { ...agent, key: "c1/a", detail: heard(baseUs + 7) },
+    { ...agent, key: "c1/b", detail: heard(baseUs + 3) },
+    { ...agent, key: "c1/c", detail: "{}" },
+  );
+  const seenBy = (capabilities: object): string => JSON.stringify({ coverage: capabilities });
+  set.nodes.push(
+    makeNodeRow(1, { detail: seenBy({ proxy_logs: "live", sockets: "live" }) }),
+    makeNodeRow(2, { detail: seenBy({ proxy_logs: "silent", spans: "live", flows: "never" }) }),
+    makeNodeRow(3, { detail: seenBy({ sockets: "live" }), mergedInto: 2 }),
+    makeNodeRow(4, { detail: "{}" }),
+    makeNodeRow(5, { namespace: "bank", key: "c1/bank/w5", detail: seenBy({}) }),
+  );
+  writer.commit(set);
+  expect(reader.overview()).toEqual({
+    heard: [
+      {
+        source_kind: "node_agent",
+        capability: "processes",
+        sources: 2,
+        last: usToRfc3339(baseUs),
+      },
+      {
+        source_kind: "node_agent",
+        capability: "sockets",
+        sources: 2,
+        last: usToRfc3339(baseUs + 7),
+      },
+    ],
+    namespaces: [
+      { namespace: "shop", workloads: 2, proxies: 2, node_agents: 1 },
+      { namespace: "bank", workloads: 1, proxies: 0, node_agents: 0 },
+    ],
+  });
+});

@@ -2,6 +2,8 @@
  * The shapes of the HTTP API (fields may be added, never renamed) and the questions behind them, which
  * the store's readers answer from committed data. Times are RFC 3339 with nanoseconds, or null.
  */
+import type { ApiOverview } from "./api-status.ts";
+
 export interface ApiEvidence {
   at: string;
   vantage: string;
@@ -209,4 +211,5 @@ export interface ApiQueries {
    * is silent before what is heard, and of these the clocks that are farthest off first.
    */
   sources(filter?: SourceFilter): Promise<ApiPage<ApiSource>>;
+  overview(): Promise<ApiOverview>;
 }

@@ -17,6 +17,7 @@ import type {
   SourceFilter,
 } from "../model/api.ts";
 import type { OutboxSummary } from "../model/outbox.ts";
+import type { ApiOverview } from "../model/api-status.ts";
 import { StoreError, toStoreError } from "./errors.ts";
 import { loadMigrations, schemaVersion } from "./migrate.ts";
 import { findDatabase } from "./place.ts";
@@ -25,6 +26,7 @@ import { Drawer } from "./queries/drawing.ts";
 import { GraphQueries } from "./queries/graph.ts";
 import { InsightQueries } from "./queries/insights.ts";
 import { OutboxQueries, type StoredRecord } from "./queries/outbox.ts";
+import { OverviewQueries } from "./queries/overview.ts";
 import { SourceQueries } from "./queries/sources.ts";
 import { WorkloadQueries } from "./queries/workload.ts";
 
@@ -46,6 +48,7 @@ export class StoreReader implements SyncQueries {
   readonly #blind: BlindQueries;
   readonly #outbox: OutboxQueries;
   readonly #sources: SourceQueries;
+  readonly #overview: OverviewQueries;
 
   /** The store must exist; the writer makes and migrates it. */
   constructor(path: string) {
@@ -56,6 +59,7 @@ export class StoreReader implements SyncQueries {
     this.#blind = new BlindQueries(this.#database);
     this.#outbox = new OutboxQueries(this.#database);
     this.#sources = new SourceQueries(this.#database);
+    this.#overview = new OverviewQueries(this.#database);
     this.#workload = new WorkloadQueries(this.#database, drawer, this.#insights);
   }
 
@@ -81,6 +85,10 @@ export class StoreReader implements SyncQueries {
 
   sources(filter: SourceFilter = {}): ApiPage<ApiSource> {
     return this.#read("sources", () => this.#sources.list(filter));
+  }
+
+  overview(): ApiOverview {
+    return this.#read("overview", () => this.#overview.overview());
   }
 
   /** The oldest records after this number, in order, at most 1,000. */

@@ -13,6 +13,7 @@ import type {
   InsightFilter,
   SourceFilter,
 } from "../model/api.ts";
+import type { ApiOverview } from "../model/api-status.ts";
 import type { OutboxSummary } from "../model/outbox.ts";
 import type { StoredRecord } from "../store/queries/outbox.ts";
 import { ReaderClient } from "./reader-rpc.ts";
@@ -51,6 +52,10 @@ export class ReaderThread implements ApiQueries, AsyncDisposable {
 
   async sources(filter: SourceFilter = {}): Promise<ApiPage<ApiSource>> {
     return this.#client().sources(filter);
+  }
+
+  async overview(): Promise<ApiOverview> {
+    return this.#client().overview();
   }
 
   /** The oldest records after this number, in order, at most 1,000. */

@@ -17,6 +17,7 @@ import type {
   InsightFilter,
   SourceFilter,
 } from "../model/api.ts";
+import type { ApiOverview } from "../model/api-status.ts";
 import type { OutboxSummary } from "../model/outbox.ts";
 import { StoreError, toStoreError } from "../store/errors.ts";
 import type { StoredRecord } from "../store/queries/outbox.ts";
@@ -78,6 +79,10 @@ export class ReaderClient implements ApiQueries {
 
   sources(filter: SourceFilter = {}): Promise<ApiPage<ApiSource>> {
     return this.#ask("sources", [filter]) as Promise<ApiPage<ApiSource>>; // likewise
+  }
+
+  overview(): Promise<ApiOverview> {
+    return this.#ask("overview", []) as Promise<ApiOverview>; // likewise
   }
 
   /** The oldest records after this number, in order, at most 1,000. */

@@ -1,0 +1,69 @@
+/** What `GET /api/v1/status` answers, which the page and `doctor` show: what arrives, and what is amiss. */
+
+/** One thing that is amiss, with what to do about it. Codes are promises, texts are not. */
+export interface ApiProblem {
+  /** Such as `no-telemetry`; stays the same from version to version. */
+  code: string;
+  /** `error`: something does not work; `warning`: something is not seen or soon will not work. */
+  severity: "error" | "warning";
+  text: string;
+  /** The numbers and names it was concluded from. */
+  evidence: Record<string, string | number>;
+  /** What to do, with the lines of configuration or the command. */
+  remedy: string;
+}
+
+/** What the receivers accepted of one signal since the start. */
+export interface ApiReceived {
+  /** `traces`, `metrics` or `logs`. */
+  signal: string;
+  /** `grpc` or `http`. */
+  transport: string;
+  items: number;
+  /** When some were last accepted, seen to within seconds; null = not since the start. */
+  last: string | null;
+}
+
+/** What was understood: one kind of source and what it tells of. */
+export interface ApiHeard {
+  source_kind: string;
+  capability: string;
+  sources: number;
+  last: string;
+}
+
+/** Who is seen in a namespace by what, in workloads. */
+export interface ApiNamespaceCoverage {
+  namespace: string;
+  /** Of which anything can tell. */
+  workloads: number;
+  /** Reported by a proxy now. */
+  proxies: number;
+  /** Reported by a node agent now. */
+  node_agents: number;
+}
+
+export interface ApiOverview {
+  heard: ApiHeard[];
+  /** The largest first, at most 1,000. */
+  namespaces: ApiNamespaceCoverage[];
+}
+
+export interface ApiComponent {
+  name: string;
+  ok: boolean;
+  text: string;
+}
+
+export interface ApiStatus {
+  version: string;
+  at: string;
+  started_at: string;
+  ready: boolean;
+  components: ApiComponent[];
+  received: ApiReceived[];
+  heard: ApiHeard[];
+  /** Who last asked for /metrics. */
+  scrape: { last: string | null; user_agent: string };
+  problems: ApiProblem[];
+}
