@@ -163,7 +163,8 @@ test("a browser's page cannot reload, and nobody can where it is off", async () 
   expect(get.status).toBe(404);
 });
 
-test("under all of it every request was answered OK", () => {
-  expect(load.results.length).toBeGreaterThan(50);
+test("under one reload after another every request is answered OK", async () => {
+  const enough = load.results.length + 15;
+  while (load.results.length < enough) expect((await reload()).status).toBe(200);
   expect(load.results.filter(({ ok }) => !ok)).toEqual([]);
 });
