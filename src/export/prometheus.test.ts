@@ -336,3 +336,13 @@ test("nothing but counters is named like one, whoever declared it", async () => 
   const named = types.map(([, name = "", type = ""]) => [name, name.endsWith("_total"), type]);
   expect(named.filter(([, isTotal, type]) => isTotal !== (type === "counter"))).toEqual([]);
 });
+
+test("what is read is what would be scraped", async () => {
+  const registry = new PrometheusRegistry();
+  registry.counter("scrapes_total", {}).inc(2);
+  registry.applySamples([{ name: "observations_total", labels: { kind: "flow" }, value: 3 }]);
+  expect(await registry.read("scrapes_total")).toEqual([{ labels: {}, value: 2 }]);
+  expect(await registry.read("observations_total")).toEqual([
+    { labels: { kind: "flow" }, value: 3 },
+  ]);
+});

@@ -15,6 +15,7 @@ import {
   type Instruments,
   type InstrumentSpec,
   type LabelsOf,
+  type Reading,
 } from "../self/instruments.ts";
 import { ShownNamespaces } from "./namespaces.ts";
 import { SampleSeries, type SeriesHandle } from "./sample-series.ts";
@@ -76,6 +77,15 @@ export class PrometheusRegistry implements Instruments {
   text(): Promise<string> {
     this.#scrapes.inc();
     return this.#registry.metrics();
+  }
+
+  /** What a scrape would say now of one counter or gauge. */
+  async read(name: InstrumentName): Promise<readonly Reading[]> {
+    const { values } = (await this.#metrics.get(name)?.get()) ?? { values: [] };
+    return values.map(({ labels, value }) => ({
+      labels: Object.fromEntries(Object.entries(labels).map(([key, text]) => [key, String(text)])),
+      value,
+    }));
   }
 
   counter<N extends InstrumentName>(name: N, labels: LabelsOf<N>): CounterHandle {

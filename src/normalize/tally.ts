@@ -64,9 +64,13 @@ const kinds = Object.keys({
   heartbeat: true,
 } satisfies Record<Observation["kind"] | "edge_sample", true>);
 
+/** Labels without which a series belongs to nobody: of the workload, and of the scraped target. */
+const lacks = ["workload", "target"] as const;
+
 export class Tally {
   readonly #observations = new LabelledCounter("observations_total", "kind", 32, kinds);
   readonly #dropped = new LabelledCounter("normalize_dropped_items_total", "reason", 256);
+  readonly #incomplete = new LabelledCounter("incomplete_series_total", "lacks", 2, lacks);
   readonly #metrics: LabelledCounter;
   readonly #records: LabelledCounter;
 
@@ -85,6 +89,11 @@ export class Tally {
     this.#dropped.add(`${vocabulary}:${reason}`, 1);
   }
 
+  /** A series that is new to us lacks labels of its own side. */
+  incompleteSeries(what: (typeof lacks)[number]): void {
+    this.#incomplete.add(what, 1);
+  }
+
   unrecognizedMetric(name: string, points: number): void {
     this.#metrics.add(name === "" ? "_unnamed" : name, points);
   }
@@ -97,6 +106,7 @@ export class Tally {
   counters(into: CounterSample[]): void {
     this.#observations.counters(into);
     this.#dropped.counters(into);
+    this.#incomplete.counters(into);
     this.#metrics.counters(into);
     this.#records.counters(into);
   }

@@ -73,6 +73,10 @@ export const instruments = {
   unrecognized_metrics_total: counter("Points of metrics that no vocabulary knows.", "name"),
   unrecognized_records_total: counter("Spans and log records no vocabulary claims.", "scope"),
   normalize_dropped_items_total: counter("Items of a known source that say nothing.", "reason"),
+  incomplete_series_total: counter(
+    "Series of a known source without the labels that tell whose they are.",
+    "lacks",
+  ),
   series: gauge("Telemetry series whose last values are kept."),
   series_dropped_total: counter("Points not counted because there are too many series."),
   series_memo_resets_total: counter("Times the memo of known series was emptied."),
@@ -164,6 +168,12 @@ export const instruments = {
   ),
   build_info: gauge("The running program; always 1.", "version", "node_version"),
 } as const satisfies Readonly<Record<string, InstrumentSpec>>;
+
+/** One series and its value, as it would be scraped now. */
+export interface Reading {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
 
 type Specs = typeof instruments;
 export type InstrumentName = keyof Specs;

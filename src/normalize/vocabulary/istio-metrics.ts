@@ -105,6 +105,7 @@ export class IstioMetrics implements MetricVocabulary {
 
   #describe(measure: Measure, isSink: boolean, labels: Pairs, resource: Resource): SeriesFacts {
     const reporter = reporterOf(labels, resource);
+    this.#noteMissing(labels, resource, reporter);
     const special = specialRoute(labels.get("destination_service_name") ?? "");
     const flags = knownFlags(label(labels, "response_flags"));
     const protocol = label(labels, "request_protocol");
@@ -124,6 +125,20 @@ export class IstioMetrics implements MetricVocabulary {
       responseFlags: flags,
       source: this.#source(labels, resource),
     };
+  }
+
+  /**
+   * A proxy always knows its own workload, and a scrape its target: where they are missing, somebody has
+   * dropped the labels on the way. A waypoint is no end of its traffic.
+   */
+  #noteMissing(labels: Pairs, resource: Resource, reporter: Reporter): void {
+    const { tally } = this.#workshop;
+    const own = labels.get("reporter") === "destination" ? "destination" : "source";
+    if (reporter !== "waypoint" && label(labels, `${own}_workload`) === "") {
+      tally.incompleteSeries("workload");
+    }
+    const target = scrapedProxy(labels, resource);
+    if (target.pod === "" || target.namespace === "") tally.incompleteSeries("target");
   }
 
   /** The cluster is the local one where only the workload is named; of an unknown peer it is unknown. */
