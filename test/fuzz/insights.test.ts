@@ -1,7 +1,10 @@
 /** Order and restarts must not show: see the promises at the head of `insights/insights.ts`. */
+import { createHash } from "node:crypto";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import type { RuleEvent, RuleMeta } from "../../src/model/insights.ts";
+import { outboxDefaults } from "../../src/insights/told.ts";
+import type { RuleEvent, RuleMeta, Transition } from "../../src/model/insights.ts";
+import { usPerSecond } from "../../src/model/time.ts";
 import {
   atSecond,
   eventRule,
@@ -113,6 +116,111 @@ test("a restart at any point of a timeline does not show", () => {
     expect(restarted.outcome()).toEqual(plain.outcome());
     expect([...restarted.rows.values()]).toEqual([...plain.rows.values()]);
     expect(restarted.transitions.every(({ atUs }) => atUs <= atSecond(10_000))).toBe(true);
+  });
+  fc.assert(property, { numRuns: 300 });
+});
+
+const outbox = { ...outboxDefaults, isOn: true, reminderUs: 20 * usPerSecond };
+
+/** The two keys prove to be one, in either of two steps, so that insights merge. */
+const renames: fc.Arbitrary<Story> = fc.subarray([
+  { kind: "renamed", from: "c1/shop/cart", to: "c1/shop/web" },
+  { kind: "renamed", from: "80", to: "443" },
+]);
+const storiesWithRenames = fc.tuple(stories, renames).map(([all, renamed]) => [...all, renamed]);
+
+test("each insight is told in the order of its transitions, once, and a restart does not show", () => {
+  const property = fc.property(storiesWithRenames, picks, fc.nat(60), (all, order, restartAt) => {
+    const run = (isRestarted: boolean): InsightWorld => {
+      const world = new InsightWorld({ outbox });
+      interleave(all, order).forEach((event, index) => {
+        world.at(index * 7, event).commit(index * 7); // throws when a uid is told twice
+        if (isRestarted && index % 61 === restartAt) world.restart().at(index * 7);
+      });
+      return world.at(10_000).commit(10_000);
+    };
+    const plain = run(false);
+    expect(toldNumbers(plain)).toEqual(numbersToTell(plain));
+    expect(run(true).records).toEqual(plain.records);
+  });
+  fc.assert(property, { numRuns: 300 });
+});
+
+test("a kill at any point tells no record twice and none out of order", () => {
+  const pauses = fc.array(fc.nat(30), { minLength: 1, maxLength: 20 });
+  const property = fc.property(
+    storiesWithRenames,
+    picks,
+    pauses,
+    fc.nat(3),
+    (all, order, gaps, each) => {
+      const world = new InsightWorld({ outbox }).commit(0);
+      let atSeconds = 0;
+      let uncommitted: RuleEvent[] = [];
+      interleave(all, order).forEach((event, index) => {
+        atSeconds += gaps[index % gaps.length] ?? 0;
+        uncommitted.push(event);
+        world.at(atSeconds, event);
+        if (index % 5 === each) {
+          world.restart().insights.push(uncommitted); // the requests of that time are applied again
+          world.at(atSeconds);
+        }
+        if (index % (each + 2) !== 0) return;
+        world.commit(atSeconds);
+        uncommitted = [];
+      });
+      world.at(10_000).commit(10_000);
+      for (const numbers of toldNumbers(world).values()) {
+        expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+        expect(numbers).not.toContain(-1);
+      }
+    },
+  );
+  fc.assert(property, { numRuns: 300 });
+});
+
+/** Of each insight the numbers of its transitions that were told, in the order of telling. */
+function toldNumbers(world: InsightWorld): Map<string, number[]> {
+  const numbers = new Map<string, number[]>();
+  for (const { kind, insightId, uid } of world.records) {
+    if (kind === "reminder") continue;
+    const known = world.transitions.find((one) => uidOf(one) === uid);
+    numbers.set(insightId, [...(numbers.get(insightId) ?? []), known?.number ?? -1]);
+  }
+  return numbers;
+}
+
+function numbersToTell(world: InsightWorld): Map<string, number[]> {
+  const numbers = new Map<string, number[]>();
+  for (const { insightId, number, from, to } of world.transitions) {
+    const isTold =
+      to === "firing" ||
+      to === "unknown" ||
+      (to === "resolved" && from !== "pending") ||
+      (to === "inactive" && from === "unknown");
+    if (isTold) numbers.set(insightId, [...(numbers.get(insightId) ?? []), number]);
+  }
+  return numbers;
+}
+
+const uidOf = ({ insightId, number }: Transition): string =>
+  createHash("sha256").update(`${insightId} ${number}`).digest("hex").slice(0, 32);
+
+test("what fires is told again in every span of reminders, whatever the outages", () => {
+  const steps = fc.array(fc.tuple(fc.nat(70), fc.boolean()), { minLength: 1, maxLength: 30 });
+  const property = fc.property(steps, (all) => {
+    const world = new InsightWorld({ outbox }).at(0, match(stateRule, "e", 0)).commit(0);
+    let atSeconds = 0;
+    let lastToldUs = atSecond(0);
+    for (const [pause, isRestarted] of all) {
+      atSeconds += pause;
+      if (isRestarted) world.restart();
+      const before = world.records.length;
+      world.at(atSeconds).commit(atSeconds);
+      const told = world.records.slice(before);
+      expect(told.length).toBe(atSecond(atSeconds) - lastToldUs >= outbox.reminderUs ? 1 : 0);
+      lastToldUs = told[0]?.atUs ?? lastToldUs;
+    }
   });
   fc.assert(property, { numRuns: 300 });
 });

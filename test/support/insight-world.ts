@@ -7,13 +7,20 @@ import type { Evidence, Observer, SourceChanged } from "../../src/model/changes.
 import { makeEntity } from "../../src/model/entities.ts";
 import type {
   EntityLost,
+  InsightRecord,
   RuleEvent,
   RuleMatch,
   RuleMeta,
   RuleMiss,
   Transition,
 } from "../../src/model/insights.ts";
-import { makeWriteSet, type InsightEventRow, type InsightRow } from "../../src/model/rows.ts";
+import { isDeepStrictEqual } from "node:util";
+import {
+  makeWriteSet,
+  type InsightEventRow,
+  type InsightRow,
+  type OutboxRow,
+} from "../../src/model/rows.ts";
 import type { CounterSample } from "../../src/model/stages.ts";
 import { usPerSecond } from "../../src/model/time.ts";
 
@@ -121,6 +128,8 @@ export class InsightWorld {
   readonly transitions: Transition[] = [];
   readonly rows = new Map<string, InsightRow>();
   readonly eventRows = new Map<string, InsightEventRow>();
+  /** What sinks are told, in the order of the commits. */
+  readonly records: InsightRecord[] = [];
   readonly #options: InsightOptions;
   insights: Insights;
   #lastCommitUs = 0;
@@ -147,6 +156,7 @@ export class InsightWorld {
       if (this.eventRows.has(key)) throw new Error(`event ${key} is written twice`);
       this.eventRows.set(key, row);
     }
+    for (const row of writeSet.outbox) this.#keepRecord(row);
     this.#lastCommitUs = atSecond(second);
     return this;
   }
@@ -158,6 +168,15 @@ export class InsightWorld {
     const insights = [...this.rows.values()];
     this.insights.restore({ ...empty, insights, lastCommitUs: this.#lastCommitUs });
     return this;
+  }
+
+  /** `state(reason)` of every record, with the second it is of and its kind if it is a reminder. */
+  recorded(): string[] {
+    return this.records.map(({ kind, state, reason, atUs }) => {
+      const second = (atUs - startUs) / usPerSecond;
+      const what = `${state}${reason === "" ? "" : `(${reason})`}@${second}`;
+      return kind === "reminder" ? `again ${what}` : what;
+    });
   }
 
   /** `to(reason)` of every transition told so far. */
@@ -194,6 +213,16 @@ export class InsightWorld {
     return Object.fromEntries(
       named.map(({ labels, value }) => [Object.values(labels).join(" "), value]),
     );
+  }
+
+  #keepRecord(row: OutboxRow): void {
+    const record = JSON.parse(row.record) as InsightRecord; // written from one
+    const { uid, insightId, state, atUs } = record;
+    const columns = { uid, insightId, state, atUs, record: row.record };
+    if (!isDeepStrictEqual(columns, row))
+      throw new Error(`the columns of "${uid}" are its record's`);
+    if (this.records.some((other) => other.uid === uid)) throw new Error(`"${uid}" is told twice`);
+    this.records.push(record);
   }
 
   #start(rules: readonly RuleMeta[]): Insights {
