@@ -3,31 +3,37 @@
  * wires them. Everything is started downstream first (store, engine, page, receiver), so that stopping
  * in reverse takes no request that could not be finished.
  */
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import type { Config } from "./config/config.ts";
+import { Exporters } from "./exporters.ts";
 import { PrometheusRegistry } from "./export/prometheus.ts";
 import { systemClock } from "./lib/clock.ts";
 import { Disposer } from "./lib/disposer.ts";
 import type { RuleMeta } from "./model/insights.ts";
-import type { RequestHandler } from "./model/requests.ts";
 import { usPerSecond, usToRfc3339 } from "./model/time.ts";
-import { grpcReceiverDefaults } from "./receive/grpc-options.ts";
-import { OtlpGrpcReceiver } from "./receive/grpc-receiver.ts";
-import { ReceiverEvents } from "./self/events.ts";
+import { makeGrpcReceiver } from "./receivers.ts";
 import type { Log } from "./self/log.ts";
 import { EngineThreadEvents, StoreThreadEvents } from "./self/thread-events.ts";
-import type { EngineStatus } from "./serve/status.ts";
+import type { ComponentStatus, EngineStatus } from "./serve/status.ts";
 import { WebServer } from "./serve/web-server.ts";
 import { EngineClient } from "./threads/engine-client.ts";
 import type { RuleFile } from "./threads/engine-messages.ts";
 import { ReaderThread } from "./threads/reader-client.ts";
 import { StoreClient } from "./threads/store-client.ts";
+import { StoreOutbox } from "./threads/store-outbox.ts";
 
 const measureEveryMs = 5_000;
 
-/** Parts of the configuration that sockets, the store and the registry are opened with. */
-const needsRestart = ["grpc", "http", "store", "web", "metrics"] as const;
+/** What sockets, the store and the registry are opened with, by the names of the configuration file. */
+const fixedAtStart: Readonly<Record<string, (config: Config) => unknown>> = {
+  "receivers.grpc": ({ grpc }) => grpc,
+  "receivers.http": ({ http }) => http,
+  store: ({ store }) => store,
+  web: ({ web }) => web,
+  metrics: ({ metrics }) => metrics,
+  "exporters.otlp.queue": ({ exporters }) => exporters.otlp?.queue,
+};
 
 /** What a start or a reload works with, checked whole. */
 export interface LoadedWork {
@@ -56,6 +62,7 @@ export class App implements AsyncDisposable {
   /** What runs now; sockets and store keep that of the start until the process starts again. */
   #work: LoadedWork;
   #store: StoreClient | null = null;
+  #exporters: Exporters | null = null;
   #engine: EngineClient | null = null;
   #grpcAddress = "";
   #webAddress = "";
@@ -76,10 +83,12 @@ export class App implements AsyncDisposable {
   static async start(parts: AppParts): Promise<App> {
     const app = new App(parts);
     try {
-      await app.#startStore();
-      await app.#startEngine();
-      await app.#startWeb();
-      await app.#startReceiver();
+      const store = await app.#startStore();
+      const reader = app.#startReader();
+      const exporters = await app.#startExporters(store, reader);
+      const engine = await app.#startEngine(store, exporters);
+      await app.#startWeb(reader);
+      await app.#startReceivers(engine);
       return app;
     } catch (error) {
       await app[Symbol.asyncDispose]();
@@ -101,7 +110,7 @@ export class App implements AsyncDisposable {
     const { config, rules } = this.#work;
     const isReceiving = this.#grpcAddress !== "" && !this.#isDraining;
     const isEngineReady = this.#engine?.isReady === true;
-    const components = [
+    const components: ComponentStatus[] = [
       {
         name: "store",
         ok: this.#store?.isOpen === true,
@@ -119,7 +128,8 @@ export class App implements AsyncDisposable {
         text: this.#isDraining ? "draining" : `OTLP/gRPC on ${this.#grpcAddress}`,
       },
     ];
-    const ready = components.every((part) => part.ok);
+    components.push(...(this.#exporters?.status() ?? []));
+    const ready = components.every((part) => part.ok || part.isOptional === true);
     return { version, startedAt: this.#startedAt, ready, components };
   }
 
@@ -132,6 +142,7 @@ export class App implements AsyncDisposable {
     try {
       const work = load();
       await this.#engine?.reload(work);
+      await this.#exporters?.configure(work.config);
       this.#apply(work);
       return true;
     } catch (error) {
@@ -151,9 +162,9 @@ export class App implements AsyncDisposable {
 
   #apply(work: LoadedWork): void {
     const { log } = this.#parts;
-    const waiting = needsRestart.filter(
-      (key) => !isDeepStrictEqual(work.config[key], this.#parts.work.config[key]),
-    );
+    const waiting = Object.entries(fixedAtStart)
+      .filter(([, of]) => !isDeepStrictEqual(of(work.config), of(this.#parts.work.config)))
+      .map(([key]) => key);
     this.#work = work;
     this.#loaded();
     log.setLevel(work.config.telemetry.logLevel);
@@ -168,51 +179,65 @@ export class App implements AsyncDisposable {
     this.#metrics.configLoaded(atSeconds);
   }
 
-  async #startStore(): Promise<void> {
+  async #startStore(): Promise<StoreClient> {
     const { version } = this.#parts;
-    const { config } = this.#work;
-    const { path, maxBytes } = config.store;
+    const { store, exporters } = this.#work.config;
+    const { path, maxBytes } = store;
     const events = this.#storeEvents;
-    const workerData = { path, programVersion: version, maxBytes, failpoint: null };
-    this.#store = this.#disposer.use(
-      await StoreClient.start(workerData, {
-        pruned: (rows) => events.pruned(rows),
-        trouble: (what, error) => events.trouble(what, error),
-        lost: (why) => this.#storeLost(why),
-      }),
-    );
+    const outbox = exporters.otlp === null ? {} : { outbox: exporters.otlp.queue };
+    const workerData = { path, programVersion: version, maxBytes, failpoint: null, ...outbox };
+    const client = await StoreClient.start(workerData, {
+      pruned: (rows) => events.pruned(rows),
+      outboxDropped: (rows) => events.outboxDropped(rows),
+      trouble: (what, error) => events.trouble(what, error),
+      lost: (why) => this.#storeLost(why),
+    });
+    this.#store = this.#disposer.use(client);
     const measure = (): void => events.measured(sizeOf(path) + sizeOf(`${path}-wal`));
     measure();
     const timer = setInterval(measure, measureEveryMs);
     this.#disposer.defer(() => clearInterval(timer));
+    return client;
   }
 
-  async #startEngine(): Promise<void> {
+  #startReader(): ReaderThread {
     const { log } = this.#parts;
-    const store = this.#store;
-    if (store === null) throw new Error("the store is started first");
-    const events = new EngineThreadEvents(this.#metrics, log, systemClock);
+    const told = (why: string): void => log.warn("a reader is started again", { why });
+    return this.#disposer.use(new ReaderThread(this.#work.config.store.path, told));
+  }
+
+  async #startExporters(store: StoreClient, reader: ReaderThread): Promise<Exporters> {
+    const { log, version } = this.#parts;
+    const events = this.#storeEvents;
+    const outbox = new StoreOutbox(store, reader, (uid, why) => events.recordLost(uid, why));
+    const exporters = new Exporters({ outbox, metrics: this.#metrics, log, version });
+    this.#exporters = this.#disposer.use(exporters);
+    await exporters.configure(this.#work.config);
+    return exporters;
+  }
+
+  async #startEngine(store: StoreClient, exporters: Exporters): Promise<EngineClient> {
+    const events = new EngineThreadEvents(this.#metrics, this.#parts.log, systemClock);
     const untold = (fault: string): void => events.trouble("a number cannot be published", fault);
     const { path } = this.#work.config.store;
     const mend = `restore a backup, or move "${path}" and "${path}-wal" away to begin with an empty store`;
-    this.#engine = this.#disposer.use(
-      await EngineClient.start(this.#work, store, {
-        counters: (samples) => this.#metrics.applySamples(samples).forEach(untold),
-        trouble: (what, error) => events.trouble(what, error),
-        restarted: (why) => events.restarted(why),
-        committed: (seconds) => this.#storeEvents.committed(seconds),
-        storeLost: (why) => this.#storeLost(`${why}; ${mend}`),
-      }),
-    );
+    const engine = await EngineClient.start(this.#work, store, {
+      counters: (samples) => this.#metrics.applySamples(samples).forEach(untold),
+      trouble: (what, error) => events.trouble(what, error),
+      restarted: (why) => events.restarted(why),
+      committed: (seconds, delaysUs) => {
+        this.#storeEvents.committed(seconds, delaysUs);
+        if (delaysUs.length > 0) exporters.wake();
+      },
+      storeLost: (why) => this.#storeLost(`${why}; ${mend}`),
+    });
+    this.#engine = this.#disposer.use(engine);
+    return engine;
   }
 
-  async #startWeb(): Promise<void> {
+  async #startWeb(reader: ReaderThread): Promise<void> {
     const { log } = this.#parts;
     const { config } = this.#work;
-    const reader = new ReaderThread(config.store.path, (why) =>
-      log.warn("a reader is started again", { why }),
-    );
-    this.#disposer.use(reader);
     const metrics = this.#metrics;
     const web = new WebServer(config.web.endpoint, {
       queries: reader,
@@ -225,48 +250,25 @@ export class App implements AsyncDisposable {
     this.#webAddress = addressOf(await web.listen());
   }
 
+  async #startReceivers(handler: EngineClient): Promise<void> {
+    const { config } = this.#work;
+    const { log } = this.#parts;
+    const parts = { handler, metrics: this.#metrics, log };
+    const grpc = this.#disposer.use(makeGrpcReceiver(config, parts));
+    this.#grpcAddress = addressOf(await grpc.listen());
+    this.#warnIfOpen(config.grpc, this.#grpcAddress);
+  }
+
+  #warnIfOpen({ endpoint, tls }: Config["grpc" | "http"], address: string): void {
+    if (tls !== null || isLoopback(endpoint.host)) return;
+    const what = "a receiver is open to the network without TLS or authentication";
+    this.#parts.log.warn(what, { endpoint: address });
+  }
+
   #storeLost(why: string): void {
     this.#storeEvents.lost(why);
     this.#parts.onFatal(`the store is lost: ${why}`);
   }
-
-  async #startReceiver(): Promise<void> {
-    const { config } = this.#work;
-    const { grpc } = config;
-    const engine = this.#engine;
-    if (engine === null) throw new Error("the engine is started before what feeds it");
-    const receiver = makeGrpcReceiver(config, engine, this.#metrics, this.#parts.log);
-    this.#disposer.use(receiver);
-    this.#grpcAddress = addressOf(await receiver.listen());
-    if (grpc.tls === null && !isLoopback(grpc.endpoint.host)) {
-      this.#parts.log.warn("the receiver is open to the network without TLS or authentication", {
-        endpoint: this.#grpcAddress,
-      });
-    }
-  }
-}
-
-/** The OTLP/gRPC receiver that a configuration describes; also `record` listens with it. */
-export function makeGrpcReceiver(
-  config: Config,
-  handler: RequestHandler,
-  metrics: PrometheusRegistry,
-  log: Log,
-): OtlpGrpcReceiver {
-  const { endpoint, tls, ...limits } = config.grpc;
-  const options = {
-    ...grpcReceiverDefaults,
-    ...limits,
-    ...endpoint,
-    // Nobody is told apart from anybody yet: open trust, as SECURITY.md says.
-    trust: "attested" as const,
-    tls: tls && {
-      cert: readFileSync(tls.certFile, "utf8"),
-      key: readFileSync(tls.keyFile, "utf8"),
-    },
-  };
-  const events = new ReceiverEvents("grpc", metrics, log, systemClock);
-  return new OtlpGrpcReceiver(options, handler, systemClock, events);
 }
 
 /** 0 for a file that is not there, as a write-ahead log after a clean stop. */

@@ -1,10 +1,11 @@
 /** Reads what `serve` and its kin need: configuration files and rule files, with every fault at once. */
 import { readFileSync } from "node:fs";
-import { createSecureContext } from "node:tls";
+import { createSecureContext, type SecureContextOptions } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { loadConfig, type Config } from "../config/config.ts";
 import { formatConfigDiagnostic } from "../config/diagnostics.ts";
 import { selectRules } from "../engine/options.ts";
+import { parseHeaders } from "../export/headers-file.ts";
 import { nearest } from "../lib/nearest.ts";
 import type { RuleMeta } from "../model/insights.ts";
 import { formatDiagnostic, hasErrors } from "../rules/diagnostics.ts";
@@ -33,7 +34,8 @@ export function readConfig(options: ConfigOptions, io: CliIo): Config {
   const files = options.config.map((path) => ({ path, text: readText(path, "the configuration") }));
   const loaded = loadConfig(files, options.set, io.env);
   if (loaded.ok) {
-    checkTls(loaded.config);
+    checkServerTls(loaded.config);
+    checkExporter(loaded.config);
     return loaded.config;
   }
   const faults = loaded.diagnostics.map(formatConfigDiagnostic).join("\n");
@@ -62,17 +64,42 @@ export function readRules(config: Config): LoadedRuleSet {
 }
 
 /** A certificate that cannot serve is found here, not when the first sender comes. */
-function checkTls({ grpc: { tls } }: Config): void {
-  if (tls === null) return;
-  const cert = readText(tls.certFile, '"receivers.grpc.tls.cert_file"');
-  const key = readText(tls.keyFile, '"receivers.grpc.tls.key_file"');
+function checkServerTls(config: Config): void {
+  for (const [name, { tls }] of [
+    ["receivers.grpc", config.grpc],
+    ["receivers.http", config.http],
+  ] as const) {
+    if (tls !== null) checkPair(tls.certFile, tls.keyFile, `${name}.tls`, "serve");
+  }
+}
+
+/** The same for what is sent with: these files may change later, but now they must be usable. */
+function checkExporter({ exporters: { otlp } }: Config): void {
+  if (otlp === null) return;
+  const { certFile, keyFile, caFile } = otlp.tls;
+  if (certFile !== "") checkPair(certFile, keyFile, "exporters.otlp.tls", "send");
+  if (caFile !== "") {
+    const ca = readText(caFile, '"exporters.otlp.tls.ca_file"');
+    trySecureContext({ ca }, `cannot trust what is in "${caFile}"`, "give PEM certificates");
+  }
+  if (otlp.headersFile === "") return;
+  const headers = parseHeaders(readText(otlp.headersFile, '"exporters.otlp.headers_file"'));
+  if (!headers.ok) throw new UserError(`${headers.message} ("${otlp.headersFile}")`);
+}
+
+function checkPair(certFile: string, keyFile: string, where: string, verb: "serve" | "send"): void {
+  const cert = readText(certFile, `"${where}.cert_file"`);
+  const key = readText(keyFile, `"${where}.key_file"`);
+  const what = `cannot ${verb} TLS with "${certFile}" and "${keyFile}"`;
+  const mend = "give a PEM certificate chain and the private key that belongs to it";
+  trySecureContext({ cert, key }, what, mend);
+}
+
+function trySecureContext(options: SecureContextOptions, what: string, mend: string): void {
   try {
-    createSecureContext({ cert, key });
+    createSecureContext(options);
   } catch (cause) {
-    throw new UserError(
-      `cannot serve TLS with "${tls.certFile}" and "${tls.keyFile}": ${fileTrouble(cause)}; ` +
-        "give a PEM certificate chain and the private key that belongs to it",
-    );
+    throw new UserError(`${what}: ${fileTrouble(cause)}; ${mend}`);
   }
 }
 

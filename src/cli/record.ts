@@ -1,6 +1,6 @@
 /** `record`: takes what senders send and writes it to a file, until stopped. No engine runs. */
 import { rm } from "node:fs/promises";
-import { makeGrpcReceiver } from "../app.ts";
+import { makeGrpcReceiver } from "../receivers.ts";
 import { PrometheusRegistry } from "../export/prometheus.ts";
 import type { Answer, ReceivedRequest } from "../model/requests.ts";
 import { makeLog } from "../self/log.ts";
@@ -30,7 +30,11 @@ export async function runRecord(options: RecordOptions, io: CliIo): Promise<numb
       }
     },
   };
-  await using receiver = makeGrpcReceiver(config, handler, new PrometheusRegistry(), log);
+  await using receiver = makeGrpcReceiver(config, {
+    handler,
+    metrics: new PrometheusRegistry(),
+    log,
+  });
   const { host, port } = await receiver.listen().catch(async (error: unknown) => {
     await rm(options.out); // made by us, and empty
     throw new UserError(fileTrouble(error), 1);

@@ -38,6 +38,8 @@ export class StoreThreadEvents {
   readonly #troubles: CounterHandle;
   readonly #prunedRows: CounterHandle;
   readonly #commitSeconds: HistogramHandle;
+  readonly #delays: HistogramHandle;
+  readonly #recordsDropped: CounterHandle;
   readonly #sizeBytes: GaugeHandle;
 
   constructor(counts: Instruments, log: Log, clock: Clock, limitBytes: number) {
@@ -46,12 +48,30 @@ export class StoreThreadEvents {
     this.#troubles = counts.counter("trouble_total", { thread: "store" });
     this.#prunedRows = counts.counter("store_pruned_rows_total", {});
     this.#commitSeconds = counts.histogram("store_commit_duration_seconds", {});
+    this.#delays = counts.histogram("detection_delay_seconds", {});
+    this.#recordsDropped = counts.counter("export_dropped_total", { sink: "otlp" });
     this.#sizeBytes = counts.gauge("store_size_bytes", {});
     counts.gauge("store_limit_bytes", {}).set(limitBytes);
   }
 
-  committed(seconds: number): void {
+  /** `delaysUs`: of each record that the commit put into the outbox. */
+  committed(seconds: number, delaysUs: readonly number[]): void {
     this.#commitSeconds.observe(seconds);
+    for (const delayUs of delaysUs) this.#delays.observe(delayUs / 1_000_000);
+  }
+
+  /** The outbox was too full or its records too old: nobody will be told of these. */
+  outboxDropped(records: number): void {
+    if (records === 0) return;
+    this.#recordsDropped.inc(records);
+    const what = "records for the sink are given up: the outbox is full or they are too old";
+    this.#seldom.write("error", "outbox_dropped", what, { records });
+  }
+
+  /** A record in the outbox could not be read. */
+  recordLost(uid: string, why: string): void {
+    this.#recordsDropped.inc();
+    this.#seldom.write("error", "record_lost", "a record in the outbox is damaged", { uid, why });
   }
 
   pruned(rows: number): void {

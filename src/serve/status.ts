@@ -5,6 +5,8 @@ export interface ComponentStatus {
   readonly ok: boolean;
   /** One line for a person: an address, a count, or what is wrong. */
   readonly text: string;
+  /** Without it the engine still does its work, so it does not count for readiness. */
+  readonly isOptional?: boolean;
 }
 
 export interface EngineStatus {

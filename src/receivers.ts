@@ -1,0 +1,31 @@
+/** The receivers that a configuration describes; `serve` and `record` listen with the same. */
+import { readFileSync } from "node:fs";
+import type { Config } from "./config/config.ts";
+import { systemClock } from "./lib/clock.ts";
+import type { RequestHandler } from "./model/requests.ts";
+import { grpcReceiverDefaults } from "./receive/grpc-options.ts";
+import { OtlpGrpcReceiver } from "./receive/grpc-receiver.ts";
+import { ReceiverEvents } from "./self/events.ts";
+import type { Instruments } from "./self/instruments.ts";
+import type { Log } from "./self/log.ts";
+
+export interface ReceiverParts {
+  readonly handler: RequestHandler;
+  readonly metrics: Instruments;
+  readonly log: Log;
+}
+
+/** Nobody is told apart from anybody yet: open trust, as SECURITY.md says. */
+const trust = "attested" as const;
+
+export function makeGrpcReceiver({ grpc }: Config, parts: ReceiverParts): OtlpGrpcReceiver {
+  const { endpoint, tls, ...limits } = grpc;
+  const options = { ...grpcReceiverDefaults, ...limits, ...endpoint, trust, tls: readTls(tls) };
+  const events = new ReceiverEvents("grpc", parts.metrics, parts.log, systemClock);
+  return new OtlpGrpcReceiver(options, parts.handler, systemClock, events);
+}
+
+function readTls(tls: { readonly certFile: string; readonly keyFile: string } | null) {
+  if (tls === null) return null;
+  return { cert: readFileSync(tls.certFile, "utf8"), key: readFileSync(tls.keyFile, "utf8") };
+}
