@@ -12,6 +12,7 @@ import { pipelineOptions } from "../src/engine/options.ts";
 import { Pipeline, type PipelineOptions } from "../src/engine/pipeline.ts";
 import type { Answer } from "../src/model/requests.ts";
 import type { WriteSet } from "../src/model/rows.ts";
+import { loadRules } from "../src/rules/load.ts";
 import { usPerHour, usPerMinute, usPerMs, usPerSecond } from "../src/model/time.ts";
 
 const startUs = 1_795_300_000_000_000;
@@ -84,10 +85,10 @@ class World {
     this.host.commit(this.nowUs);
   }
 
-  /** The store's word about the newest write-set that it got. */
-  done(): void {
+  /** The store's word about the newest write-set that it got; gives the delays of its records. */
+  done(): readonly number[] {
     this.isInFlight = false;
-    this.host.committed(this.sent.at(-1)?.seq ?? 0, this.nowUs);
+    return this.host.committed(this.sent.at(-1)?.seq ?? 0, this.nowUs);
   }
 
   fail(code = "disk_full", retryable = true): void {
@@ -141,6 +142,70 @@ test("a request of each signal is answered after its commit, with its items", ()
     [1, 2, 1].map((items) => [{ kind: "accepted", items, rejectedItems: 0, message: "" }]),
   );
   expect(world.host.isIdle).toBe(true);
+});
+
+const anyEdge = `
+version: 1
+rules:
+  - id: any-edge
+    title: Any edge
+    severity: low
+    confidence: low
+    on: edge
+    subject: edge.dst
+    when: edge.requests >= 1
+    message: "{{ edge.dst.address }} is called"
+`;
+
+/** The options with a rule that fires at once, and with the given settings. */
+function optionsWith(...settings: string[]): PipelineOptions {
+  const { rules, diagnostics } = loadRules([{ path: "rules/test/any.yaml", text: anyEdge }]);
+  const configured = loadConfig([], ["cluster.name=demo", ...settings], {});
+  if (!configured.ok || diagnostics.some(({ severity }) => severity === "error")) {
+    throw new Error(JSON.stringify(diagnostics));
+  }
+  return pipelineOptions(configured.config, rules);
+}
+
+/** A world whose newest write-set, which is on its way, holds an insight: the graph waits a while first. */
+function withInsight(...settings: string[]): World {
+  const world = awake(optionsWith(...settings));
+  world.request(call(1));
+  for (let second = 0; second < 600; second++) {
+    world.pass(usPerSecond);
+    if ((world.sent.at(-1)?.insights.length ?? 0) > 0) return world;
+    if (world.isInFlight) world.done();
+  }
+  throw new Error("no insight within ten minutes");
+}
+
+const sink = "exporters.otlp.endpoint=127.0.0.1:4317";
+
+test("a commit tells how long its records have waited for it, once", () => {
+  const world = withInsight(sink);
+  const outbox = world.sent.at(-1)?.outbox ?? [];
+  expect(outbox).toMatchObject([{ state: "firing" }]);
+  world.nowUs += 15 * usPerMs;
+  expect(world.done()).toEqual(outbox.map(({ atUs }) => world.nowUs - atUs));
+  expect(world.done(), "the store says it twice").toEqual([]);
+  world.request(call(1));
+  world.commit();
+  expect(world.done(), "nothing new").toEqual([]);
+});
+
+test("records of a commit that failed wait for the one that succeeds", () => {
+  const world = withInsight(sink);
+  const first = world.sent.at(-1);
+  world.fail();
+  world.pass(usPerSecond);
+  expect(world.sent.at(-1)?.outbox).toEqual(first?.outbox);
+  expect(world.done()).toHaveLength(1);
+});
+
+test("without a sink no record is made", () => {
+  const world = withInsight();
+  expect(world.sent.at(-1)).toMatchObject({ insights: [{ state: "firing" }], outbox: [] });
+  expect(world.done()).toEqual([]);
 });
 
 test("a duplicate is never applied twice, and is accepted when the first is durable", () => {
