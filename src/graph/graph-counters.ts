@@ -29,6 +29,12 @@ export function graphCounters(
     const name = "telemetry_last_received_timestamp_seconds";
     into.push({ name, labels: { source_kind }, value: receivedUs / usPerSecond });
   }
+  for (const { kind: source_kind, state, count } of sources.counts()) {
+    into.push({ name: "sources", labels: { source_kind, state }, value: count });
+  }
+  for (const [source_kind, value] of sources.missing) {
+    into.push({ name: "expected_sources_missing", labels: { source_kind }, value });
+  }
   into.push({ name: "event_lag_seconds", labels: {}, value: sources.lagUs / usPerSecond });
   into.push({ name: "series_dropped_total", labels: {}, value: losses.series });
   into.push({ name: "late_points_total", labels: {}, value: losses.late });

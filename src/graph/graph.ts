@@ -30,6 +30,7 @@ import { Sign } from "./nodes.ts";
 import type { GraphOptions } from "./options.ts";
 import { Placements } from "./placements.ts";
 import { SeriesTable } from "./series.ts";
+import { SourcePods } from "./source-pods.ts";
 import { Sources } from "./sources.ts";
 import { SpanSightings } from "./span-sightings.ts";
 import { Spans } from "./spans.ts";
@@ -87,7 +88,13 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#spans = new Spans(limits.placementsMax * halvesPerPlacement, ttlUs, this.#placements);
     this.#lines = new Lines(limits.placementsMax, ttlUs, this.#placements, this.#spans);
     this.#flows = new FlowEdges(limits.placementsMax, ttlUs, this.#placements);
-    this.#sources = new Sources(limits.sourcesMax);
+    const pods = new SourcePods(this.#identity);
+    this.#sources = new Sources({
+      sourcesMax: limits.sourcesMax,
+      expected: options.expectedSources,
+      cluster: options.identity.cluster,
+      runs: (ref, nowUs) => pods.runs(ref, nowUs),
+    });
     this.#bypass = new Bypass(this.#identity, this.#marks(), options.bypass);
     this.#edgeChanges = new EdgeChanges(this.#facets, this.#identity.nodes, this.#sources);
     this.#edgeCounters = new EdgeCounters(this.#identity, this.#facets);
@@ -103,7 +110,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       const { kind, source } = observation;
       // Observations of one source come in runs: the first of each tells that it lives.
       const isRun = source === before?.source && kind === before.kind && kind !== "heartbeat";
-      if (!isRun) this.#hear(observation, heard);
+      if (!isRun) this.#hear(observation, heard, batch.receivedUs);
       before = observation;
       this.#identify(observation);
     }
@@ -192,7 +199,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#series.apply(batch.samples);
   }
 
-  #hear(observation: Observation, heard: Map<SourceRef, Set<Capability>>): void {
+  #hear(observation: Observation, heard: Map<SourceRef, Set<Capability>>, receivedUs: Us): void {
     const capability =
       observation.kind === "heartbeat" ? observation.capability : capabilities[observation.kind];
     if (!capability) return;
@@ -201,7 +208,9 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     if (known?.has(capability)) return;
     if (known) known.add(capability);
     else heard.set(source, new Set([capability]));
-    this.#sources.heard(source, capability, timeUs, this.#nowUs);
+    // The receive time stands for a time that was not given: it says nothing about a clock.
+    const eventUs = timeUs === receivedUs ? this.#nowUs : timeUs;
+    this.#sources.heard(source, capability, eventUs, this.#nowUs);
   }
 
   /** What an observation tells of who is who, before anything of its batch is placed. */
@@ -297,7 +306,8 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     const names = new Set(addresses);
     for (const { facts } of pods) {
       if (facts.endUs > 0 && facts.endUs <= this.#nowUs) {
-        this.#sources.ended("proxy", podName(facts.cluster, facts.namespace, facts.name));
+        const proxy = podName(facts.cluster, facts.namespace, facts.name);
+        this.#sources.ended("proxy", proxy, this.#nowUs);
       }
       names.add(podName(facts.cluster, facts.namespace, facts.name));
       for (const ip of facts.ips) names.add(addressKey(facts.cluster, ip));

@@ -256,6 +256,11 @@ export class IdentityTables implements Identity {
     return this.#pods.get(key);
   }
 
+  /** The pod that bore the name (`cluster/namespace/pod`) then. */
+  podNamed(name: string, atUs: Us): PodRecord | undefined {
+    return this.#findByName(name, atUs);
+  }
+
   takeFormerKeys(): string[] {
     const keys = this.#formerKeys;
     this.#formerKeys = [];

@@ -3,6 +3,7 @@
  * microseconds. Every table that telemetry can fill has its maximum here.
  */
 import { usPerDay, usPerMinute, usPerMs, usPerSecond, type Us } from "../model/time.ts";
+import type { ExpectedSource } from "./expected-sources.ts";
 import { bypassDefaults, type BypassOptions } from "./bypass-options.ts";
 
 export interface IdentityOptions {
@@ -37,6 +38,8 @@ export interface GraphOptions {
   readonly identity: IdentityOptions;
   readonly bypass: BypassOptions;
   readonly limits: GraphLimits;
+  /** Sources whose silence is told even if they were never heard. */
+  readonly expectedSources: readonly ExpectedSource[];
   /** Disorder that changes nothing about the result. */
   readonly latenessUs: Us;
   /** How long an observation waits for the object that says whose an address was. */
@@ -58,6 +61,7 @@ export const identityDefaults: IdentityOptions = {
 export const graphDefaults: GraphOptions = {
   identity: identityDefaults,
   bypass: bypassDefaults,
+  expectedSources: [],
   limits: {
     nodesMax: 10_000,
     externalPeersMax: 2_000,

@@ -1,56 +1,52 @@
 /**
- * Sources and their liveness: when each was last heard, of what, and how often it speaks. Liveness goes
- * by receive time, since a source with a wrong clock is alive; silence is told, never concluded from.
+ * Sources and their liveness: when each was last heard, of what, and how often it speaks, and which of
+ * those that configuration expects are missing. Silence is told, never concluded from; a source is gone
+ * only when the end of its pod or machine proves it, however long it has been silent.
  */
-import type { AnyEntityChange, GraphChange, Observer } from "../model/changes.ts";
-import { makeEntity, type Entity } from "../model/entities.ts";
-import type { Capability, SourceRef } from "../model/observations.ts";
+import type { GraphChange, Observer } from "../model/changes.ts";
+import type { Capability, SourceKind, SourceRef } from "../model/observations.ts";
 import { forget, type Restored, type WriteSet } from "../model/rows.ts";
-import { usPerHour, usPerMinute, usPerSecond, type Us } from "../model/time.ts";
+import { usPerSecond, type Us } from "../model/time.ts";
+import { ExpectedSources, type Expectation, type ExpectedSource } from "./expected-sources.ts";
+import { rowToSource, sourceChange, sourceId, sourceToRow } from "./source-entity.ts";
 import {
-  makeClockOffset,
-  noteOffset,
-  offsetOf,
-  worstOffset,
-  type ClockOffset,
-} from "./clock-offset.ts";
+  makeSource,
+  noteHeard,
+  refreshCoverage,
+  stateOf,
+  type Runs,
+  type Source,
+  type SourceState,
+} from "./source-liveness.ts";
 
-interface Heard {
-  eventUs: Us;
-  receivedUs: Us;
-  /** Smoothed pause between deliveries, 0 = heard once. */
-  intervalUs: Us;
-  /** As `coverageOf` last told it. */
-  isSilent: boolean;
-  offset: ClockOffset;
-}
-
-interface Source {
-  readonly ref: SourceRef;
-  readonly heard: Map<Capability, Heard>;
-  state: Entity<"source">["state"];
-  firstUs: Us;
-  lastReceivedUs: Us;
-  lastEventUs: Us;
-  latenessUs: Us;
-}
-
-/** Deliveries closer than this are parts of one. */
-const sameDeliveryUs = usPerSecond / 2;
-const lateAfterUs = 10 * usPerSecond;
-const silentAfterUs = 2 * usPerMinute;
-const goneAfterUs = usPerHour;
 /** Liveness is looked at this often. */
 const sweepUs = usPerSecond;
+const kinds: readonly SourceKind[] = ["proxy", "node_agent", "objects", "collector"];
+const states: readonly SourceState[] = ["live", "late", "silent", "gone"];
+
+export interface SourcesOptions {
+  /** Sources that were heard; those that configuration names come on top. */
+  readonly sourcesMax: number;
+  readonly expected: readonly ExpectedSource[];
+  /** The cluster of what is expected and was never heard. */
+  readonly cluster: string;
+  /** What pod objects say of a silent source. */
+  readonly runs: (ref: SourceRef, nowUs: Us) => Runs;
+}
 
 export class Sources {
-  readonly #sourcesMax: number;
+  readonly #options: SourcesOptions;
+  readonly #expected: ExpectedSources;
   readonly #sources = new Map<string, Source>();
+  /** Of sources that meet any: most meet none and are not here. */
+  readonly #met = new Map<Source, readonly Expectation[]>();
   readonly #dirty = new Set<Source>();
   readonly #changed = new Set<Source>();
+  /** Sources that are known no more, to be told. */
+  #gone: { id: string; atUs: Us }[] = [];
   /** Sources (`kind|key`) whose coverage is another one since it was last taken. */
   readonly #changedCoverage = new Set<string>();
-  readonly #lastReceived = new Map<string, Us>();
+  readonly #lastReceived = new Map<SourceKind, Us>();
   #forgotten: string[] = [];
   #nowUs = 0;
   #sweptUs = 0;
@@ -58,9 +54,12 @@ export class Sources {
   #listeningFromUs = 0;
   #lagUs = 0;
   #dropped = 0;
+  /** No source can be given up before this: under a flood the table is not searched each time. */
+  #fullUntilUs = 0;
 
-  constructor(sourcesMax: number) {
-    this.#sourcesMax = sourcesMax;
+  constructor(options: SourcesOptions) {
+    this.#options = options;
+    this.#expected = new ExpectedSources(options.expected);
   }
 
   get dropped(): number {
@@ -72,47 +71,60 @@ export class Sources {
     return this.#lagUs;
   }
 
-  get lastReceived(): ReadonlyMap<string, Us> {
-    return this.#lastReceived;
+  /** By kind; 0 for a kind that is expected and was never heard. */
+  get lastReceived(): ReadonlyMap<SourceKind, Us> {
+    const last = new Map(this.#lastReceived);
+    for (const { kind } of this.#expected.all) if (!last.has(kind)) last.set(kind, 0);
+    return last;
   }
 
+  /** Expected sources that are missing, for each kind that is expected. */
+  get missing(): ReadonlyMap<SourceKind, number> {
+    return this.#expected.missingByKind();
+  }
+
+  /** How many sources were heard and are in each state, zeros too. */
+  counts(): { kind: SourceKind; state: SourceState; count: number }[] {
+    const counts = new Map<string, number>();
+    for (const { ref, state, firstUs } of this.#sources.values()) {
+      const key = `${ref.kind} ${state}`;
+      if (firstUs > 0) counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    return kinds.flatMap((kind) =>
+      states.map((state) => ({ kind, state, count: counts.get(`${kind} ${state}`) ?? 0 })),
+    );
+  }
+
+  /** `eventUs` is `receivedUs` where the sender gave no time. */
   heard(ref: SourceRef, capability: Capability, eventUs: Us, receivedUs: Us): void {
     const source = this.#source(ref, receivedUs);
     this.#lastReceived.set(ref.kind, receivedUs);
     this.#lagUs = Math.max(0, receivedUs - eventUs);
     if (!source) return;
-    let heard = source.heard.get(capability);
-    if (!heard) {
-      const offset = makeClockOffset();
-      heard = { eventUs, receivedUs, intervalUs: 0, isSilent: false, offset };
-      source.heard.set(capability, heard);
-      this.#changedCoverage.add(`${ref.kind}|${ref.key}`);
-    } else {
-      learnInterval(heard, receivedUs);
-      heard.eventUs = Math.max(heard.eventUs, eventUs);
-      heard.receivedUs = Math.max(heard.receivedUs, receivedUs);
+    if (noteHeard(source, capability, eventUs, receivedUs)) {
+      this.#changedCoverage.add(sourceId(ref));
     }
-    noteOffset(heard.offset, receivedUs - eventUs, receivedUs);
-    source.lastReceivedUs = Math.max(source.lastReceivedUs, receivedUs);
-    source.lastEventUs = Math.max(source.lastEventUs, eventUs);
-    source.latenessUs += (Math.max(0, receivedUs - eventUs) - source.latenessUs) / 8;
     this.#dirty.add(source);
-    if (source.state !== "live") this.#turn(source, "live");
+    for (const expectation of this.#met.get(source) ?? []) this.#meet(expectation, receivedUs);
+    if (source.state === "live") return;
+    // What a proxy said comes late at times, and does not bring its pod back.
+    if (source.state !== "gone" || !this.#isOver(source, receivedUs)) this.#turn(source, "live");
   }
 
   /** Whether any of these is still heard; of none nothing is known, which is not silence. */
   isAnyLive(observers: readonly Observer[]): boolean {
     if (observers.length === 0) return true;
-    return observers.some(({ kind, key }) => {
-      const state = this.#sources.get(`${kind}|${key}`)?.state ?? "live";
+    return observers.some((observer) => {
+      const state = this.#sources.get(sourceId(observer))?.state ?? "live";
       return state === "live" || state === "late";
     });
   }
 
-  /** Sources whose pod has ended are gone, not silent. */
-  ended(kind: SourceRef["kind"], key: string): void {
-    const source = this.#sources.get(`${kind}|${key}`);
-    if (source && source.state !== "gone") this.#turn(source, "gone");
+  /** Sources whose pod has ended are gone, not silent, unless another pod has its name by now. */
+  ended(kind: SourceKind, key: string, nowUs: Us): void {
+    const source = this.#sources.get(sourceId({ kind, key }));
+    if (!source || source.state === "gone") return;
+    if (this.#isOver(source, nowUs)) this.#turn(source, "gone");
   }
 
   /** Turns sources late, silent and gone; returns the keys of those that fell silent or spoke again. */
@@ -121,70 +133,42 @@ export class Sources {
     if (this.#listeningFromUs === 0) this.#listeningFromUs = nowUs;
     if (nowUs - this.#sweptUs >= sweepUs) {
       this.#sweptUs = nowUs;
-      for (const source of this.#sources.values()) {
-        const state = this.#stateOf(source);
-        if (state !== source.state && source.state !== "gone") this.#turn(source, state);
-      }
+      this.#sweep();
     }
-    const turned: Observer[] = [];
-    for (const source of this.#changed) {
-      const { kind, key } = source.ref;
-      turned.push({ kind, key });
-      out.push(...this.#changesOf(source));
-    }
-    this.#changed.clear();
-    return turned;
+    return this.#tell(out);
   }
 
   collect(into: WriteSet): void {
     for (const id of this.#forgotten.splice(0)) forget(into, "sources", id);
-    for (const source of this.#dirty) {
-      const { kind, key, cluster, namespace } = source.ref;
-      const { state, firstUs, lastReceivedUs, lastEventUs, latenessUs } = source;
-      const offsets = [...source.heard.values()].map(({ offset }) => offsetOf(offset));
-      const heard = Object.fromEntries(
-        [...source.heard].map(([name, one]) => [name, { ...one, offsetUs: offsetOf(one.offset) }]),
-      );
-      into.sources.push({
-        kind,
-        key,
-        cluster,
-        namespace,
-        state,
-        firstSeenUs: firstUs,
-        lastSeenUs: lastReceivedUs,
-        detail: JSON.stringify({ heard, lastEventUs, latenessUs, offsetUs: worstOffset(offsets) }),
-      });
-    }
+    for (const source of this.#dirty) into.sources.push(sourceToRow(source));
     this.#dirty.clear();
   }
 
+  /** Whoever was expected, was never heard and is not expected any more is forgotten. */
   restore(rows: Restored): void {
     for (const row of rows.sources) {
-      const detail = JSON.parse(row.detail) as {
-        heard: Record<string, Heard>;
-        lastEventUs: Us;
-        latenessUs: Us;
-      }; // written by `collect`
-      const kind = row.kind as SourceRef["kind"]; // written by `collect`
-      const source: Source = {
-        ref: { kind, key: row.key, cluster: row.cluster, namespace: row.namespace },
-        heard: new Map(Object.entries(detail.heard) as [Capability, Heard][]), // as above
-        state: row.state as Source["state"], // as above
-        firstUs: row.firstSeenUs,
-        lastReceivedUs: row.lastSeenUs,
-        lastEventUs: detail.lastEventUs,
-        latenessUs: detail.latenessUs,
-      };
-      this.#sources.set(`${row.kind}|${row.key}`, source);
+      const source = rowToSource(row);
+      const { ref } = source;
+      if (source.firstUs === 0 && !this.#expected.get(sourceId(ref))) {
+        this.#giveUp(source);
+        continue;
+      }
+      this.#add(source);
       this.#changed.add(source);
+      for (const expectation of this.#met.get(source) ?? []) {
+        expectation.lastUs = Math.max(expectation.lastUs, source.lastReceivedUs);
+      }
+      const own = this.#expected.get(sourceId(ref));
+      if (own) own.isMissing = source.state === "silent";
+      const lastUs = this.#lastReceived.get(ref.kind) ?? 0;
+      if (source.lastReceivedUs > lastUs) this.#lastReceived.set(ref.kind, source.lastReceivedUs);
     }
   }
 
   /** Capability to `live` or `silent`, of one source. */
-  coverageOf(kind: SourceRef["kind"], key: string): ReadonlyMap<Capability, "live" | "silent"> {
+  coverageOf(kind: SourceKind, key: string): ReadonlyMap<Capability, "live" | "silent"> {
     const coverage = new Map<Capability, "live" | "silent">();
-    const source = this.#sources.get(`${kind}|${key}`);
+    const source = this.#sources.get(sourceId({ kind, key }));
     for (const [capability, heard] of source?.heard ?? []) {
       coverage.set(capability, heard.isSilent ? "silent" : "live");
     }
@@ -198,107 +182,147 @@ export class Sources {
   }
 
   #source(ref: SourceRef, receivedUs: Us): Source | null {
-    const id = `${ref.kind}|${ref.key}`;
-    const known = this.#sources.get(id);
+    const known = this.#sources.get(sourceId(ref));
     if (known) return known;
-    if (this.#sources.size >= this.#sourcesMax && !this.#forgetGone()) {
+    if (this.#sources.size >= this.#options.sourcesMax && !this.#makeRoom(receivedUs)) {
       this.#dropped++;
       return null;
     }
-    const source: Source = {
-      ref,
-      heard: new Map(),
-      state: "unknown",
-      firstUs: receivedUs,
-      lastReceivedUs: receivedUs,
-      lastEventUs: 0,
-      latenessUs: 0,
-    };
-    this.#sources.set(id, source);
+    const source = makeSource(ref, receivedUs);
+    this.#add(source);
     return source;
   }
 
-  #forgetGone(): boolean {
-    for (const [id, source] of this.#sources) {
-      if (source.state !== "gone") continue;
-      this.#dirty.delete(source);
-      this.#forgotten.push(id);
-      return this.#sources.delete(id);
-    }
-    return false;
+  #add(source: Source): void {
+    const id = sourceId(source.ref);
+    this.#sources.set(id, source);
+    source.withinUs = this.#expected.get(id)?.withinUs ?? 0;
+    const met = this.#expected.metBy(source.ref);
+    if (met.length > 0) this.#met.set(source, met);
   }
 
-  #turn(source: Source, state: Source["state"]): void {
+  /** Gives up a source that is gone, else the one that has been silent longest. */
+  #makeRoom(nowUs: Us): boolean {
+    if (nowUs < this.#fullUntilUs) return false;
+    let oldest: Source | null = null;
+    for (const source of this.#sources.values()) {
+      if (source.withinUs > 0 || (source.state !== "gone" && source.state !== "silent")) continue;
+      if (source.state === "gone") {
+        oldest = source;
+        break;
+      }
+      if (!oldest || source.lastReceivedUs < oldest.lastReceivedUs) oldest = source;
+    }
+    if (oldest) this.#giveUp(oldest);
+    else this.#fullUntilUs = nowUs + sweepUs;
+    return oldest !== null;
+  }
+
+  /** Not the same as heard again: its insights end as those of something that is no more. */
+  #giveUp(source: Source): void {
+    const id = sourceId(source.ref);
+    this.#sources.delete(id);
+    this.#met.delete(source);
+    this.#dirty.delete(source);
+    this.#changed.delete(source);
+    this.#forgotten.push(id);
+    this.#gone.push({ id, atUs: source.lastReceivedUs });
+  }
+
+  #turn(source: Source, state: SourceState): void {
     source.state = state;
+    if (state !== "silent") source.runs = "unknown";
     this.#changed.add(source);
     this.#dirty.add(source);
   }
 
-  /** By the capability that is heard best: one signal alone may be switched off. */
-  #stateOf(source: Source): Source["state"] {
-    let best: Source["state"] = "silent";
-    let shortestUs = Infinity;
-    for (const heard of source.heard.values()) {
-      const pauseUs = this.#pause(heard);
-      const isSilent = pauseUs > silenceOf(heard);
-      if (isSilent !== heard.isSilent) {
-        heard.isSilent = isSilent;
-        this.#changedCoverage.add(`${source.ref.kind}|${source.ref.key}`);
+  #sweep(): void {
+    for (const source of this.#sources.values()) {
+      if (source.state === "gone" || source.firstUs === 0) continue;
+      if (refreshCoverage(source, this.#nowUs, this.#listeningFromUs)) {
+        this.#changedCoverage.add(sourceId(source.ref));
       }
-      shortestUs = Math.min(shortestUs, pauseUs);
-      if (pauseUs <= 2 * heard.intervalUs + lateAfterUs) best = "live";
-      else if (pauseUs <= silenceOf(heard) && best === "silent") best = "late";
+      const state = stateOf(source, this.#nowUs, this.#listeningFromUs);
+      if (state !== source.state) this.#turn(source, state);
+      if (state === "silent") this.#lookUp(source);
     }
-    return best === "silent" && shortestUs > goneAfterUs ? "gone" : best;
+    for (const one of this.#expected.overdue(this.#nowUs, this.#listeningFromUs)) this.#miss(one);
   }
 
-  #pause(heard: Heard): Us {
-    return this.#nowUs - Math.max(heard.receivedUs, this.#listeningFromUs);
+  /** What is expected is missed even if its pod has ended. */
+  #isOver(source: Source, nowUs: Us): boolean {
+    return source.withinUs === 0 && this.#options.runs(source.ref, nowUs) === "no";
   }
 
-  #changesOf(source: Source): (GraphChange | AnyEntityChange)[] {
-    const { kind, key, namespace } = source.ref;
-    const observer: Observer = { kind, key };
+  /** Whether the pod or machine of a silent source still runs; without it, it is gone. */
+  #lookUp(source: Source): void {
+    if (source.withinUs > 0) return;
+    const runs = this.#options.runs(source.ref, this.#nowUs);
+    if (runs === "no") this.#turn(source, "gone");
+    else if (runs !== source.runs) {
+      source.runs = runs;
+      this.#changed.add(source);
+    }
+  }
+
+  /** Nobody of a group, or a source that was never heard, is told as a source that is silent. */
+  #miss(expectation: Expectation): void {
+    const { kind, key, namespace, lastUs } = expectation;
+    const known = this.#sources.get(`${kind}|${key}`);
+    if (known) {
+      if (known.state !== "silent") this.#turn(known, "silent");
+      return;
+    }
+    const source = makeSource({ kind, key, cluster: this.#options.cluster, namespace }, 0);
+    source.lastReceivedUs = lastUs;
+    source.lastEventUs = Math.max(lastUs, this.#listeningFromUs);
+    this.#add(source);
+    source.withinUs = expectation.withinUs;
+    this.#turn(source, "silent");
+  }
+
+  #meet(expectation: Expectation, receivedUs: Us): void {
+    expectation.lastUs = Math.max(expectation.lastUs, receivedUs);
+    expectation.isMissing = false;
+    if (!expectation.isGroup) return;
+    const missed = this.#sources.get(`${expectation.kind}|${expectation.key}`);
+    if (missed && missed.state !== "live") this.#turn(missed, "live");
+  }
+
+  #tell(out: GraphChange[]): Observer[] {
+    const turned: Observer[] = [];
+    for (const { id, atUs } of this.#gone.splice(0)) {
+      out.push({ kind: "gone", type: "source", id, atUs });
+    }
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    for (const source of changed) this.#tellOne(source, turned, out);
+    return turned;
+  }
+
+  #tellOne(source: Source, turned: Observer[], out: GraphChange[]): void {
+    const { ref, state, toldState } = source;
+    const observer: Observer = { kind: ref.kind, key: ref.key };
     const atUs = source.lastReceivedUs;
-    const intervals = [...source.heard.values()].map((heard) => heard.intervalUs);
-    const entity: Entity<"source"> = {
-      ...makeEntity("source"),
-      kind,
-      key,
-      namespace,
-      state: source.state,
-      last_seen_age: source.lastReceivedUs,
-      interval: intervals.length === 0 ? 0 : Math.max(...intervals),
-      lateness: Math.round(source.latenessUs),
-    };
-    const id = `${kind}|${key}`;
-    const change: AnyEntityChange = {
-      kind: "entity",
-      type: "source",
-      id,
-      entity,
-      judged: true,
-      atUs,
-      evidence: [],
-      observers: [],
-    };
-    if (source.state === "unknown") return [change];
-    const state = source.state === "late" ? "live" : source.state;
-    return [change, { kind: "source", observer, state, atUs }];
+    if (state === "gone") out.push({ kind: "gone", type: "source", id: sourceId(ref), atUs });
+    else out.push(sourceChange(source));
+    // A group is nobody's observer.
+    if (this.#expected.get(sourceId(ref))?.isGroup) {
+      if (state !== "silent") this.#dropGroup(source);
+      return;
+    }
+    if (state === toldState || state === "unknown") return;
+    source.toldState = state;
+    turned.push(observer);
+    out.push({ kind: "source", observer, state: state === "late" ? "live" : state, atUs });
   }
-}
 
-function silenceOf(heard: Heard): Us {
-  return Math.max(silentAfterUs, 4 * heard.intervalUs);
-}
-
-/** Follows longer pauses quickly and shorter ones slowly, so that an outlier does not raise alarms. */
-function learnInterval(heard: Heard, receivedUs: Us): void {
-  const pauseUs = receivedUs - heard.receivedUs;
-  if (pauseUs < sameDeliveryUs) return;
-  if (heard.intervalUs === 0) heard.intervalUs = pauseUs;
-  else {
-    const weight = pauseUs > heard.intervalUs ? 2 : 8;
-    heard.intervalUs = Math.round(heard.intervalUs + (pauseUs - heard.intervalUs) / weight);
+  /** A group that is met again has been told so, and needs no row. */
+  #dropGroup(source: Source): void {
+    const id = sourceId(source.ref);
+    this.#sources.delete(id);
+    this.#met.delete(source);
+    this.#dirty.delete(source);
+    this.#forgotten.push(id);
   }
 }

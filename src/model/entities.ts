@@ -261,10 +261,16 @@ const component = {
 
 const source = {
   kind: oneOf("unknown", "proxy", "node_agent", "objects", "collector"),
+  /** `cluster/namespace/pod`, `cluster/host`, a cluster, a collector; `expected:<kind>` of nobody heard. */
   key: "string",
   namespace: "string",
+  /** Cluster and namespace as a place, without a name. */
+  self: "node",
+  /** `gone` is told as the end of the entity: its pod has ended. */
   state: oneOf("unknown", "live", "late", "silent", "gone"),
   last_seen_age: "age",
+  /** When it was last heard, as text for messages; "" = never. */
+  last_seen: "string",
   interval: "duration",
   lateness: "duration",
   skew: "duration",
@@ -272,6 +278,16 @@ const source = {
   dropped: "int",
   flows_without_legs: "int",
   conflicts: "int",
+  /** Named by `expected_sources`: its key, or a group of which nobody is heard. */
+  expected: "bool",
+  /** Has shown that it reports in a rhythm, with traffic or without. */
+  regular: "bool",
+  /** While silent: whether pod objects say that its pod, or any pod of its machine, still runs. */
+  runs: oneOf("unknown", "yes", "no"),
+  /** Capabilities it has told of, sorted and joined by ", ". */
+  told: "string",
+  /** What silence is one of: a proxy's `cluster/namespace`, for all others (and an expected proxy) the key. */
+  group: "string",
 } as const;
 
 const engine = {
@@ -395,7 +411,12 @@ export const entityTraits: Readonly<Record<EntityType, EntityTraits>> = {
     subject: "",
     peer: "",
   },
-  source: { lifecycle: "state", key: ["source.kind", "source.key"], subject: "", peer: "" },
+  source: {
+    lifecycle: "state",
+    key: ["source.kind", "source.key"],
+    subject: "source.self",
+    peer: "",
+  },
   engine: { lifecycle: "state", key: [], subject: "", peer: "" },
 };
 

@@ -22,14 +22,18 @@ export type Capability =
   | "flows"
   | "sockets"
   | "processes"
-  | "objects";
+  | "objects"
+  /** Of a collector: it handed on requests of this signal. */
+  | "relayed_metrics"
+  | "relayed_traces"
+  | "relayed_logs";
 
 export type SourceKind = "proxy" | "node_agent" | "objects" | "collector";
 
 /** One sender of telemetry: a proxy's pod, a node agent's host, a cluster's object feed. */
 export interface SourceRef {
   readonly kind: SourceKind;
-  /** Unique within the kind: `cluster/namespace/pod`, `cluster/host`, `cluster`. */
+  /** Unique within the kind: `cluster/namespace/pod`, `cluster/host`, `cluster`, a collector's name. */
   readonly key: string;
   readonly cluster: string;
   readonly namespace: string;

@@ -7,11 +7,12 @@ import { randomInt } from "node:crypto";
 import { MetricKind, NumberKind } from "../decode/views.ts";
 import type { LogsView, MetricsView, Scopes, TracesView } from "../decode/views.ts";
 import { TextInterner } from "../lib/interner.ts";
-import type { ObservationBatch } from "../model/observations.ts";
+import type { Capability, ObservationBatch, SourceRef } from "../model/observations.ts";
 import type { Counted, CounterSample } from "../model/stages.ts";
+import type { Us } from "../model/time.ts";
 import { BatchBuilder, SampleKind } from "./batch.ts";
 import { ClusterNames } from "./names.ts";
-import { readPairs, ResourceCache } from "./resources.ts";
+import { readPairs, ResourceCache, type Resource } from "./resources.ts";
 import { noSeries, SeriesTable, type MetricContext } from "./series.ts";
 import { Sources } from "./sources.ts";
 import { Tally } from "./tally.ts";
@@ -45,6 +46,9 @@ export interface NormalizeOptions {
   readonly hashSeed?: number;
 }
 
+/** What of every view tells of its resources. */
+type ResourceView = Pick<MetricsView, "bytes" | "attributes" | "resources">;
+
 const maxNameBytes = 255;
 /** Attribute keys, names and the values that repeat from record to record. */
 const maxTexts = 100_000;
@@ -57,12 +61,16 @@ const hasSum = 1;
 export class Normalizer implements Counted {
   readonly #interner = new TextInterner(maxTexts, maxTextBytes);
   readonly #batch = new BatchBuilder();
-  readonly #resources = new ResourceCache();
+  readonly #resources: ResourceCache;
   readonly #tally: Tally;
   readonly #series: SeriesTable;
   readonly #vocabularies: Vocabularies;
   readonly #plans = new Map<string, MetricPlan | null>();
   readonly #maxPlans: number;
+  /** Of the request at hand: what a collector would have done, when, and the last that did. */
+  #relaying: Capability = "relayed_metrics";
+  #receivedUs: Us = 0;
+  #collector: SourceRef | null = null;
 
   constructor(options: NormalizeOptions) {
     const limits = { ...defaultNormalizeLimits, ...options.limits };
@@ -70,9 +78,11 @@ export class Normalizer implements Counted {
     this.#tally = new Tally(limits.maxNames);
     this.#series = new SeriesTable(limits, options.hashSeed ?? randomInt(2 ** 32 - 1));
     const aliases = { ...defaultClusterAliases(options.cluster), ...options.clusterAliases };
+    const sources = new Sources(limits.maxSources);
+    this.#resources = new ResourceCache(sources);
     const workshop = {
       clusters: new ClusterNames(options.cluster, aliases),
-      sources: new Sources(limits.maxSources),
+      sources,
       tally: this.#tally,
       batch: this.#batch,
     };
@@ -81,17 +91,17 @@ export class Normalizer implements Counted {
 
   /** The view is read during the call only; the batch belongs to the caller. */
   metrics(view: MetricsView, context: RequestContext): ObservationBatch {
-    this.#begin(context);
+    this.#begin(view, "relayed_metrics", context);
     for (let metric = 0; metric < view.metrics.count; metric++) this.#metric(view, metric, context);
     return this.#finish();
   }
 
   traces(view: TracesView, context: RequestContext): ObservationBatch {
-    this.#begin(context);
-    const { spans, bytes, scopes, resources, attributes } = view;
+    this.#begin(view, "relayed_traces", context);
+    const { spans, bytes, scopes } = view;
     for (let index = 0; index < spans.count; index++) {
       const at = spans.scope[index] ?? 0;
-      const resource = this.#resources.of(bytes, attributes, resources, scopes.resource[at] ?? 0);
+      const resource = this.#resourceOf(view, scopes.resource[at] ?? 0);
       const record = { view, index, scope: this.#scopeName(bytes, scopes, at), resource, context };
       let isRead = false;
       for (const vocabulary of this.#vocabularies.spans) isRead ||= vocabulary.read(record);
@@ -101,11 +111,11 @@ export class Normalizer implements Counted {
   }
 
   logs(view: LogsView, context: RequestContext): ObservationBatch {
-    this.#begin(context);
-    const { records, bytes, scopes, resources, attributes } = view;
+    this.#begin(view, "relayed_logs", context);
+    const { records, bytes, scopes } = view;
     for (let index = 0; index < records.count; index++) {
       const at = records.scope[index] ?? 0;
-      const resource = this.#resources.of(bytes, attributes, resources, scopes.resource[at] ?? 0);
+      const resource = this.#resourceOf(view, scopes.resource[at] ?? 0);
       const record = { view, index, scope: this.#scopeName(bytes, scopes, at), resource, context };
       if (!this.#vocabularies.logs.some((vocabulary) => vocabulary.read(record))) {
         this.#tally.unrecognizedRecord(record.scope);
@@ -123,9 +133,24 @@ export class Normalizer implements Counted {
     );
   }
 
-  #begin(context: RequestContext): void {
+  #begin(view: ResourceView, relaying: Capability, context: RequestContext): void {
     this.#batch.begin(context.receivedUs, context.trust);
     this.#resources.begin();
+    this.#relaying = relaying;
+    this.#receivedUs = context.receivedUs;
+    this.#collector = null;
+    // A request of which nothing is known is a sign of life of its collector all the same.
+    if (view.resources.count > 0) this.#resourceOf(view, 0);
+  }
+
+  #resourceOf({ bytes, attributes, resources }: ResourceView, index: number): Resource {
+    const resource = this.#resources.of(bytes, attributes, resources, index);
+    const { collector } = resource;
+    if (collector !== null && collector !== this.#collector) {
+      this.#collector = collector;
+      this.#batch.alive(collector, this.#relaying, this.#receivedUs);
+    }
+    return resource;
   }
 
   /** Definitions that an earlier, failed request left behind go with this batch. */
@@ -165,12 +190,7 @@ export class Normalizer implements Counted {
     }
     if (plan.kind === "ignored") return;
     const at = metrics.scope[metric] ?? 0;
-    const resource = this.#resources.of(
-      bytes,
-      view.attributes,
-      view.resources,
-      scopes.resource[at] ?? 0,
-    );
+    const resource = this.#resourceOf(view, scopes.resource[at] ?? 0);
     if (plan.kind === "alive") return this.#signsOfLife(view, metric, plan, resource, context);
     const scope = this.#scopeName(bytes, scopes, at);
     this.#edgePoints({ view, plan, resource, scope, name, trust: context.trust }, metric, context);

@@ -2,7 +2,9 @@
 import { anyValueToJson } from "../decode/any-value.ts";
 import { readText } from "../decode/text.ts";
 import { ValueKind, type AnyValues, type Attributes, type Resources } from "../decode/views.ts";
+import type { SourceRef } from "../model/observations.ts";
 import { valueText } from "./attributes.ts";
+import { originAttribute, type Sources } from "./sources.ts";
 
 /** Non-empty attributes by name. */
 export type Pairs = ReadonlyMap<string, string>;
@@ -13,6 +15,8 @@ export interface Resource {
   readonly pairs: Pairs;
   /** The pairs as one text, the same for every order of the attributes. */
   readonly canonical: string;
+  /** Who handed it on, null = nobody says so; no part of the pairs, since the way is no identity. */
+  readonly collector: SourceRef | null;
 }
 
 /** No honest label set comes near; a longer one is cut, the same way each time. */
@@ -28,7 +32,7 @@ export function readPairs(
   attributes: Attributes,
   start: number,
   end: number,
-): Pairs {
+): Map<string, string> {
   const pairs = new Map<string, string>();
   for (let index = start; index < end && pairs.size < maxPairs; index++) {
     const key = readText(bytes, attributes.keyStart[index] ?? 0, attributes.keyEnd[index] ?? 0);
@@ -67,6 +71,11 @@ export class ResourceCache {
   /** The resource looked at last in this request: what follows it mostly has the same. */
   #lastIndex = -1;
   #last: Resource | null = null;
+  readonly #sources: Sources;
+
+  constructor(sources: Sources) {
+    this.#sources = sources;
+  }
 
   /** To be called before each request: its bytes are new even if its buffer is not. */
   begin(): void {
@@ -93,7 +102,9 @@ export class ResourceCache {
       resources.attrStart[index] ?? 0,
       resources.attrEnd[index] ?? 0,
     );
-    const resource = { id: this.#nextId++, pairs, canonical: canonicalPairs(pairs) };
+    const collector = this.#sources.collector(pairs.get(originAttribute) ?? "");
+    pairs.delete(originAttribute);
+    const resource = { id: this.#nextId++, pairs, canonical: canonicalPairs(pairs), collector };
     if (key.length <= maxKeptBytes) this.#keep(key, resource);
     return resource;
   }

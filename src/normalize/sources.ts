@@ -1,9 +1,18 @@
 /** Senders of telemetry as shared objects: one `SourceRef` per sender, so that identity compares them. */
 import type { SourceKind, SourceRef } from "../model/observations.ts";
 
+/** Resource attribute by which a collector says that telemetry came through it; a name of ours. */
+export const originAttribute = "mesh_insights.origin";
+
+/** Whoever sends can write any origin: the rest of too many are one. */
+const originsMax = 64;
+const originLengthMax = 100;
+const otherOrigin = "_other";
+
 export class Sources {
   readonly #maxSources: number;
   readonly #byKey = new Map<string, SourceRef>();
+  readonly #origins = new Set<string>();
 
   constructor(maxSources: number) {
     this.#maxSources = maxSources;
@@ -20,6 +29,15 @@ export class Sources {
 
   objects(cluster: string): SourceRef {
     return this.#of("objects", cluster, cluster, "");
+  }
+
+  /** Null where the attribute is missing, which is "". */
+  collector(origin: string): SourceRef | null {
+    if (origin === "") return null;
+    const name = origin.slice(0, originLengthMax).replace(/[^!-~]/g, "_");
+    const isKnown = this.#origins.has(name) || this.#origins.size < originsMax;
+    if (isKnown) this.#origins.add(name);
+    return this.#of("collector", isKnown ? name : otherOrigin, "", "");
   }
 
   #of(kind: SourceKind, key: string, cluster: string, namespace: string): SourceRef {

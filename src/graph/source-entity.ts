@@ -1,0 +1,151 @@
+/** A source as rules, insights and the store see it. */
+import type { AnyEntityChange, Evidence, Observer, Vantage } from "../model/changes.ts";
+import { makeEntity, type Entity } from "../model/entities.ts";
+import type { Capability, SourceKind } from "../model/observations.ts";
+import type { SourceRow } from "../model/rows.ts";
+import { usPerSecond, usToRfc3339, type Us } from "../model/time.ts";
+import { makeClockOffset, offsetOf, worstOffset } from "./clock-offset.ts";
+import { contentHash } from "./content-hash.ts";
+import { isRegular, makeSource, type Heard, type Source } from "./source-liveness.ts";
+
+const vantages: Readonly<Record<SourceKind, Vantage>> = {
+  proxy: "proxy",
+  node_agent: "node",
+  objects: "object",
+  collector: "object",
+};
+
+export function sourceId({ kind, key }: Observer): string {
+  return `${kind}|${key}`;
+}
+
+/** The entity's change; whether a silent proxy's pod still runs decides whether anybody can tell. */
+export function sourceChange(source: Source): AnyEntityChange {
+  const { ref, state, runs, withinUs } = source;
+  const isSilent = state === "silent";
+  return {
+    kind: "entity",
+    type: "source",
+    id: sourceId(ref),
+    entity: entityOf(source),
+    judged: !isSilent || ref.kind !== "proxy" || withinUs > 0 || runs === "yes",
+    atUs: source.lastReceivedUs > 0 ? source.lastReceivedUs : source.lastEventUs,
+    evidence: isSilent ? [evidenceOf(source)] : [],
+    observers: [],
+  };
+}
+
+function entityOf(source: Source): Entity<"source"> {
+  const { kind, key, cluster, namespace } = source.ref;
+  const self = makeEntity("node");
+  self.cluster = cluster;
+  self.namespace = namespace;
+  self.resolved = "inferred";
+  const isExpected = source.withinUs > 0;
+  return {
+    ...makeEntity("source"),
+    kind,
+    key,
+    namespace,
+    self,
+    state: source.state,
+    last_seen_age: source.lastReceivedUs,
+    last_seen: secondsText(source.lastReceivedUs),
+    interval: intervalOf(source),
+    lateness: Math.round(source.latenessUs),
+    expected: isExpected,
+    regular: isRegular(source),
+    runs: source.runs,
+    told: toldBy(source),
+    group: kind === "proxy" && !isExpected ? `${cluster}/${namespace}` : key,
+  };
+}
+
+function intervalOf(source: Source): Us {
+  let longestUs = 0;
+  for (const { intervalUs } of source.heard.values()) longestUs = Math.max(longestUs, intervalUs);
+  return longestUs;
+}
+
+const toldBy = (source: Source): string => [...source.heard.keys()].sort().join(", ");
+
+/** "" = never. */
+function secondsText(us: Us): string {
+  return us === 0 ? "" : `${usToRfc3339(us).slice(0, 19)}Z`;
+}
+
+function evidenceOf(source: Source): Evidence {
+  const { ref, lastReceivedUs, lastEventUs } = source;
+  const told = toldBy(source);
+  const interval = intervalOf(source) / usPerSecond;
+  const text =
+    lastReceivedUs === 0
+      ? `${ref.kind} ${ref.key} is expected and was never heard`
+      : `${ref.kind} ${ref.key} was last heard at ${secondsText(lastReceivedUs)}`;
+  return {
+    atUs: lastReceivedUs > 0 ? lastReceivedUs : lastEventUs,
+    nanos: 0,
+    vantage: vantages[ref.kind],
+    source: ref.key,
+    text,
+    fields: { kind: ref.kind, key: ref.key, told, interval_seconds: interval },
+    hash: contentHash(["source_silent", ref.kind, ref.key, lastReceivedUs]),
+  };
+}
+
+/** Rows of an earlier version lack what is optional. */
+type StoredHeard = Omit<Heard, "deliveries" | "offset"> &
+  Partial<Pick<Heard, "deliveries" | "offset">> & { readonly offsetUs?: Us | null };
+
+/** What a row's `detail` holds. */
+interface Detail {
+  readonly heard: Readonly<Record<string, StoredHeard>>;
+  readonly lastEventUs: Us;
+  readonly latenessUs: Us;
+  readonly offsetUs: Us | null;
+  readonly expected: boolean;
+}
+
+export function sourceToRow(source: Source): SourceRow {
+  const { kind, key, cluster, namespace } = source.ref;
+  const heard = [...source.heard].map(([name, one]): [string, StoredHeard] => [
+    name,
+    { ...one, offsetUs: offsetOf(one.offset) },
+  ]);
+  const detail: Detail = {
+    heard: Object.fromEntries(heard),
+    lastEventUs: source.lastEventUs,
+    latenessUs: source.latenessUs,
+    offsetUs: worstOffset(heard.map(([, { offsetUs }]) => offsetUs ?? null)),
+    expected: source.withinUs > 0,
+  };
+  return {
+    kind,
+    key,
+    cluster,
+    namespace,
+    state: source.state,
+    firstSeenUs: source.firstUs,
+    lastSeenUs: source.lastReceivedUs,
+    detail: JSON.stringify(detail),
+  };
+}
+
+export function rowToSource(row: SourceRow): Source {
+  // All casts: the row was written by `sourceToRow`.
+  const detail = JSON.parse(row.detail) as Detail;
+  const kind = row.kind as SourceKind;
+  const ref = { kind, key: row.key, cluster: row.cluster, namespace: row.namespace };
+  const source = makeSource(ref, row.firstSeenUs);
+  for (const [name, heard] of Object.entries(detail.heard)) {
+    const { eventUs, receivedUs, intervalUs, isSilent } = heard;
+    const { deliveries = 0, offset = makeClockOffset() } = heard;
+    const one = { eventUs, receivedUs, intervalUs, deliveries, isSilent, offset };
+    source.heard.set(name as Capability, one);
+  }
+  source.state = row.state as Source["state"];
+  source.lastReceivedUs = row.lastSeenUs;
+  source.lastEventUs = detail.lastEventUs;
+  source.latenessUs = detail.latenessUs;
+  return source;
+}

@@ -1,0 +1,52 @@
+/**
+ * Whether a silent source has a right to be: pod objects tell whether the proxy's pod, or any pod of the
+ * agent's machine, still runs. Objects that have not been repeated for long prove nothing.
+ */
+import type { SourceRef } from "../model/observations.ts";
+import { usPerMinute, type Us } from "../model/time.ts";
+import type { IdentityTables, PodRecord } from "./identity.ts";
+import type { Runs } from "./source-liveness.ts";
+
+/** The shipped collector lists all pods every 15 minutes. */
+const believedUs = 35 * usPerMinute;
+/** Machines are looked through at most this often, and only while an agent is silent. */
+const hostsEveryUs = usPerMinute / 4;
+
+export class SourcePods {
+  readonly #identity: IdentityTables;
+  /** `cluster/host` to whether anything runs there. */
+  readonly #hosts = new Map<string, Runs>();
+  #hostsUs = 0;
+
+  constructor(identity: IdentityTables) {
+    this.#identity = identity;
+  }
+
+  /** Of a proxy whose pod has ended, or an agent of whose machine every known pod has: `no`. */
+  runs({ kind, key }: SourceRef, nowUs: Us): Runs {
+    if (kind === "proxy") {
+      const pod = this.#identity.podNamed(key, nowUs);
+      return pod ? podRuns(pod, nowUs) : "unknown";
+    }
+    if (kind !== "node_agent") return "unknown";
+    if (nowUs - this.#hostsUs >= hostsEveryUs) this.#lookThrough(nowUs);
+    return this.#hosts.get(key) ?? "unknown";
+  }
+
+  #lookThrough(nowUs: Us): void {
+    this.#hostsUs = nowUs;
+    this.#hosts.clear();
+    for (const pod of this.#identity.pods) {
+      if (!pod.object || pod.object.node === "") continue;
+      const host = `${pod.facts.cluster}/${pod.object.node}`;
+      const runs = podRuns(pod, nowUs);
+      const known = this.#hosts.get(host) ?? "no";
+      if (runs === "yes" || known === "no") this.#hosts.set(host, runs);
+    }
+  }
+}
+
+function podRuns({ facts, object, objectUs }: PodRecord, nowUs: Us): Runs {
+  if (facts.endUs > 0 && facts.endUs <= nowUs) return "no";
+  return object && nowUs - objectUs <= believedUs ? "yes" : "unknown";
+}
