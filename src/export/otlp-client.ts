@@ -85,7 +85,6 @@ const replyMaxBytes = 64 * 1_024;
 const reasons: ReadonlyMap<number, ExportFailure> = new Map([
   [status.UNAVAILABLE, "unavailable"],
   [status.DEADLINE_EXCEEDED, "deadline_exceeded"],
-  [status.CANCELLED, "deadline_exceeded"],
   [status.UNAUTHENTICATED, "unauthenticated"],
   [status.PERMISSION_DENIED, "permission_denied"],
   [status.UNIMPLEMENTED, "unimplemented"],

@@ -33,9 +33,12 @@ type Attributes = Record<string, AttributeValue>;
 
 /** Bytes of UTF-8 of one value. A hundred records of the largest size stay below a collector's 4 MiB. */
 const textMaxBytes = 1_024;
+/** Of a workload's, a namespace's or a host's name; Kubernetes and DNS end at 253. */
+const nameMaxBytes = 256;
 const evidenceFieldsMax = 20;
 const evidenceTextsMax = 5;
 const tagsMax = 32;
+const tagMaxBytes = 128;
 const fieldNamePattern = /^[a-z0-9_.]{1,64}$/i;
 
 const severityNumbers: Readonly<Record<Severity, number>> = {
@@ -136,7 +139,7 @@ function addLife(into: Attributes, record: InsightRecord): void {
   into[ownNames.insightOccurrences] = record.occurrences;
   into[ownNames.insightReopenCount] = record.reopenCount;
   into[ownNames.insightFlapping] = record.flapping;
-  const tags = record.rule.tags.slice(0, tagsMax).map(cutText);
+  const tags = record.rule.tags.slice(0, tagsMax).map((tag) => cutText(tag, tagMaxBytes));
   if (tags.length > 0) into[ownNames.insightTags] = tags;
   const techniques = tags.flatMap((tag) => {
     const [, id] = /^attack\.(t\d{4}(?:\.\d{3})?)$/i.exec(tag) ?? [];
@@ -148,23 +151,23 @@ function addLife(into: Attributes, record: InsightRecord): void {
 /** The affected workload. Its cluster is the sender's unless the record says otherwise. */
 function addSubject(into: Attributes, subject: RecordPlace, origin: RecordOrigin): void {
   if (subject.cluster !== origin.cluster) {
-    setText(into, stableNames.clusterName, subject.cluster);
+    setName(into, stableNames.clusterName, subject.cluster);
   }
-  setText(into, stableNames.namespaceName, subject.namespace);
-  setText(into, stableNames.serviceName, subject.workload);
+  setName(into, stableNames.namespaceName, subject.namespace);
+  setName(into, stableNames.serviceName, subject.workload);
   const name = nameOfKind.get(subject.kind);
-  if (name !== undefined) setText(into, name, subject.workload);
+  if (name !== undefined) setName(into, name, subject.workload);
 }
 
 /** Only a peer that was called has a port (`RuleMatch.peerPort`): one without is the caller. */
 function addPeer(into: Attributes, { peer, peerPort }: InsightRecord): void {
-  setText(into, developmentNames.peerName, peer.workload);
-  setText(into, developmentNames.peerNamespace, peer.namespace);
+  setName(into, developmentNames.peerName, peer.workload);
+  setName(into, developmentNames.peerNamespace, peer.namespace);
   if (peerPort > 0) {
-    setText(into, developmentNames.destinationAddress, peer.address);
+    setName(into, developmentNames.destinationAddress, peer.address);
     into[developmentNames.destinationPort] = peerPort;
   } else {
-    setText(into, developmentNames.sourceAddress, peer.address);
+    setName(into, developmentNames.sourceAddress, peer.address);
   }
 }
 
@@ -180,8 +183,8 @@ function addProcess(into: Attributes, evidence: readonly Evidence[]): void {
   if (typeof exe === "string") setText(into, candidateNames.processExecutablePath, exe);
   const effective = [euid, uid].find((id) => typeof id === "number" && id >= 0);
   if (effective !== undefined) into[candidateNames.processUserId] = effective;
-  if (typeof pod === "string") setText(into, stableNames.podName, pod);
-  if (typeof container === "string") setText(into, stableNames.containerName, container);
+  if (typeof pod === "string") setName(into, stableNames.podName, pod);
+  if (typeof container === "string") setName(into, stableNames.containerName, container);
 }
 
 /** The first value of each field that says something, in the order of the evidence. */
@@ -204,17 +207,22 @@ function addEvidence(into: Attributes, evidence: readonly Evidence[]): void {
 }
 
 /** An absent attribute says more clearly than an empty one that nothing is known. */
-function setText(into: Attributes, name: string, text: string): void {
-  if (text !== "") into[name] = cutText(text);
+function setText(into: Attributes, name: string, text: string, maxBytes = textMaxBytes): void {
+  if (text !== "") into[name] = cutText(text, maxBytes);
+}
+
+function setName(into: Attributes, name: string, text: string): void {
+  setText(into, name, text, nameMaxBytes);
 }
 
 /**
- * At most 1 KiB of well-formed UTF-8: half a surrogate pair makes a strict sink refuse the whole request.
+ * At most so many bytes of well-formed UTF-8: half a surrogate pair makes a strict sink refuse the whole
+ * request.
  */
-function cutText(text: string): string {
+function cutText(text: string, maxBytes = textMaxBytes): string {
   const bytes = Buffer.from(text);
-  if (bytes.length <= textMaxBytes) return bytes.toString();
-  let end = textMaxBytes - "…".length * 3;
+  if (bytes.length <= maxBytes) return bytes.toString();
+  let end = maxBytes - Buffer.byteLength("…");
   while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--; // not inside a character
   return `${bytes.toString("utf8", 0, end)}…`;
 }

@@ -134,6 +134,7 @@ export class OtlpSink implements AsyncDisposable {
     stream.on("error", () => {});
     stream.on("data", (chunk: Buffer) => chunks.push(chunk));
     stream.on("end", () => {
+      if (stream.destroyed) return;
       const framed = Buffer.concat(chunks);
       const message = framed.subarray(5);
       const bytes = framed[0] === 1 ? gunzipSync(message) : message;
