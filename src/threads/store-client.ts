@@ -6,7 +6,7 @@ import type { FromStore, StoreWorkerData, ToStore } from "./store-messages.ts";
 export interface StoreEvents {
   pruned(rows: number): void;
   /** The bounds of the outbox pushed out records that were never delivered. */
-  outboxDropped?(rows: number): void;
+  outboxDropped(rows: number): void;
   trouble(what: string, error: string): void;
   /** The thread is gone although nobody stopped it: nothing can be acknowledged any more. */
   lost(why: string): void;
@@ -105,7 +105,7 @@ export class StoreClient implements AsyncDisposable {
 
   #heard(message: FromStore): void {
     if (message.kind === "pruned") this.#events.pruned(message.rows);
-    if (message.kind === "outbox_dropped") this.#events.outboxDropped?.(message.rows);
+    if (message.kind === "outbox_dropped") this.#events.outboxDropped(message.rows);
     if (message.kind === "delivered") this.#delivering.shift()?.resolve();
     if (message.kind === "trouble" && message.what === "delivered") {
       this.#delivering.shift()?.reject(new StoreError(message.code, message.message));
