@@ -3,14 +3,15 @@
  * wires them. Everything is started downstream first (store, engine, page, receiver), so that stopping
  * in reverse takes no request that could not be finished.
  */
-import { statSync } from "node:fs";
+import { statfsSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { Config } from "./config/config.ts";
 import { Exporters } from "./exporters.ts";
 import { PrometheusRegistry } from "./export/prometheus.ts";
 import { systemClock } from "./lib/clock.ts";
 import { Disposer } from "./lib/disposer.ts";
-import type { RuleMeta } from "./model/insights.ts";
+import type { RuleFault, RuleMeta } from "./model/insights.ts";
 import { usPerSecond, usToRfc3339 } from "./model/time.ts";
 import { makeGrpcReceiver } from "./receivers.ts";
 import type { Log } from "./self/log.ts";
@@ -64,6 +65,7 @@ export class App implements AsyncDisposable {
   #store: StoreClient | null = null;
   #exporters: Exporters | null = null;
   #engine: EngineClient | null = null;
+  readonly #ruleFaults = new Map<string, RuleFault>();
   #grpcAddress = "";
   #webAddress = "";
   #isDraining = false;
@@ -130,7 +132,15 @@ export class App implements AsyncDisposable {
     ];
     components.push(...(this.#exporters?.status() ?? []));
     const ready = components.every((part) => part.ok || part.isOptional === true);
-    return { version, startedAt: this.#startedAt, ready, components };
+    return {
+      version,
+      startedAt: this.#startedAt,
+      ready,
+      components,
+      listening: { grpc: this.#grpcAddress, http: "" },
+      ruleFaults: [...this.#ruleFaults.values()],
+      store: { path: config.store.path, freeBytes: freeBytesOf(config.store.path) },
+    };
   }
 
   /**
@@ -173,7 +183,16 @@ export class App implements AsyncDisposable {
     log.warn("some changes take effect at the next start only", { keys: waiting.join(", ") });
   }
 
+  /** Keyed by rule: an engine thread that starts again tells of the same ones. */
+  #ruleFailed(fault: RuleFault): void {
+    if (!this.#ruleFaults.has(fault.rule)) {
+      this.#parts.log.warn("a rule cannot be evaluated", { rule: fault.rule, why: fault.text });
+    }
+    this.#ruleFaults.set(fault.rule, fault);
+  }
+
   #loaded(): void {
+    this.#ruleFaults.clear();
     const atSeconds = systemClock.nowUs() / usPerSecond;
     this.#metrics.rulesLoaded(this.#work.rules, atSeconds);
     this.#metrics.configLoaded(atSeconds);
@@ -224,6 +243,7 @@ export class App implements AsyncDisposable {
     const engine = await EngineClient.start(this.#work, store, {
       counters: (samples) => this.#metrics.applySamples(samples).forEach(untold),
       trouble: (what, error) => events.trouble(what, error),
+      ruleFault: (fault) => this.#ruleFailed(fault),
       restarted: (why) => events.restarted(why),
       committed: (seconds, delaysUs) => {
         this.#storeEvents.committed(seconds, delaysUs);
@@ -241,7 +261,11 @@ export class App implements AsyncDisposable {
     const metrics = this.#metrics;
     const web = new WebServer(config.web.endpoint, {
       queries: reader,
-      metrics: { contentType: metrics.contentType, text: () => metrics.text() },
+      metrics: {
+        contentType: metrics.contentType,
+        text: () => metrics.text(),
+        read: (name) => metrics.read(name),
+      },
       status: this,
       reload: config.web.reload ? () => this.reload() : null,
       onError: (path, error) => log.error("cannot answer", { path, error: error.message }),
@@ -273,6 +297,16 @@ export class App implements AsyncDisposable {
 
 /** 0 for a file that is not there, as a write-ahead log after a clean stop. */
 const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
+/** What the file system of a path has left for us; null = it does not say. */
+function freeBytesOf(path: string): number | null {
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    return bavail * bsize;
+  } catch {
+    return null;
+  }
+}
 
 const addressOf = ({ host, port }: { host: string; port: number }): string =>
   host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;

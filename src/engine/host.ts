@@ -3,6 +3,7 @@
  * Synchronous and without a clock, so that the tests can play every order of requests, commits and
  * failures; the thread's entry file only connects it to ports and timers.
  */
+import type { RuleFault } from "../model/insights.ts";
 import type { Answer, ReceivedRequest } from "../model/requests.ts";
 import type { RedoRow, WriteSet } from "../model/rows.ts";
 import type { CounterSample } from "../model/stages.ts";
@@ -163,6 +164,11 @@ export class EngineHost {
     const samples = this.#pipeline.counters();
     samples.push({ name: "commits_failed_total", labels: {}, value: this.#commitsFailed });
     return samples;
+  }
+
+  /** Rules that have failed for the first time since the last call. */
+  takeRuleFaults(): RuleFault[] {
+    return this.#pipeline.takeRuleFaults();
   }
 
   #isWholeDue(nowUs: Us): boolean {

@@ -11,7 +11,7 @@ import { TracesDecoder } from "../decode/traces.ts";
 import type { DecodeError } from "../decode/views.ts";
 import { Graph, type GraphOptions } from "../graph/graph.ts";
 import { Insights, type InsightOptions } from "../insights/insights.ts";
-import type { Transition } from "../model/insights.ts";
+import type { RuleFault, Transition } from "../model/insights.ts";
 import type { ObservationBatch, Trust } from "../model/observations.ts";
 import { makeWriteSet, type BlindRow, type Restored, type WriteSet } from "../model/rows.ts";
 import { Signal, type CounterSample, type Sink } from "../model/stages.ts";
@@ -153,6 +153,11 @@ export class Pipeline {
     this.#rules.counters(samples);
     this.#insights.counters(samples);
     return samples;
+  }
+
+  /** Rules that have failed for the first time since the last call. */
+  takeRuleFaults(): RuleFault[] {
+    return this.#rules.takeFaults();
   }
 
   #endGap(nowUs: Us): void {

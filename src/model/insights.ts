@@ -168,3 +168,9 @@ export interface InsightRecord {
   /** The first 20 by (event time, hash). */
   readonly evidence: readonly Evidence[];
 }
+
+/** A rule that could not be evaluated, with what went wrong first. */
+export interface RuleFault {
+  readonly rule: string;
+  readonly text: string;
+}

@@ -8,7 +8,7 @@
  */
 import type { AnyEntityChange, GraphChange } from "../model/changes.ts";
 import type { EntityType } from "../model/entities.ts";
-import { evaluationErrorReasons, type RuleEvent } from "../model/insights.ts";
+import { evaluationErrorReasons, type RuleEvent, type RuleFault } from "../model/insights.ts";
 import type { Counted, CounterSample, Sink } from "../model/stages.ts";
 import type { Us } from "../model/time.ts";
 import { makeFrame, type Frame } from "./compile.ts";
@@ -34,6 +34,8 @@ interface Entry {
   readonly rule: CompiledRule;
   readonly errors: Record<ErrorReason, number>;
   firstError: string;
+  /** `takeFaults` has handed it out. */
+  isTold: boolean;
   seconds: number;
 }
 
@@ -95,6 +97,15 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
   /** What went wrong first with a rule, for people; "" = nothing yet. */
   firstError(ruleId: string): string {
     return this.#entries.find(({ rule }) => rule.meta.id === ruleId)?.firstError ?? "";
+  }
+
+  /** Rules that have failed for the first time since the last call. */
+  takeFaults(): RuleFault[] {
+    const fresh = this.#entries.filter(({ firstError, isTold }) => firstError !== "" && !isTold);
+    return fresh.map((entry) => {
+      entry.isTold = true;
+      return { rule: entry.rule.meta.id, text: entry.firstError };
+    });
   }
 
   #take(change: GraphChange): void {
@@ -239,7 +250,7 @@ class Memory {
 
 function makeEntry(rule: CompiledRule): Entry {
   const errors = { missing: 0, type: 0, arithmetic: 0, conversion: 0, cost: 0, internal: 0 };
-  return { rule, errors, firstError: "", seconds: 0 };
+  return { rule, errors, firstError: "", isTold: false, seconds: 0 };
 }
 
 function countError(entry: Entry, error: unknown): void {

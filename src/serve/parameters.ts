@@ -3,7 +3,8 @@
  * an error: a misspelt filter must not look like an answer.
  */
 import { z } from "zod";
-import type { GraphFilter, InsightFilter } from "../model/api.ts";
+import type { GraphFilter, InsightFilter, SourceFilter } from "../model/api.ts";
+import { parseDuration } from "../model/durations.ts";
 
 const text = z.string().min(1).max(253);
 const limit = (max: number) => z.coerce.number().int().min(1).max(max).optional();
@@ -27,6 +28,20 @@ const graphParameters = z.strictObject({
   limit: limit(10_000),
 });
 
+const sourceParameters = z.strictObject({
+  kind: z.enum(["proxy", "node_agent", "objects", "collector"]).optional(),
+  state: z.enum(["live", "late", "silent", "gone", "unknown"]).optional(),
+  namespace: text.optional(),
+  limit: limit(1_000),
+});
+
+const statusParameters = z.strictObject({
+  scrape_within: z
+    .string()
+    .refine((value) => parseDuration(value) !== null, 'expected a length of time such as "5m"')
+    .optional(),
+});
+
 export type Parsed<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly detail: string };
@@ -36,6 +51,14 @@ export const parseInsightFilter = (query: Record<string, string>): Parsed<Insigh
 
 export const parseGraphFilter = (query: Record<string, string>): Parsed<GraphFilter> =>
   parse<GraphFilter>(graphParameters, query);
+
+export const parseSourceFilter = (query: Record<string, string>): Parsed<SourceFilter> =>
+  parse<SourceFilter>(sourceParameters, query);
+
+/** A length of time in which somebody should have asked for /metrics, as a duration's text. */
+export const parseStatusQuestion = (
+  query: Record<string, string>,
+): Parsed<{ readonly scrape_within?: string }> => parse(statusParameters, query);
 
 function parse<T>(schema: z.ZodType, query: Record<string, string>): Parsed<T> {
   const result = schema.safeParse(query);

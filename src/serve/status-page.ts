@@ -5,8 +5,8 @@
  */
 import { html } from "hono/html";
 import type { ApiBlind, ApiInsight } from "../model/api.ts";
+import type { ApiHeard, ApiProblem, ApiReceived, ApiStatus } from "../model/api-status.ts";
 import { printable } from "../self/log.ts";
-import type { EngineStatus } from "./status.ts";
 
 export const statusPageStyle = `
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
@@ -25,7 +25,7 @@ const shown = (text: string): string => printable(text, textMaxLength);
 type Html = ReturnType<typeof html>;
 
 export function renderStatusPage(
-  status: EngineStatus,
+  status: ApiStatus,
   firing: readonly ApiInsight[],
   blind: readonly ApiBlind[],
 ): Html {
@@ -45,12 +45,16 @@ export function renderStatusPage(
           >
         </h1>
         <p>
-          Running since ${status.startedAt}. <a href="/metrics">/metrics</a> ·
+          Running since ${status.started_at}. <a href="/metrics">/metrics</a> ·
           <a href="/api/v1/insights">/api/v1/insights</a> ·
-          <a href="/api/v1/graph">/api/v1/graph</a>
+          <a href="/api/v1/graph">/api/v1/graph</a> · <a href="/api/v1/status">/api/v1/status</a> ·
+          <a href="/api/v1/sources">/api/v1/sources</a>
         </p>
+        ${renderProblems(status.problems)}
         <h2>Firing insights</h2>
         ${renderInsights(firing)} ${renderBlind(blind)}
+        <h2>What arrives</h2>
+        ${renderArrivals(status.received, status.heard)}
         <h2>Components</h2>
         <table>
           <tbody>
@@ -66,6 +70,51 @@ export function renderStatusPage(
         </table>
       </body>
     </html>`;
+}
+
+function renderProblems(problems: readonly ApiProblem[]): Html | string {
+  if (problems.length === 0) return "";
+  return html`<h2>What is amiss</h2>
+    <table>
+      <tbody>
+        ${problems.map(
+          ({ severity, code, text, remedy }) =>
+            html`<tr>
+              <td class="${severity === "error" ? "bad" : "high"}">${severity}</td>
+              <td>
+                <strong>${shown(text)}</strong><br />${shown(remedy)}
+                <code>(${code})</code>
+              </td>
+            </tr>`,
+        )}
+      </tbody>
+    </table>`;
+}
+
+function renderArrivals(received: readonly ApiReceived[], heard: readonly ApiHeard[]): Html {
+  const last = (at: string | null): string => (at === null ? "never" : `${at.slice(0, 19)}Z`);
+  return html`<table>
+    <tbody>
+      ${received
+        .filter(({ items }) => items > 0)
+        .map(
+          (row) =>
+            html`<tr>
+              <td>${row.signal} by ${row.transport}</td>
+              <td>${row.items} items since the start</td>
+              <td>${last(row.last)}</td>
+            </tr>`,
+        )}
+      ${heard.map(
+        (row) =>
+          html`<tr>
+            <td>${shown(row.source_kind)}: ${shown(row.capability)}</td>
+            <td>${row.sources} sources</td>
+            <td>${last(row.last)}</td>
+          </tr>`,
+      )}
+    </tbody>
+  </table>`;
 }
 
 function renderBlind(blind: readonly ApiBlind[]): Html | string {

@@ -1,4 +1,5 @@
-/** What the health endpoints and the status page tell of the engine's parts. */
+/** What the health endpoints, the status page and a diagnosis are told of the engine's parts. */
+import type { RuleFault } from "../model/insights.ts";
 
 export interface ComponentStatus {
   readonly name: string;
@@ -15,6 +16,15 @@ export interface EngineStatus {
   /** Ready: migrated, rules loaded, receivers listening, not draining, store writable. */
   readonly ready: boolean;
   readonly components: readonly ComponentStatus[];
+  /** Where the receivers listen, `host:port`; "" = not (yet). */
+  readonly listening: { readonly grpc: string; readonly http: string };
+  /** Rules that could not be evaluated, since they were loaded. */
+  readonly ruleFaults: readonly RuleFault[];
+  readonly store: {
+    readonly path: string;
+    /** What the file system has left for us; null = not known. */
+    readonly freeBytes: number | null;
+  };
 }
 
 export interface StatusSource {

@@ -6,9 +6,15 @@
 import type { AddressInfo } from "node:net";
 import { serve, type ServerType } from "@hono/node-server";
 import { Hono, type Context, type MiddlewareHandler } from "hono";
+import { systemClock } from "../lib/clock.ts";
 import type { ApiQueries } from "../model/api.ts";
+import { parseDuration } from "../model/durations.ts";
+import { usPerMs } from "../model/time.ts";
+import type { InstrumentName, Reading } from "../self/instruments.ts";
 import { parseGraphFilter, parseInsightFilter } from "./parameters.ts";
+import { parseSourceFilter, parseStatusQuestion } from "./parameters.ts";
 import { problemResponse } from "./problem.ts";
+import { Reporter } from "./report.ts";
 import { renderStatusPage, statusPageStyle } from "./status-page.ts";
 import type { StatusSource } from "./status.ts";
 
@@ -21,6 +27,8 @@ export interface WebOptions {
 export interface MetricsText {
   readonly contentType: string;
   text(): Promise<string>;
+  /** The same numbers, of one instrument. */
+  read(name: InstrumentName): Promise<readonly Reading[]>;
 }
 
 export interface WebParts {
@@ -40,17 +48,21 @@ const contentSecurityPolicy =
 export class WebServer implements AsyncDisposable {
   readonly #options: WebOptions;
   readonly #parts: WebParts;
+  readonly #reporter: Reporter;
   #server: ServerType | null = null;
 
   constructor(options: WebOptions, parts: WebParts) {
     this.#options = options;
     this.#parts = parts;
+    const { queries, status, metrics } = parts;
+    const read = (name: InstrumentName): Promise<readonly Reading[]> => metrics.read(name);
+    this.#reporter = new Reporter({ queries, status, read, clock: systemClock });
   }
 
   /** Resolves with the bound address; rejects with what to do when the port is taken. */
   async listen(): Promise<{ host: string; port: number }> {
     const { host, port } = this.#options;
-    const app = makeRoutes(this.#options, this.#parts);
+    const app = makeRoutes(this.#options, this.#parts, this.#reporter);
     return new Promise((resolve, reject) => {
       const server = serve({ fetch: app.fetch, hostname: host, port }, (info: AddressInfo) => {
         resolve({ host, port: info.port });
@@ -65,6 +77,7 @@ export class WebServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const server = this.#server;
     this.#server = null;
+    this.#reporter[Symbol.dispose]();
     if (server === null) return;
     await new Promise<void>((resolve) => {
       server.close(() => resolve());
@@ -81,7 +94,7 @@ function listenError(host: string, port: number, cause: NodeJS.ErrnoException): 
   return new Error(`cannot listen on ${host}:${port} for the web page: ${why}`, { cause });
 }
 
-function makeRoutes(options: WebOptions, parts: WebParts): Hono {
+function makeRoutes(options: WebOptions, parts: WebParts, reporter: Reporter): Hono {
   const app = new Hono();
   app.use(secureHeaders, onlyReading(parts), sameHost(options));
   app.onError((error, context) => {
@@ -103,16 +116,21 @@ function makeRoutes(options: WebOptions, parts: WebParts): Hono {
   addHealth(app, parts);
   addReload(app, parts);
   addApi(app, parts.queries);
-  app.get("/metrics", async (context) =>
-    context.body(await parts.metrics.text(), 200, { "content-type": parts.metrics.contentType }),
-  );
+  addStatus(app, parts.queries, reporter);
+  app.get("/metrics", async (context) => {
+    reporter.scraped(context.req.header("user-agent") ?? "");
+    return context.body(await parts.metrics.text(), 200, {
+      "content-type": parts.metrics.contentType,
+    });
+  });
   app.get("/status.css", (context) =>
     context.body(statusPageStyle, 200, { "content-type": "text/css; charset=utf-8" }),
   );
   app.get("/", async (context) => {
-    const { queries, status } = parts;
+    const { queries } = parts;
     const firing = await queries.insights({ state: "firing", limit: 200 });
-    return context.html(renderStatusPage(status.status(), firing.items, await queries.blind()));
+    const blind = await queries.blind();
+    return context.html(renderStatusPage(await reporter.report(), firing.items, blind));
   });
   return app;
 }
@@ -130,11 +148,12 @@ function addHealth(app: Hono, parts: WebParts): void {
     });
   }
   app.get("/status", async (context) => {
-    const status = parts.status.status();
+    const { version, startedAt, ready, components } = parts.status.status();
     if (context.req.query("verbose") !== undefined) {
-      return context.json({ ...status, blind: await parts.queries.blind() });
+      const blind = await parts.queries.blind();
+      return context.json({ version, startedAt, ready, components, blind });
     }
-    return context.json({ version: status.version, ready: status.ready });
+    return context.json({ version, ready });
   });
 }
 
@@ -157,6 +176,22 @@ function addApi(app: Hono, queries: ApiQueries): void {
     const { cluster, namespace, name } = context.req.param();
     const workload = await queries.workload(cluster, namespace, name);
     return workload === null ? noSuch(context, "workload") : context.json(workload);
+  });
+}
+
+function addStatus(app: Hono, queries: ApiQueries, reporter: Reporter): void {
+  app.get("/api/v1/sources", async (context) => {
+    const filter = parseSourceFilter(context.req.query());
+    if (!filter.ok) return badParameters(context, filter.detail);
+    return context.json(await queries.sources(filter.value));
+  });
+  app.get("/api/v1/status", async (context) => {
+    const question = parseStatusQuestion(context.req.query());
+    if (!question.ok) return badParameters(context, question.detail);
+    const withinUs = parseDuration(question.value.scrape_within ?? "");
+    return context.json(
+      await (withinUs === null ? reporter.report() : reporter.report(withinUs / usPerMs)),
+    );
   });
 }
 

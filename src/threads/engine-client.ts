@@ -4,6 +4,7 @@
  * "unavailable" with a time to come back.
  */
 import { Worker, MessageChannel } from "node:worker_threads";
+import type { RuleFault } from "../model/insights.ts";
 import type { Answer, ReceivedRequest, RequestHandler } from "../model/requests.ts";
 import type { CounterSample } from "../model/stages.ts";
 import type { EngineWorkerData, FromEngine, ToEngine } from "./engine-messages.ts";
@@ -16,6 +17,8 @@ export interface EngineEvents {
   counters(samples: readonly CounterSample[]): void;
   trouble(what: string, error: string): void;
   restarted(why: string): void;
+  /** A rule could not be evaluated, for the first time in this thread. */
+  ruleFault(fault: RuleFault): void;
   /**
    * A commit is durable; how long it took the store, and how long each record that the outbox has gained
    * with it had waited; without any there is nothing new to send.
@@ -207,6 +210,8 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
         return;
       case "counters":
         return this.#events.counters(message.samples);
+      case "rule_fault":
+        return this.#events.ruleFault(message.fault);
       case "trouble":
         return this.#events.trouble(message.what, message.error);
       case "broken":

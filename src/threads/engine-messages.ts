@@ -1,5 +1,6 @@
 /** What the io thread and the engine thread say to each other. Bodies are transferred, not copied. */
 import type { Config } from "../config/config.ts";
+import type { RuleFault } from "../model/insights.ts";
 import type { Answer, ReceivedRequest } from "../model/requests.ts";
 import type { CounterSample } from "../model/stages.ts";
 import type { MessagePort } from "node:worker_threads";
@@ -28,6 +29,8 @@ export type FromEngine =
   | { readonly kind: "ready" }
   | { readonly kind: "answers"; readonly answers: readonly { id: number; answer: Answer }[] }
   | { readonly kind: "counters"; readonly samples: readonly CounterSample[] }
+  /** Once per rule and thread. */
+  | { readonly kind: "rule_fault"; readonly fault: RuleFault }
   /** A fault of ours that is not fatal, for the log. */
   | { readonly kind: "trouble"; readonly what: string; readonly error: string }
   /** Memory can no longer be trusted; the thread answers nothing more and wants to be replaced. */

@@ -129,7 +129,10 @@ function start(host: EngineHost): void {
     host.tick(systemClock.nowUs());
     stopWhenIdle(host);
   }, tickMs);
-  setInterval(() => tell({ kind: "counters", samples: host.counters() }), countersMs);
+  setInterval(() => {
+    tell({ kind: "counters", samples: host.counters() });
+    for (const fault of host.takeRuleFaults()) tell({ kind: "rule_fault", fault });
+  }, countersMs);
   tell({ kind: "counters", samples: host.counters() });
   tell({ kind: "ready" });
 }

@@ -1,0 +1,142 @@
+/**
+ * The answer to "how is it?": gathers facts from the registry, the store's readers and the engine's
+ * parts, and has them diagnosed. It keeps what only a watcher can know: when counters last rose, and who
+ * last asked for /metrics.
+ */
+import type { Clock } from "../lib/clock.ts";
+import type { ApiQueries, ApiSource } from "../model/api.ts";
+import type { ApiOverview, ApiReceived, ApiStatus } from "../model/api-status.ts";
+import { usPerMs, usToRfc3339 } from "../model/time.ts";
+import type { InstrumentName, Reading } from "../self/instruments.ts";
+import { diagnose } from "./diagnose.ts";
+import { acceptedBySignal, seriesOf, watched } from "./facts.ts";
+import { RecentGrowth, type Readings } from "./recent.ts";
+import type { StatusSource } from "./status.ts";
+
+export interface ReporterParts {
+  readonly queries: ApiQueries;
+  readonly status: StatusSource;
+  /** What a scrape would say now of one instrument. */
+  readonly read: (name: InstrumentName) => Promise<readonly Reading[]>;
+  readonly clock: Clock;
+}
+
+/** How long nobody may ask for /metrics before that is a problem, unless the asker says. */
+export const scrapeWithinMs = 5 * 60_000;
+
+const sampleEveryMs = 5_000;
+/** Per question; silent ones, and clocks that are off, come first. */
+const sourcesMax = 200;
+const userAgentMaxLength = 200;
+
+interface Seen {
+  readonly sources: readonly ApiSource[];
+  readonly overview: ApiOverview;
+  /** Why the store did not answer, "" when it did. */
+  readonly trouble: string;
+}
+
+export class Reporter implements Disposable {
+  readonly #parts: ReporterParts;
+  readonly #startedMs: number;
+  readonly #recent: RecentGrowth;
+  readonly #timer: NodeJS.Timeout;
+  #scrape = { lastMs: 0, userAgent: "" };
+
+  constructor(parts: ReporterParts) {
+    this.#parts = parts;
+    this.#startedMs = Date.parse(parts.status.status().startedAt);
+    this.#recent = new RecentGrowth(this.#startedMs);
+    this.#timer = setInterval(() => void this.#sample(), sampleEveryMs);
+    this.#timer.unref();
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Somebody asked for /metrics. */
+  scraped(userAgent: string): void {
+    this.#scrape = { lastMs: this.#nowMs(), userAgent: userAgent.slice(0, userAgentMaxLength) };
+  }
+
+  async report(withinMs = scrapeWithinMs): Promise<ApiStatus> {
+    const [totals, seen] = await Promise.all([this.#sample(), this.#look()]);
+    const { version, startedAt, ready, listening, ruleFaults, store, ...rest } =
+      this.#parts.status.status();
+    const { lastMs, userAgent } = this.#scrape;
+    const reader = { name: "reader", ok: false, text: seen.trouble };
+    const components = seen.trouble === "" ? rest.components : [...rest.components, reader];
+    const nowMs = this.#nowMs();
+    const problems = diagnose({
+      nowMs,
+      startedMs: this.#startedMs,
+      listening,
+      components,
+      totals,
+      recent: this.#recent.growth(totals),
+      sources: seen.sources,
+      overview: seen.overview,
+      scrape: { lastMs, withinMs },
+      ruleFaults,
+      store,
+    });
+    return {
+      version,
+      at: timeOf(nowMs) ?? "",
+      started_at: startedAt,
+      ready,
+      components: components.map(({ name, ok, text }) => ({ name, ok, text })),
+      received: this.#received(totals),
+      heard: seen.overview.heard,
+      scrape: { last: timeOf(lastMs), user_agent: userAgent },
+      problems,
+    };
+  }
+
+  /** Also what a report reads, so that the two never differ. */
+  async #sample(): Promise<Readings> {
+    const { read } = this.#parts;
+    const readings: Readings = new Map(
+      await Promise.all(watched.map(async (name) => [name, await read(name)] as const)),
+    );
+    this.#recent.sample(this.#nowMs(), readings);
+    return readings;
+  }
+
+  async #look(): Promise<Seen> {
+    const { queries } = this.#parts;
+    try {
+      const [first, live, overview] = await Promise.all([
+        queries.sources({ limit: sourcesMax }),
+        queries.sources({ state: "live", limit: sourcesMax }),
+        queries.overview(),
+      ]);
+      const byKey = new Map(
+        [...first.items, ...live.items].map((source) => [`${source.kind}|${source.key}`, source]),
+      );
+      return { sources: [...byKey.values()], overview, trouble: "" };
+    } catch (error) {
+      const trouble = error instanceof Error ? error.message : String(error);
+      return { sources: [], overview: { heard: [], namespaces: [] }, trouble };
+    }
+  }
+
+  #received(totals: Readings): ApiReceived[] {
+    return Object.entries(acceptedBySignal).flatMap(([signal, name]) =>
+      seriesOf(totals, name).map(({ labels, value }) => ({
+        signal,
+        transport: labels["transport"] ?? "",
+        items: value,
+        last: timeOf(this.#recent.roseAtMs(name, labels)),
+      })),
+    );
+  }
+
+  #nowMs(): number {
+    return this.#parts.clock.nowUs() / usPerMs;
+  }
+}
+
+const timeOf = (ms: number): string | null =>
+  ms === 0 ? null : usToRfc3339(Math.round(ms * usPerMs));
