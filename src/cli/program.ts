@@ -3,6 +3,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import type { InsightState, Severity } from "../model/insights.ts";
 import { runBackup } from "./backup.ts";
 import { runDemo } from "./demo.ts";
+import { runDoctor } from "./doctor.ts";
 import { graphFormats, runGraph } from "./graph.ts";
 import { runHealth } from "./health.ts";
 import { runInsights } from "./insights.ts";
@@ -186,6 +187,15 @@ function addQuestions(program: Command, io: CliIo, done: Done): void {
     .addOption(oneOf("--format <format>", "what to print", graphFormats).default("table"))
     .addHelpText("after", "\nExample:\n  $ mesh-insights graph --format dot | dot -Tsvg > mesh.svg")
     .action((options) => done(runGraph(options, io)));
+  program
+    .command("doctor")
+    .description("why a running engine shows less than there is, and what to do")
+    .option("--url <url>", "the engine's page", defaultUrl)
+    .option("--scrape-within <time>", "somebody should scrape /metrics this often (default: 5m)")
+    .option("--json", "as the API answers")
+    .addHelpText("after", "\nExits with 0 when no problem was found, else with 1.")
+    .addHelpText("after", "\nExample:\n  $ mesh-insights doctor --url http://127.0.0.1:4316")
+    .action((options) => done(runDoctor(options, io)));
   program
     .command("health")
     .description("exit 0 if a running engine is ready; for container probes")
