@@ -122,8 +122,8 @@ function isRhythmic(capability: Capability, heard: Heard): boolean {
 }
 
 function silenceOf(capability: Capability, heard: Heard): Us {
-  const leastUs = seldom.has(capability) ? seldomSilentAfterUs : silentAfterUs;
-  return Math.max(leastUs, 4 * heard.intervalUs);
+  if (seldom.has(capability)) return Math.max(seldomSilentAfterUs, 2 * heard.intervalUs);
+  return Math.max(silentAfterUs, 4 * heard.intervalUs);
 }
 
 /** Capabilities that have fallen silent or spoken again since the last look; true = any has. */

@@ -37,6 +37,7 @@ export interface Pod {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly hostNetwork: boolean;
+  readonly node: string;
   /** When it started and, from its deletion on, when that was; in seconds of the story. */
   readonly startS: number;
   readonly endS: number;
@@ -66,6 +67,7 @@ export function makePod(workload: string, ip: string, changes: Partial<Pod> = {}
     labels: {},
     annotations: {},
     hostNetwork: false,
+    node: "node-1",
     startS: -3_600,
     endS: 0,
     ...changes,
@@ -113,7 +115,7 @@ export function object(pod: Pod, atS = 0): Step {
       ...(isDeleted ? { deletionTimestamp: iso(msOf(pod.endS)) } : {}),
     },
     spec: {
-      nodeName: "node-1",
+      nodeName: pod.node,
       hostNetwork: pod.hostNetwork,
       initContainers: inits.map(spec),
       containers: others.map(spec),
