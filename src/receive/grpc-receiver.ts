@@ -20,7 +20,7 @@ import { mebibyte, type GrpcReceiverOptions } from "./grpc-options.ts";
 import { sendHttpStatus, sendStatus, sendWrongPort } from "./grpc-send.ts";
 import { Intake } from "./intake.ts";
 import { addressOf, Listener } from "./listener.ts";
-import { hintOf, turnAway, type PortKind } from "./wrong-port.ts";
+import { hintOf, turnAwayHttp1, type PortKind } from "./wrong-port.ts";
 
 /** The default windows of HTTP/2 allow 64 KiB per round trip; a batch is 10 MB. */
 const streamWindowBytes = 4 * mebibyte;
@@ -56,7 +56,7 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
     this.#port = { transport: "grpc", isTls: tls !== null, otherPort };
     this.#intake = new Intake("grpc", options, handler, clock, events);
     this.#http2 = this.#makeHttp2();
-    this.#listener = new Listener(options, this.#port, events, (socket) => {
+    this.#listener = new Listener(options, this.#port, events, random, (socket) => {
       this.#http2.emit("connection", socket);
     });
   }
@@ -133,7 +133,7 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
       if (first === "http1") {
         const hint = hintOf(this.#port, "http1_on_grpc");
         end("http1_on_grpc", hint);
-        return turnAway(socket, first, head, hint);
+        return turnAwayHttp1(socket, head, hint);
       }
       end(first === "silent" ? first : "protocol_error", "no HTTP/2 was negotiated");
       socket.destroy();

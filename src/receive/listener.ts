@@ -6,7 +6,8 @@ import net from "node:net";
 import type { ReceiverEvents } from "../self/events.ts";
 import { AddressCap } from "./address-cap.ts";
 import { lookAtFirstBytes, type FirstBytes } from "./first-bytes.ts";
-import { hintOf, turnAway, wrongPortOf, type PortKind } from "./wrong-port.ts";
+import { makeGrpcAdviser } from "./grpc-adviser.ts";
+import { hintOf, turnAwayHttp1, wrongPortOf, type PortKind } from "./wrong-port.ts";
 
 export interface ListenerOptions {
   readonly host: string;
@@ -28,8 +29,9 @@ export class Listener {
   readonly #addresses: AddressCap;
   /** All that are open, whether handed on or not. */
   readonly #sockets = new Set<net.Socket>();
-  /** Those that have said nothing yet. */
-  readonly #silent = new Set<net.Socket>();
+  /** Those that were not handed on: silent so far, or on the wrong port. */
+  readonly #unserved = new Set<net.Socket>();
+  readonly #adviseGrpc: (socket: net.Socket) => void;
   #hasListened = false;
   #isClosed = false;
 
@@ -38,14 +40,16 @@ export class Listener {
     options: ListenerOptions,
     port: PortKind,
     events: ReceiverEvents,
+    random: () => number,
     take: (socket: net.Socket) => void,
   ) {
     this.#options = options;
     this.#port = port;
     this.#events = events;
     this.#take = take;
+    this.#adviseGrpc = makeGrpcAdviser(hintOf(port, wrongForGrpc(port)), random);
     this.#addresses = new AddressCap(options.maxConnectionsPerAddress);
-    // A sender of HTTP/1 may close its half after a request and still wait for the answer.
+    // `node:http` expects sockets made so, and ends its side itself.
     const allowHalfOpen = port.transport === "http";
     this.#server = net.createServer({ noDelay: true, allowHalfOpen }, (socket) =>
       this.#accept(socket),
@@ -81,7 +85,7 @@ export class Listener {
   /** No new sockets; resolves when the last is gone, at once when it never listened. */
   close(): Promise<void> {
     this.#isClosed = true;
-    for (const socket of this.#silent) socket.destroy();
+    for (const socket of this.#unserved) socket.destroy();
     return new Promise((resolve) => {
       this.#server.close(() => resolve());
     });
@@ -100,14 +104,13 @@ export class Listener {
       return;
     }
     this.#sockets.add(socket);
-    this.#silent.add(socket);
+    this.#unserved.add(socket);
     socket.once("close", () => {
       this.#sockets.delete(socket);
-      this.#silent.delete(socket);
+      this.#unserved.delete(socket);
       this.#addresses.leave(address);
     });
     lookAtFirstBytes(socket, this.#options.firstMessageDeadlineMs, (first, head) => {
-      this.#silent.delete(socket);
       this.#begin(socket, first, head);
     });
   }
@@ -119,12 +122,21 @@ export class Listener {
       return;
     }
     const wrong = wrongPortOf(this.#port, first);
-    if (wrong === null) return this.#take(socket);
+    if (wrong === null) {
+      this.#unserved.delete(socket);
+      return this.#take(socket);
+    }
     const hint = hintOf(this.#port, wrong);
     this.#events.connectionEnded(wrong, addressOf(socket), hint);
-    turnAway(socket, first, head, hint);
+    if (first === "http1") turnAwayHttp1(socket, head, hint);
+    else if (first === "http2") this.#adviseGrpc(socket);
+    else socket.destroy(); // TLS, which has no words for it
   }
 }
+
+/** What is wrong with plain gRPC here, where it is. */
+const wrongForGrpc = ({ isTls }: PortKind): "plaintext_on_tls" | "grpc_on_http" =>
+  isTls ? "plaintext_on_tls" : "grpc_on_http";
 
 const listenTroubles: Readonly<Record<string, string>> = {
   EADDRINUSE: "address already in use; stop the program that uses it or configure another port",

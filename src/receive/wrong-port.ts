@@ -61,14 +61,12 @@ export function hintOf(port: PortKind, reason: WrongPort): string {
   }
 }
 
-/** Says the hint in the sender's protocol, if it is one in which that can be said, and ends. */
-export function turnAway(socket: Socket, first: FirstBytes, head: Buffer, hint: string): void {
+/** Answers a sender of HTTP/1 with the hint, and ends; `head` is the beginning of its request. */
+export function turnAwayHttp1(socket: Socket, head: Buffer, hint: string): void {
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.once("close", () => clearTimeout(timer));
   socket.resume(); // what still comes is thrown away
-  if (first === "http1") socket.end(http1Answer(head, hint));
-  else if (first === "http2") socket.end(http2Goodbye(hint));
-  else socket.destroy();
+  socket.end(http1Answer(head, hint));
 }
 
 /** A collector shows the message of a google.rpc.Status, and of a text nothing. */
@@ -89,15 +87,4 @@ function http1Answer(head: Buffer, hint: string): Buffer {
     "Connection: close",
   ];
   return Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), body]);
-}
-
-/** Empty SETTINGS, then GOAWAY with HTTP_1_1_REQUIRED, whose debug data gRPC clients show. */
-export function http2Goodbye(hint: string): Buffer {
-  const debug = Buffer.from(hint);
-  const settings = Buffer.from("000000040000000000", "hex");
-  const goaway = Buffer.alloc(9 + 8);
-  goaway.writeUIntBE(8 + debug.length, 0, 3);
-  goaway.writeUInt8(7, 3);
-  goaway.writeUInt32BE(0xd, 13);
-  return Buffer.concat([settings, goaway, debug]);
 }

@@ -39,33 +39,27 @@ export class RecordingHandler implements RequestHandler {
   }
 }
 
-export interface TestReceiver extends AsyncDisposable {
-  readonly receiver: OtlpGrpcReceiver;
-  readonly handler: RecordingHandler;
+export interface TestReceiver<R = OtlpGrpcReceiver> extends AsyncDisposable, Surroundings {
+  readonly receiver: R;
   readonly port: number;
+}
+
+/** What a receiver is given, and what can be seen of it from there. */
+export interface Surroundings {
+  readonly handler: RecordingHandler;
+  readonly events: ReceiverEvents;
   readonly log: string[];
   /** The value of a series as /metrics shows it: `receiver_connections{transport="grpc"}`. */
   metric(series: string): Promise<number>;
 }
 
-export async function startReceiver(
-  options: Partial<GrpcReceiverOptions> = {},
-): Promise<TestReceiver> {
-  const handler = new RecordingHandler();
+export function makeSurroundings(transport: "grpc" | "http"): Surroundings {
   const registry = new PrometheusRegistry();
   const lines: string[] = [];
   const log = makeLog({ level: "info", format: "text", write: (line) => lines.push(line) });
-  const receiver = new OtlpGrpcReceiver(
-    { ...grpcReceiverDefaults, port: 0, drainDeadlineMs: 1_000, ...options },
-    handler,
-    systemClock,
-    new ReceiverEvents("grpc", registry, log, systemClock),
-  );
-  const { port } = await receiver.listen();
   return {
-    receiver,
-    handler,
-    port,
+    handler: new RecordingHandler(),
+    events: new ReceiverEvents(transport, registry, log, systemClock),
     log: lines,
     async metric(series) {
       const line = (await registry.text())
@@ -73,6 +67,24 @@ export async function startReceiver(
         .find((text) => text.startsWith(`mesh_insights_${series} `));
       return line ? Number(line.slice(line.lastIndexOf(" "))) : Number.NaN;
     },
+  };
+}
+
+export async function startReceiver(
+  options: Partial<GrpcReceiverOptions> = {},
+): Promise<TestReceiver> {
+  const around = makeSurroundings("grpc");
+  const receiver = new OtlpGrpcReceiver(
+    { ...grpcReceiverDefaults, port: 0, drainDeadlineMs: 1_000, ...options },
+    around.handler,
+    systemClock,
+    around.events,
+  );
+  const { port } = await receiver.listen();
+  return {
+    ...around,
+    receiver,
+    port,
     [Symbol.asyncDispose]: () => receiver[Symbol.asyncDispose](),
   };
 }

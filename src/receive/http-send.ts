@@ -1,0 +1,86 @@
+/**
+ * Writes answers over HTTP/1. A sender that is still sending its body is answered at once and read from
+ * a moment longer: closing a socket with unread bytes resets it, and the reset overtakes the answer.
+ */
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Reply } from "./answers.ts";
+import { isJson, lengthOf } from "./http-headers.ts";
+import { acceptEncoding } from "./inflate.ts";
+import { cutMessage, exportResponse, jittered, statusMessage } from "./otlp-wire.ts";
+import { lingerMs, protobufType } from "./wrong-port.ts";
+
+/** A request and its answer, as `node:http` hands them over. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/** For a 503 that names no time of its own. */
+const retryDefaultMs = 1_000;
+
+/** `isLast`: the connection is to be closed behind the answer. */
+export function sendReply(
+  { request, response }: Exchange,
+  reply: Reply,
+  isLast: boolean,
+  random: () => number,
+): void {
+  if (response.headersSent || response.destroyed) return;
+  const { type, body, retryAfterMs } = bodyOf(request, reply, random);
+  const isUnread = !request.complete && lengthOf(request.headers) !== 0;
+  const headers: OutgoingHttpHeaders = { "Content-Type": type, "Content-Length": body.length };
+  if (retryAfterMs !== null) headers["Retry-After"] = Math.max(1, Math.ceil(retryAfterMs / 1_000));
+  if (reply.httpStatus === 405) headers["Allow"] = "POST";
+  if (reply.httpStatus === 415) headers["Accept-Encoding"] = acceptEncoding;
+  if (isUnread || isLast) headers["Connection"] = "close";
+  response.writeHead(reply.httpStatus, headers);
+  if (isUnread) linger(request, response, body);
+  else response.end(body);
+}
+
+interface Body {
+  readonly type: string;
+  readonly body: Buffer;
+  readonly retryAfterMs: number | null;
+}
+
+/** In the request's own encoding, as OTLP demands: protobuf, unless it was JSON. */
+function bodyOf(request: IncomingMessage, reply: Reply, random: () => number): Body {
+  const { httpStatus, status: code, message } = reply;
+  if (httpStatus === 200) {
+    return { type: protobufType, body: exportResponse(reply), retryAfterMs: null };
+  }
+  const retryAfterMs =
+    httpStatus === 503 ? jittered(reply.retryAfterMs ?? retryDefaultMs, random) : null;
+  if (!isJson(request.headers)) {
+    return { type: protobufType, body: statusMessage(reply, retryAfterMs), retryAfterMs };
+  }
+  const body = Buffer.from(JSON.stringify({ code, message: cutMessage(message) }));
+  return { type: "application/json", body, retryAfterMs };
+}
+
+/** The answer is whole for the sender, which knows its length; the connection ends a little later. */
+function linger(request: IncomingMessage, response: ServerResponse, body: Buffer): void {
+  response.flushHeaders();
+  response.write(body);
+  const end = (): void => {
+    clearTimeout(timer);
+    request.off("close", end).off("end", end);
+    response.end();
+  };
+  const timer = setTimeout(end, lingerMs);
+  request.once("end", end).once("close", end);
+  request.resume();
+}
+
+/** The answer to what is no request of HTTP, written by hand: there is no response to write it to. */
+export function rawAnswer(statusLine: string, reply: Reply): Buffer {
+  const body = statusMessage(reply, null);
+  const lines = [
+    `HTTP/1.1 ${statusLine}`,
+    `Content-Type: ${protobufType}`,
+    `Content-Length: ${body.length}`,
+    "Connection: close",
+  ];
+  return Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), body]);
+}
