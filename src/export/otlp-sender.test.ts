@@ -301,6 +301,16 @@ test("a store that cannot mark is asked again, and nothing is sent meanwhile", a
   expect(uidsOf(world.sink.taken)).toEqual(uidsOf(records(150)));
 });
 
+test("a reader that still shows what is delivered makes nothing twice", async () => {
+  const outbox = new MemoryOutbox();
+  outbox.add(...records(3));
+  const stale = [...outbox.entries];
+  outbox.read = async (afterSeq) => stale.filter(({ seq }) => seq > afterSeq);
+  await using world = await SenderWorld.start(outbox);
+  await world.advance(usPerMinute);
+  expect(uidsOf(world.sink.taken)).toEqual(["uid-1", "uid-2", "uid-3"]);
+});
+
 test("an outbox that cannot be read is asked again", async () => {
   const outbox = new MemoryOutbox();
   outbox.add(...records(1));
