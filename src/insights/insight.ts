@@ -16,7 +16,7 @@ import type {
   RuleMeta,
 } from "../model/insights.ts";
 import type { Us } from "../model/time.ts";
-import { Occurrences } from "./occurrences.ts";
+import { Occurrences, type Occurrence } from "./occurrences.ts";
 
 /** `inactive`: it never fired, was withdrawn before it did, was archived, or became part of another. */
 export type LifeState = InsightState | "inactive";
@@ -178,4 +178,15 @@ export function renamePlace(place: Place, to: string): Place {
 
 function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
+}
+
+/** Nothing in it is new, so that nothing need be written. */
+export function isToldAgain(insight: Insight, known: Occurrence, match: RuleMatch): boolean {
+  return (
+    match.atUs <= known.atUs &&
+    match.judged === known.judged &&
+    match.confidence === known.confidence &&
+    insight.occurrences.hasEvidence(known, match.evidence) &&
+    match.observers.every((observer) => insight.observers.has(observerKey(observer)))
+  );
 }

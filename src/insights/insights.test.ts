@@ -456,9 +456,9 @@ test("insights of two nodes that prove to be one merge: first seen wins, occurre
     [[web, "443"], atSecond(0), 2],
   ]);
   expect([...world.rows.values()].map((row) => row.state).sort()).toEqual(["firing", "inactive"]);
-  expect(world.told()).toEqual(["firing", "firing"]);
+  expect(world.told()).toEqual(["firing", "firing", "inactive(withdrawn)"]);
   world.at(4, miss(eventRule, "f1", 4, "withdrawn"), miss(eventRule, "f2", 4, "withdrawn"));
-  expect(world.told().slice(2)).toEqual(["resolved(late_evidence)"]);
+  expect(world.told().slice(3)).toEqual(["resolved(late_evidence)"]);
   expect(world.commit(4).restart().states()).toEqual(["resolved(late_evidence)"]);
 });
 

@@ -29,6 +29,7 @@ import {
   insightId,
   isActive,
   isSameKey,
+  isToldAgain,
   makeInsight,
   nodeToPlace,
   observerKey,
@@ -50,7 +51,6 @@ import {
   type Timings,
 } from "./lifecycle.ts";
 import { absorb, survivorOf } from "./merge.ts";
-import type { Occurrence } from "./occurrences.ts";
 import { Registry } from "./registry.ts";
 import { insightToRow, rowToInsight } from "./rows.ts";
 import { gaugesOf, Tally } from "./tally.ts";
@@ -380,7 +380,6 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
       this.#tally.resolved(rule.id, step.reason);
     }
     this.#tell(insight, from, step, atUs, eventUs);
-    this.#told.moved(insight, from, step, atUs, eventUs);
     this.#changed(insight);
   }
 
@@ -390,6 +389,7 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     const about = { insightId: id, number, reason, eventUs, atUs };
     this.#transitions.push({ ...about, fingerprint, rule, from, to });
     this.#eventRows.push({ ...about, fromState: from, toState: to, message });
+    this.#told.moved(insight, from, step, atUs, eventUs);
   }
 
   /** Files it among the active or the closed of its rule; too many closed ones, and the oldest goes. */
@@ -436,9 +436,19 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
       survivor.occurrences.settleOldest();
     }
     this.#dirty.delete(other);
-    const row: Insight = { ...other, state: "inactive", reason: "" };
-    this.#mergedRows.push(insightToRow(row, this.#silent, survivor.id));
+    this.#mergedRows.push(insightToRow(this.#withdraw(other), this.#silent, survivor.id));
     return survivor;
+  }
+
+  /** An insight that is part of another one ends; who was told of it hears that. */
+  #withdraw(part: Insight): Insight {
+    const { state: from } = part;
+    const ended: Insight = { ...part, state: "inactive", reason: "" };
+    if (from !== "firing" && from !== "unknown") return ended;
+    ended.transitions++;
+    const step: Step = { to: "inactive", reason: "withdrawn" };
+    this.#tell(ended, from, step, this.#nowUs, part.lastSeenUs);
+    return ended;
   }
 
   #hear({ observer, state }: SourceChanged): void {
@@ -582,15 +592,4 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     this.#transitions = [];
     this.#next.push(transitions);
   }
-}
-
-/** Nothing in it is new, so that nothing need be written. */
-function isToldAgain(insight: Insight, known: Occurrence, match: RuleMatch): boolean {
-  return (
-    match.atUs <= known.atUs &&
-    match.judged === known.judged &&
-    match.confidence === known.confidence &&
-    insight.occurrences.hasEvidence(known, match.evidence) &&
-    match.observers.every((observer) => insight.observers.has(observerKey(observer)))
-  );
 }

@@ -43,6 +43,8 @@ export function toldState(from: LifeState, step: Step): RecordState | null {
       // A pending one that was to be reopened has been told as resolved before.
       return from === "pending" ? null : "resolved";
     case "inactive":
+      // One that proved to be part of another ends for good; one of which nobody tells any more does not.
+      if (step.reason === "withdrawn") return from === "pending" ? null : "resolved";
       return from === "unknown" ? "unknown" : null;
     case "pending":
       return null;

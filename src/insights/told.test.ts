@@ -237,11 +237,13 @@ test("an insight that fires since another became part of it is told so", () => {
     "firing@1",
     "resolved(fixed)@62",
     "firing@80",
+    "resolved(withdrawn)@90",
     "again firing@90",
   ]);
-  const [first, , other, again] = world.records;
+  const [first, , other, ended, again] = world.records;
   expect(again?.insightId).toBe(first?.insightId);
   expect(other?.insightId).not.toBe(first?.insightId);
+  expect(ended?.insightId).toBe(other?.insightId);
 });
 
 test("a restart before the commit tells the same once, under the same uid", () => {

@@ -197,7 +197,7 @@ function numbersToTell(world: InsightWorld): Map<string, number[]> {
       to === "firing" ||
       to === "unknown" ||
       (to === "resolved" && from !== "pending") ||
-      (to === "inactive" && from === "unknown");
+      (to === "inactive" && (from === "unknown" || from === "firing"));
     if (isTold) numbers.set(insightId, [...(numbers.get(insightId) ?? []), number]);
   }
   return numbers;
