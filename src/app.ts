@@ -13,7 +13,7 @@ import { systemClock } from "./lib/clock.ts";
 import { Disposer } from "./lib/disposer.ts";
 import type { RuleFault, RuleMeta } from "./model/insights.ts";
 import { usPerSecond, usToRfc3339 } from "./model/time.ts";
-import { makeGrpcReceiver } from "./receivers.ts";
+import { makeGrpcReceiver, makeHttpReceiver } from "./receivers.ts";
 import type { Log } from "./self/log.ts";
 import { EngineThreadEvents, StoreThreadEvents } from "./self/thread-events.ts";
 import type { ComponentStatus, EngineStatus } from "./serve/status.ts";
@@ -67,6 +67,7 @@ export class App implements AsyncDisposable {
   #engine: EngineClient | null = null;
   readonly #ruleFaults = new Map<string, RuleFault>();
   #grpcAddress = "";
+  #httpAddress = "";
   #webAddress = "";
   #isDraining = false;
 
@@ -103,6 +104,11 @@ export class App implements AsyncDisposable {
     return this.#grpcAddress;
   }
 
+  /** Where OTLP/HTTP is received, `host:port`. */
+  get httpAddress(): string {
+    return this.#httpAddress;
+  }
+
   get webAddress(): string {
     return this.#webAddress;
   }
@@ -110,7 +116,7 @@ export class App implements AsyncDisposable {
   status(): EngineStatus {
     const { version } = this.#parts;
     const { config, rules } = this.#work;
-    const isReceiving = this.#grpcAddress !== "" && !this.#isDraining;
+    const isReceiving = this.#httpAddress !== "" && !this.#isDraining;
     const isEngineReady = this.#engine?.isReady === true;
     const components: ComponentStatus[] = [
       {
@@ -127,7 +133,9 @@ export class App implements AsyncDisposable {
       {
         name: "receiver",
         ok: isReceiving,
-        text: this.#isDraining ? "draining" : `OTLP/gRPC on ${this.#grpcAddress}`,
+        text: this.#isDraining
+          ? "draining"
+          : `OTLP/gRPC on ${this.#grpcAddress}, OTLP/HTTP on ${this.#httpAddress}`,
       },
     ];
     components.push(...(this.#exporters?.status() ?? []));
@@ -281,6 +289,9 @@ export class App implements AsyncDisposable {
     const grpc = this.#disposer.use(makeGrpcReceiver(config, parts));
     this.#grpcAddress = addressOf(await grpc.listen());
     this.#warnIfOpen(config.grpc, this.#grpcAddress);
+    const http = this.#disposer.use(makeHttpReceiver(config, parts));
+    this.#httpAddress = addressOf(await http.listen());
+    this.#warnIfOpen(config.http, this.#httpAddress);
   }
 
   #warnIfOpen({ endpoint, tls }: Config["grpc" | "http"], address: string): void {

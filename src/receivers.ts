@@ -1,10 +1,13 @@
 /** The receivers that a configuration describes; `serve` and `record` listen with the same. */
 import { readFileSync } from "node:fs";
 import type { Config } from "./config/config.ts";
+import type { Endpoint } from "./config/units.ts";
 import { systemClock } from "./lib/clock.ts";
 import type { RequestHandler } from "./model/requests.ts";
 import { grpcReceiverDefaults } from "./receive/grpc-options.ts";
 import { OtlpGrpcReceiver } from "./receive/grpc-receiver.ts";
+import { httpReceiverDefaults } from "./receive/http-options.ts";
+import { OtlpHttpReceiver } from "./receive/http-receiver.ts";
 import { ReceiverEvents } from "./self/events.ts";
 import type { Instruments } from "./self/instruments.ts";
 import type { Log } from "./self/log.ts";
@@ -18,12 +21,36 @@ export interface ReceiverParts {
 /** Nobody is told apart from anybody yet: open trust, as SECURITY.md says. */
 const trust = "attested" as const;
 
-export function makeGrpcReceiver({ grpc }: Config, parts: ReceiverParts): OtlpGrpcReceiver {
+export function makeGrpcReceiver({ grpc, http }: Config, parts: ReceiverParts): OtlpGrpcReceiver {
   const { endpoint, tls, ...limits } = grpc;
-  const options = { ...grpcReceiverDefaults, ...limits, ...endpoint, trust, tls: readTls(tls) };
+  const options = {
+    ...grpcReceiverDefaults,
+    ...limits,
+    ...endpoint,
+    trust,
+    otherPort: knownPort(http.endpoint),
+    tls: readTls(tls),
+  };
   const events = new ReceiverEvents("grpc", parts.metrics, parts.log, systemClock);
   return new OtlpGrpcReceiver(options, parts.handler, systemClock, events);
 }
+
+export function makeHttpReceiver({ grpc, http }: Config, parts: ReceiverParts): OtlpHttpReceiver {
+  const { endpoint, tls, ...limits } = http;
+  const options = {
+    ...httpReceiverDefaults,
+    ...limits,
+    ...endpoint,
+    trust,
+    otherPort: knownPort(grpc.endpoint),
+    tls: readTls(tls),
+  };
+  const events = new ReceiverEvents("http", parts.metrics, parts.log, systemClock);
+  return new OtlpHttpReceiver(options, parts.handler, systemClock, events);
+}
+
+/** Null for "any free port", which nobody can be told before it is bound. */
+const knownPort = ({ port }: Endpoint): number | null => (port === 0 ? null : port);
 
 function readTls(tls: { readonly certFile: string; readonly keyFile: string } | null) {
   if (tls === null) return null;

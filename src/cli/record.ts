@@ -1,8 +1,9 @@
 /** `record`: takes what senders send and writes it to a file, until stopped. No engine runs. */
 import { rm } from "node:fs/promises";
-import { makeGrpcReceiver } from "../receivers.ts";
 import { PrometheusRegistry } from "../export/prometheus.ts";
+import { Disposer } from "../lib/disposer.ts";
 import type { Answer, ReceivedRequest } from "../model/requests.ts";
+import { makeGrpcReceiver, makeHttpReceiver } from "../receivers.ts";
 import { makeLog } from "../self/log.ts";
 import { fileTrouble, UserError, type CliIo } from "./io.ts";
 import { readConfig, type ConfigOptions } from "./load.ts";
@@ -30,18 +31,26 @@ export async function runRecord(options: RecordOptions, io: CliIo): Promise<numb
       }
     },
   };
-  await using receiver = makeGrpcReceiver(config, {
-    handler,
-    metrics: new PrometheusRegistry(),
-    log,
-  });
-  const { host, port } = await receiver.listen().catch(async (error: unknown) => {
+  const parts = { handler, metrics: new PrometheusRegistry(), log };
+  await using receivers = new Disposer();
+  const grpc = receivers.use(makeGrpcReceiver(config, parts));
+  const http = receivers.use(makeHttpReceiver(config, parts));
+  const where: string[] = [];
+  try {
+    for (const receiver of [grpc, http]) {
+      const { host, port } = await receiver.listen();
+      where.push(`${host}:${port}`);
+    }
+  } catch (error) {
     await rm(options.out); // made by us, and empty
     throw new UserError(fileTrouble(error), 1);
-  });
-  io.error(`recording OTLP/gRPC on ${host}:${port} to ${options.out}; stop with Ctrl-C\n`);
+  }
+  const [grpcAddress, httpAddress] = where;
+  io.error(
+    `recording OTLP/gRPC on ${grpcAddress} and OTLP/HTTP on ${httpAddress} to ${options.out}; stop with Ctrl-C\n`,
+  );
   await aborted(io.signal);
-  await receiver[Symbol.asyncDispose]();
+  await receivers[Symbol.asyncDispose]();
   io.error(`${recording.count} requests recorded\n`);
   return 0;
 }

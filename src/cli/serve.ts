@@ -70,7 +70,7 @@ export async function aborted(signal: AbortSignal): Promise<void> {
 }
 
 function welcome(app: App): string {
-  return `OTLP/gRPC on ${app.grpcAddress}, page and API on http://${app.webAddress}
+  return `OTLP/gRPC on ${app.grpcAddress}, OTLP/HTTP on ${app.httpAddress}, page and API on http://${app.webAddress}
 
 Put this into the configuration of your collector:
 
