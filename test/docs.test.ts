@@ -130,7 +130,7 @@ test("the README lists every command, and each has help with an example", async 
   const section = /^## Commands\n(.*?);/ms.exec(readme)?.[1] ?? "";
   const listed = [...section.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? "");
   const names = async (...command: string[]): Promise<string[]> =>
-    [...(await runCli([...command, "--help"])).out.matchAll(/^ {2}([a-z]+)(?: |$)/gm)]
+    [...(await runCli([...command, "--help"])).out.matchAll(/^ {2}([a-z-]+)(?: |$)/gm)]
       .map((match) => match[1] ?? "")
       .filter((name) => name !== "help");
   const top = (await names()).filter((name) => name !== "rules");

@@ -55,7 +55,7 @@ function notScraped({ nowMs, startedMs, scrape }: Facts): ApiProblem[] {
       text: `Nobody scrapes /metrics: ${lastMs === 0 ? "not once since the start" : "the last time"} ${seconds} s ago`,
       evidence: { seconds_without_scrape: seconds, expected_within_seconds: withinMs / 1_000 },
       remedy:
-        "add a job to Prometheus: scrape_configs: [{ job_name: mesh-insights, static_configs: [{ targets: [<host>:4316] }] }], and load deploy/prometheus/ rules, so that insights reach somebody",
+        "add a job to Prometheus: scrape_configs: [{ job_name: mesh-insights, static_configs: [{ targets: [<host>:4316] }] }], and load deploy/prometheus/rules.yaml, so that insights reach somebody",
     },
   ];
 }

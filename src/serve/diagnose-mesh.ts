@@ -155,7 +155,7 @@ function silentSources(facts: Facts): ApiProblem[] {
   const evidence = { sources: silent.length, ...names(silent) };
   return [
     {
-      code: "source-silent",
+      code: "silent-sources",
       severity: "warning",
       text: `${count(silent.length, "source")} that should be heard ${silent.length === 1 ? "is" : "are"} silent: ${evidence.first}`,
       evidence,
