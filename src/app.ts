@@ -145,7 +145,7 @@ export class App implements AsyncDisposable {
       startedAt: this.#startedAt,
       ready,
       components,
-      listening: { grpc: this.#grpcAddress, http: "" },
+      listening: { grpc: this.#grpcAddress, http: this.#httpAddress },
       ruleFaults: [...this.#ruleFaults.values()],
       store: { path: config.store.path, freeBytes: freeBytesOf(config.store.path) },
     };
