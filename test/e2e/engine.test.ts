@@ -42,7 +42,14 @@ let bornMetrics: string;
 
 beforeAll(async () => {
   folder = new TempFolder();
-  engine = await startEngine(folder.path, await freePort(), [`cluster.name=${clusterName}`]);
+  const sets = [
+    `cluster.name=${clusterName}`,
+    // Nobody takes insights there: its numbers exist, and nothing else is the worse for it.
+    "exporters.otlp.endpoint=127.0.0.1:9",
+    "exporters.otlp.tls.insecure=true",
+    "expected_sources=[{ kind: node_agent }]",
+  ];
+  engine = await startEngine(folder.path, await freePort(), sets);
   bornMetrics = await readText("/metrics");
   using client = new OtlpClient(engine.grpc, 1);
   const send = async (signal: Signal, body: Uint8Array): Promise<void> => {
