@@ -150,6 +150,7 @@ test("health, readiness and status", async () => {
     "engine true",
     "rules true",
     "receiver true",
+    "exporter otlp false",
   ]);
 });
 
