@@ -11,6 +11,7 @@ import {
   minutes,
   relayed,
   scrapes,
+  spans,
   type Feed,
 } from "./scenarios/silence-world.ts";
 
@@ -40,6 +41,10 @@ const logLine = (atS: number) =>
     at(web.ip, 50_000 + (atS % 1_000)),
     at(cart.ip, 8080),
   ).request;
+
+const stateOf = (world: SilenceWorld, key: string) =>
+  world.sources().find((source) => source.key === key)?.state;
+const webProxy = "demo/shop/web-6d4b75cb9d-x7k2p";
 
 const innocents: readonly { name: string; feeds: readonly Feed[] }[] = [
   {
@@ -98,6 +103,23 @@ test.each(innocents)("innocent: $name", ({ feeds }) => {
   expect(world.transitions).toEqual([]);
 });
 
+test("innocent: a proxy that only pushes spans has no more traffic", () => {
+  const feeds = [events(), lists(web), spans(web, { untilS: 600 })];
+  const world = open().run(minutes(80), feeds);
+  expect(stateOf(world, webProxy)).toBe("silent");
+  expect(world.transitions).toEqual([]);
+});
+
+test("a proxy is gone as soon as its pod is, and what it said before does not bring it back", () => {
+  const end = object({ ...web, endS: 600 }, 601).request;
+  const feeds = [lists(web, { untilS: 600 }), scrapes(web, { untilS: 600 }), once(601, () => end)];
+  const world = open().run(603, feeds);
+  expect(stateOf(world, webProxy)).toBe("gone");
+  expect(world.counters()["sources proxy gone"]).toBe(1);
+  world.run(610, [once(605, () => scrapes(web).make(599))]);
+  expect(stateOf(world, webProxy)).toBe("gone");
+});
+
 test("innocent: we were away for an hour, and everybody speaks when we are back", () => {
   const feeds = [events(), lists(web), scrapes(web), relayed("gateway")];
   const world = open().run(minutes(10), feeds).restart(minutes(60)).run(minutes(120), feeds);
@@ -113,7 +135,9 @@ test("guilty: a node agent dies; hours do not mend it, nor does a restart of our
   expect(world.insights()).toEqual([
     "firing  node_agent demo/node-1 has not been heard since 2026-11-21T22:36:30Z (it told of processes): a process or connection that goes around a proxy there is not seen",
   ]);
-  world.restart(30).run(minutes(260), dead);
+  world.restart(30).run(minutes(201), dead);
+  expect(stateOf(world, "demo/node-1")).toBe("silent");
+  world.run(minutes(260), dead);
   expect(world.transitions).toHaveLength(1);
   world.run(minutes(300), [events(), ...dead]);
   expect(world.transitions.slice(1)).toEqual(["270m firing>resolved fixed"]);

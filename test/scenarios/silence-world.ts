@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { encodeLogs, type OtlpRequest } from "../../src/cli/demo/otlp.ts";
+import { encodeLogs, encodeSpans, type OtlpRequest } from "../../src/cli/demo/otlp.ts";
 import { readRuleFiles } from "../../src/cli/rules-folder.ts";
 import { loadConfig, type ExpectedSource } from "../../src/config/config.ts";
 import { pipelineOptions } from "../../src/engine/options.ts";
@@ -56,6 +56,29 @@ function scrape(pod: Pod, atS: number): OtlpRequest {
   });
   if (!first) throw new Error("a story's rows are two scrapes");
   return first.request;
+}
+
+/** Spans of a proxy that serves a call every 7 s. */
+export const spans = (pod: Pod, times?: Partial<Feed>): Feed =>
+  feed(7, (atS) => span(pod, atS), times);
+
+function span(pod: Pod, atS: number): OtlpRequest {
+  const { namespace, ip } = pod;
+  const name = `${pod.workload}-6d4b75cb9d-${pod.suffix}`;
+  const id = String(atS).padStart(16, "0");
+  const startMsOf = startMs + atS * 1_000;
+  const nodeId = `sidecar~${ip}~${name}.${namespace}~${namespace}.svc.cluster.local`;
+  const one = {
+    traceId: id + id,
+    spanId: id,
+    parentSpanId: "",
+    isServer: true,
+    name: "cart:80/*",
+    startMs: startMsOf - 5,
+    endMs: startMsOf,
+    attributes: { node_id: nodeId, component: "proxy", upstream_cluster: "inbound|8080||" },
+  };
+  return encodeSpans({ "service.name": "cart.shop" }, [one]);
 }
 
 /** A node agent's events, every 10 s. */
