@@ -47,7 +47,8 @@ export class Reporter implements Disposable {
     this.#parts = parts;
     this.#startedMs = Date.parse(parts.status.status().startedAt);
     this.#recent = new RecentGrowth(this.#startedMs);
-    this.#timer = setInterval(() => void this.#sample(), sampleEveryMs);
+    // A sample that fails is missed; the next report reads again and tells.
+    this.#timer = setInterval(() => void this.#sample().catch(() => {}), sampleEveryMs);
     this.#timer.unref();
   }
 

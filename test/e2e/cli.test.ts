@@ -110,3 +110,49 @@ test("an engine is asked, stops cleanly, and is then missed", async () => {
   expect(unsent).toMatchObject({ code: 1, out: "" });
   expect(unsent.error).toMatch(/^error: cannot send to .*; is an engine running there\?/);
 });
+
+test("query and backup beside a running engine", async () => {
+  using folder = new TempFolder();
+  const { program, configPath } = await startEngine(folder.path, await freePort());
+  await using _killed = program;
+  const config = ["--config", configPath];
+  const table = await run(["query", "SELECT id, clean AS is_clean FROM meta", ...config]);
+  expect(table).toEqual({ code: 0, out: "id  is_clean\n1   0\n", error: "" });
+  const many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
+  const cut = await run(["query", many, ...config, "--json", "--limit", "3"]);
+  expect(JSON.parse(cut.out)).toEqual([{ i: 1 }, { i: 2 }, { i: 3 }]);
+  expect(cut.error).toMatch(/^only the first 3 rows are shown; /);
+  const writing = await run(["query", "DELETE FROM meta", ...config]);
+  expect(writing).toMatchObject({ code: 1, out: "" });
+  expect(writing.error).toMatch(/^error: cannot run the query: it does not read: .*\n$/);
+
+  const copy = join(folder.path, "copy.db");
+  const backup = await run(["backup", copy, ...config]);
+  expect(backup).toMatchObject({ code: 0, error: "" });
+  expect(statSync(copy).mode & 0o777).toBe(0o600);
+  expect(backup.out).toBe(`${copy}: ${statSync(copy).size} bytes, checked\n`);
+  expect(await run(["query", "SELECT count(*) AS n FROM meta", "--store", copy])).toMatchObject({
+    code: 0,
+    out: "n\n1\n",
+  });
+  expect((await run(["backup", copy, ...config])).error).toContain("the file exists");
+  // The copy is a store like any other.
+  await program.kill("SIGTERM");
+  const port = await freePort();
+  const again = await startEngine(folder.path, port, [`store.path=${copy}`]);
+  await again.program.kill("SIGTERM");
+});
+
+test("a query that would take for ever is ended, and says so", async () => {
+  using folder = new TempFolder();
+  const { program, configPath } = await startEngine(folder.path, await freePort());
+  await using _killed = program;
+  const endless =
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+  const ended = await run(["query", endless, "--config", configPath]);
+  expect(ended).toEqual({
+    code: 1,
+    out: "",
+    error: "error: cannot run the query: no answer in 10 s; ask for less\n",
+  });
+});

@@ -283,7 +283,7 @@ rules:
     severity: info
     confidence: high
     on: edge
-    when: edge.src.labels["team"] == "ratings"
+    when: edge.src.labels.team == 'ratings'
     message: "{{ edge.src.name }}"
 `;
 
