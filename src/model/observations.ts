@@ -6,6 +6,7 @@
  *
  * A batch is what one request yielded. It belongs to the graph after the call; nobody changes it later.
  */
+import type { DeclaredObject } from "./objects.ts";
 import type { Us } from "./time.ts";
 
 /**
@@ -381,7 +382,7 @@ export interface ObjectSeen extends Observed {
   readonly kind: "object_seen";
   readonly event: "listed" | "added" | "modified" | "deleted";
   readonly cluster: string;
-  readonly object: PodObject | OtherObject;
+  readonly object: PodObject | DeclaredObject | OtherObject;
 }
 
 /** A sign of life: this source delivered telemetry of this capability. */

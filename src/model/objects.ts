@@ -1,0 +1,122 @@
+/**
+ * Kubernetes and Istio objects as the cluster's object feed declares them, reduced to what is concluded
+ * from. Pods are in `observations.ts`. Text is "" and numbers 0 where an object does not say; addresses
+ * are canonical text (`lib/ip.ts`).
+ */
+
+/** What every object has. An object's identity is cluster, type, namespace and name. */
+interface Named {
+  readonly uid: string;
+  /** "" for objects of the whole cluster. */
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** `matchLabels` alone; `expressions` says that there is more, which is not evaluated. */
+export interface LabelSelector {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly hasExpressions: boolean;
+}
+
+export interface ServiceObject extends Named {
+  readonly type: "service";
+  /** Virtual addresses of every family; [] for headless ones. */
+  readonly clusterIps: readonly string[];
+  readonly externalName: string;
+  readonly selector: Readonly<Record<string, string>>;
+  readonly ports: readonly {
+    readonly name: string;
+    readonly transport: "tcp" | "udp" | "other";
+    readonly port: number;
+    /** 0 = named: the endpoints know. */
+    readonly targetPort: number;
+    readonly targetPortName: string;
+  }[];
+}
+
+export interface EndpointSliceObject extends Named {
+  readonly type: "endpoint_slice";
+  /** Of the label `kubernetes.io/service-name`. */
+  readonly service: string;
+  readonly ports: readonly {
+    readonly name: string;
+    readonly transport: "tcp" | "udp" | "other";
+    /** 0 = every port. */
+    readonly port: number;
+  }[];
+  readonly endpoints: readonly {
+    readonly addresses: readonly string[];
+    /** "" when it stands for no pod. */
+    readonly podNamespace: string;
+    readonly podName: string;
+    readonly podUid: string;
+    readonly isReady: boolean;
+  }[];
+}
+
+export interface NamespaceObject extends Named {
+  readonly type: "namespace";
+}
+
+export interface NetworkPolicyObject extends Named {
+  readonly type: "network_policy";
+  readonly podSelector: LabelSelector;
+  readonly isIngress: boolean;
+  readonly isEgress: boolean;
+  /** Rules that let something through; none in a direction that it governs = deny by default. */
+  readonly ingressRules: number;
+  readonly egressRules: number;
+  /** The spec as it came, for rules; at most 64 KiB as JSON, else {}. */
+  readonly spec: unknown;
+}
+
+export type DeclaredMode = "unset" | "strict" | "permissive" | "disable";
+
+export interface PeerAuthenticationObject extends Named {
+  readonly type: "peer_authentication";
+  readonly selector: LabelSelector;
+  readonly mode: DeclaredMode;
+  /** Port (as decimal text) to its own mode. */
+  readonly portModes: Readonly<Record<string, DeclaredMode>>;
+  readonly spec: unknown;
+}
+
+export interface AuthorizationPolicyObject extends Named {
+  readonly type: "authorization_policy";
+  readonly selector: LabelSelector;
+  /** Names of Services or Gateways (waypoints) that it is attached to instead of a selector. */
+  readonly targetRefs: readonly string[];
+  readonly action: "allow" | "deny" | "audit" | "custom";
+  /** True when a rule names principals, namespaces or service accounts: it rests on mTLS. */
+  readonly usesIdentity: boolean;
+  readonly rules: number;
+  readonly spec: unknown;
+}
+
+/** The mesh's own configuration, from the `mesh` key of the ConfigMap `istio` (also of revisions). */
+export interface MeshConfigObject extends Named {
+  readonly type: "mesh_config";
+  readonly outboundMode: "unknown" | "allow_any" | "registry_only";
+  readonly trustDomains: readonly string[];
+  readonly rootNamespace: string;
+  readonly discoveryHost: string;
+  readonly discoveryPort: number;
+  /** Where proxies send telemetry or ask for permission: control traffic, as host and port. */
+  readonly providers: readonly { readonly host: string; readonly port: number }[];
+  /** What the injector excludes from capture everywhere, where the ConfigMap of the injector says so. */
+  readonly excludedOutboundPorts: readonly string[];
+  readonly excludedOutboundRanges: readonly string[];
+  readonly excludedInboundPorts: readonly string[];
+}
+
+/** Objects that are kept whole and concluded from, beside pods. */
+export type DeclaredObject =
+  | ServiceObject
+  | EndpointSliceObject
+  | NamespaceObject
+  | NetworkPolicyObject
+  | PeerAuthenticationObject
+  | AuthorizationPolicyObject
+  | MeshConfigObject;
