@@ -83,7 +83,9 @@ export class Evaluator {
     const rows = this.#pipeline.collect(++this.#seq, this.#nowUs);
     for (const row of rows.insights) {
       // Sources fall silent because the recording ends, which says nothing about them.
-      if (!isOver || row.state !== "unknown") this.#insights.set(row.id, row);
+      const isOfEnd =
+        row.state === "unknown" || (row.state === "pending" && !this.#insights.has(row.id));
+      if (!isOver || !isOfEnd) this.#insights.set(row.id, row);
     }
     this.#seen(rows);
   }
