@@ -57,8 +57,8 @@ test("half-sent requests cost who sent them, over however many connections", asy
     maxRequestBytes: 1 << 20,
     inFlightBytesMax: 4 << 20,
   });
-  const half = httpBytes({ headers: { "content-length": "1000000" }, body: randomBytes(500_000) });
-  const greedy = Array.from({ length: 12 }, () => connectRaw(server.port).write(half));
+  const half = httpBytes({ headers: { "content-length": "1000000" }, body: randomBytes(100_000) });
+  const greedy = Array.from({ length: 60 }, () => connectRaw(server.port).write(half));
   const [refused] = await Promise.any(
     greedy.map(async (client) => {
       const answers = await client.answers(1);
@@ -70,6 +70,16 @@ test("half-sent requests cost who sent them, over however many connections", asy
   const modest = connectRaw(server.port, "127.0.0.2").write(httpBytes({ body: randomBytes(1e6) }));
   expect((await modest.answers(1))[0]).toMatchObject({ status: 200 });
   for (const client of [...greedy, modest]) client.socket.destroy();
+});
+
+test("a body for which there is no room is told to come again", async () => {
+  await using server = await startHttpReceiver({ maxRequestBytes: 1_000, inFlightBytesMax: 1_500 });
+  const waiting = holdAnswers(server);
+  const first = sendHttp(server.port, { body: Buffer.alloc(1_000) });
+  await server.handler.arrivals(1);
+  expect((await sendHttp(server.port, { body: Buffer.alloc(1_000) })).status).toBe(503);
+  waiting.shift()?.(accepted);
+  expect((await first).status).toBe(200);
 });
 
 test("a whole request waits for room, and memory is free after the answer", async () => {

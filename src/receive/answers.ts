@@ -53,6 +53,8 @@ const faultReasons: ReadonlySet<string> = new Set(["internal", "restarting"]);
 const roomRetryMs = 2_000;
 const drainRetryMs = 1_000;
 const faultRetryMs = 5_000;
+/** Somebody has to change a configuration first. */
+const misdirectedRetryMs = 30_000;
 
 export function answerToReply(answer: Answer): Reply {
   if (answer.kind === "invalid") {
@@ -113,7 +115,7 @@ export const replies = {
   draining: () => comeAgain("refused", "cannot take the request now: shutting down", drainRetryMs),
 
   /** A sender on the wrong port; `hint` says what to change. */
-  misdirected: (hint: string) => comeAgain("refused", hint, drainRetryMs),
+  misdirected: (hint: string) => comeAgain("refused", hint, misdirectedRetryMs),
 
   fault: () => comeAgain("failed", "cannot take the request now: a fault of ours", faultRetryMs),
 } as const;

@@ -29,6 +29,7 @@ export const textType = "text/plain; charset=utf-8";
 /** So long a sender may go on sending after its answer, so that no reset overtakes the answer. */
 export const lingerMs = 1_000;
 
+/** Of the raw answer; the same as gRPC senders get. */
 const retryAfterSeconds = 30;
 
 /** Null: the sender is where it belongs, or says nothing that can be recognized. */

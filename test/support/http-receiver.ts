@@ -66,7 +66,9 @@ export function httpBytes(request: HttpRequest = {}): Buffer {
 export class RawClient {
   readonly socket: net.Socket;
   readonly #isHead: boolean;
-  #heard: Buffer = Buffer.alloc(0);
+  /** What was heard since the last whole answer. */
+  #rest: Buffer = Buffer.alloc(0);
+  readonly #answers: HttpAnswer[] = [];
   #isClosed = false;
   #tell: () => void = () => {};
 
@@ -75,7 +77,8 @@ export class RawClient {
     this.#isHead = isHead;
     socket.on("error", () => {});
     socket.on("data", (chunk: Buffer) => {
-      this.#heard = Buffer.concat([this.#heard, chunk]);
+      this.#rest = Buffer.concat([this.#rest, chunk]);
+      this.#readAnswers();
       this.#tell();
     });
     socket.on("close", () => {
@@ -84,9 +87,8 @@ export class RawClient {
     });
   }
 
-  get heard(): Buffer {
-    return this.#heard;
-  }
+  /** How many 100 Continue have come. */
+  continues = 0;
 
   write(bytes: Buffer | string): this {
     this.socket.write(bytes);
@@ -95,15 +97,24 @@ export class RawClient {
 
   /** Resolves with the answers when there are `count`, or when the connection has ended before. */
   async answers(count: number): Promise<HttpAnswer[]> {
-    for (;;) {
-      const answers = readAnswers(this.#heard, this.#isHead);
-      if (answers.length >= count || this.#isClosed) return answers;
+    while (this.#answers.length < count && !this.#isClosed) {
       await new Promise<void>((resolve) => (this.#tell = resolve));
     }
+    return [...this.#answers];
   }
 
   async closed(): Promise<void> {
     while (!this.#isClosed) await new Promise<void>((resolve) => (this.#tell = resolve));
+  }
+
+  #readAnswers(): void {
+    for (;;) {
+      const read = readAnswer(this.#rest, this.#isHead);
+      if (!read) return;
+      this.#rest = this.#rest.subarray(read.end);
+      if (read.status === 100) this.continues++;
+      else this.#answers.push(read);
+    }
   }
 }
 
@@ -126,25 +137,20 @@ export async function sendHttp(port: number, request: HttpRequest = {}): Promise
   return answer;
 }
 
-/** Whole answers with a `Content-Length`; 1xx have none and are left out. */
-function readAnswers(bytes: Buffer, isHead: boolean): HttpAnswer[] {
-  const answers: HttpAnswer[] = [];
-  let rest = bytes;
-  for (;;) {
-    const headEnd = rest.indexOf("\r\n\r\n");
-    if (headEnd < 0) return answers;
-    const [statusLine = "", ...lines] = rest.toString("latin1", 0, headEnd).split("\r\n");
-    const status = Number(statusLine.split(" ")[1]);
-    const headers = Object.fromEntries(
-      lines.map((line) => {
-        const colon = line.indexOf(":");
-        return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
-      }),
-    );
-    const length = isHead ? 0 : Number(headers["content-length"] ?? 0);
-    const end = headEnd + 4 + length;
-    if (rest.length < end) return answers;
-    if (status >= 200) answers.push({ status, headers, body: rest.subarray(headEnd + 4, end) });
-    rest = rest.subarray(end);
-  }
+/** The answer with which the bytes begin, by its `Content-Length`; null when it is not whole. */
+function readAnswer(bytes: Buffer, isHead: boolean): (HttpAnswer & { end: number }) | null {
+  const headEnd = bytes.indexOf("\r\n\r\n");
+  if (headEnd < 0) return null;
+  const [statusLine = "", ...lines] = bytes.toString("latin1", 0, headEnd).split("\r\n");
+  const headers = Object.fromEntries(
+    lines.map((line) => {
+      const colon = line.indexOf(":");
+      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+    }),
+  );
+  const length = isHead ? 0 : Number(headers["content-length"] ?? 0);
+  const end = headEnd + 4 + length;
+  if (bytes.length < end) return null;
+  const status = Number(statusLine.split(" ")[1]);
+  return { status, headers, body: bytes.subarray(headEnd + 4, end), end };
 }
