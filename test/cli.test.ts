@@ -9,6 +9,7 @@ import { insightsTable } from "../src/cli/insights.ts";
 import { formatTable, printable } from "../src/cli/io.ts";
 import { Progress } from "../src/cli/progress.ts";
 import type { ApiEdge, ApiGraph, ApiInsight, ApiNode, ApiPage } from "../src/model/api.ts";
+import type { ApiStatus } from "../src/model/api-status.ts";
 import { Signal } from "../src/model/stages.ts";
 import { makeIo, runCli } from "./support/cli.ts";
 import { TempFolder } from "./support/program.ts";
@@ -215,6 +216,85 @@ test.each([
   const { url, asked } = await serveReplies([status, "said\n"]);
   expect(await runCli(["health", "--url", url])).toEqual({ code, out: "said\n", error: "" });
   expect(asked).toEqual(["/-/ready"]);
+});
+
+const status: ApiStatus = {
+  version: "1.2.3",
+  at: "2026-01-01T10:00:00.000000000Z",
+  started_at: "2026-01-01T09:00:00.000000000Z",
+  ready: true,
+  components: [],
+  received: [
+    { signal: "logs", transport: "grpc", items: 12, last: "2026-01-01T09:59:00.000000000Z" },
+    { signal: "traces", transport: "http", items: 0, last: null },
+  ],
+  heard: [
+    {
+      source_kind: "proxy",
+      capability: "spans",
+      sources: 2,
+      last: "2026-01-01T09:58:00.000000000Z",
+    },
+  ],
+  scrape: { last: "2026-01-01T09:57:00.000000000Z", user_agent: "Prom\u001b[2J" },
+  problems: [],
+};
+
+test("doctor: what arrives, and nothing amiss", async () => {
+  const { url, asked } = await serveReplies([200, JSON.stringify(status)]);
+  const { code, out, error } = await runCli(["doctor", "--url", url, "--scrape-within", "9m"]);
+  expect({ code, error, asked }).toEqual({
+    code: 0,
+    error: "",
+    asked: ["/api/v1/status?scrape_within=9m"],
+  });
+  expect(out).toBe(
+    [
+      "mesh-insights 1.2.3, ready, running since 2026-01-01T09:00:00Z",
+      "",
+      "SIGNAL  TRANSPORT  ITEMS  LAST ACCEPTED",
+      "logs    grpc       12     2026-01-01T09:59:00Z",
+      "traces  http       0      never",
+      "",
+      "SOURCE KIND  TELLS OF  SOURCES  LAST HEARD",
+      "proxy        spans     2        2026-01-01T09:58:00Z",
+      "node_agent   -         0        never",
+      "objects      -         0        never",
+      "",
+      "Last scrape of /metrics: 2026-01-01T09:57:00Z by Prom?[2J",
+      "",
+      "No problem found.",
+      "",
+    ].join("\n"),
+  );
+});
+
+test("doctor: problems with their evidence and remedy, as JSON too", async () => {
+  const found = {
+    code: "rule-failing",
+    severity: "error" as const,
+    text: "The rule x\u0007 fails",
+    evidence: { rule: "x", errors: 2 },
+    remedy: "mend it",
+  };
+  const sick = { ...status, problems: [found] };
+  const { url } = await serveReplies([200, JSON.stringify(sick)]);
+  const { code, out } = await runCli(["doctor", "--url", url]);
+  expect(code).toBe(1);
+  expect(out).toContain(
+    [
+      "",
+      "1 problem:",
+      "",
+      "error: The rule x? fails [rule-failing]",
+      "  evidence: rule=x, errors=2",
+      "  remedy:   mend it",
+      "",
+    ].join("\n"),
+  );
+  const json = await runCli(["doctor", "--url", url, "--json"]);
+  expect(json.code).toBe(1);
+  expect(JSON.parse(json.out)).toEqual(sick);
 });
 
 test("progress: only on a terminal, after two seconds, once a second", () => {

@@ -113,10 +113,11 @@ function unknownMetrics(facts: Facts): ApiProblem[] {
   if (items === 0 || sumOf(facts.totals, "observations_total", { kind: "edge_sample" }) > 0) {
     return [];
   }
+  const isBlind = sumOf(facts.totals, "observations_total") === 0;
   return [
     {
       code: "unknown-metrics",
-      severity: "error",
+      severity: isBlind ? "error" : "warning",
       text: `Metrics arrive, but none that this engine knows: ${names}${kinds > namesMax ? ", …" : ""}`,
       evidence: { points: items, names: kinds, most_frequent: names },
       remedy:

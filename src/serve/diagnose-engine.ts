@@ -61,16 +61,15 @@ function notScraped({ nowMs, startedMs, scrape }: Facts): ApiProblem[] {
 }
 
 function failingRules(facts: Facts): ApiProblem[] {
-  const failing = new Map<string, number>();
-  const reasons = new Set<string>();
+  const failing = new Map<string, { errors: number; reasons: string[] }>();
   for (const { labels, value } of seriesOf(facts.recent, "rule_evaluation_errors_total")) {
-    const rule = labels["rule"] ?? "";
-    failing.set(rule, (failing.get(rule) ?? 0) + value);
-    reasons.add(labels["reason"] ?? "");
+    const { rule = "", reason = "" } = labels;
+    const { errors, reasons } = failing.get(rule) ?? { errors: 0, reasons: [] };
+    failing.set(rule, { errors: errors + value, reasons: [...reasons, reason] });
   }
-  return [...failing].map(([rule, errors]): ApiProblem => {
+  return [...failing].map(([rule, { errors, reasons }]): ApiProblem => {
     const fault = facts.ruleFaults.find((one) => one.rule === rule)?.text ?? "";
-    const why = fault === "" ? [...reasons].join(", ") : fault;
+    const why = fault === "" ? reasons.join(", ") : fault;
     return {
       code: "rule-failing",
       severity: "error",

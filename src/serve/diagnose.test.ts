@@ -229,6 +229,27 @@ test("a failing rule is told with what went wrong first, and errors come before 
   expect(found[0]?.evidence).toMatchObject({ errors: 2 });
 });
 
+test("a rule is told with its own reasons, where nothing is known of its first fault", () => {
+  const errors = [
+    [{ rule: "a", reason: "missing" }, 2],
+    [{ rule: "b", reason: "cost" }, 1],
+    [{ rule: "b", reason: "type" }, 4],
+  ] as const;
+  const found = diagnose(numbers({ rule_evaluation_errors_total: errors }));
+  expect(found.map(({ evidence }) => evidence)).toEqual([
+    { rule: "a", errors: 2, says: "missing" },
+    { rule: "b", errors: 5, says: "cost, type" },
+  ]);
+});
+
+test("unknown metrics are an error where nothing else is understood", () => {
+  const severityOf = (observations: number): string | undefined => {
+    const understood = { observations_total: [[{ kind: "flow" }, observations]] } as const;
+    return diagnose(numbers({ ...unknownName, ...understood }))[0]?.severity;
+  };
+  expect([severityOf(0), severityOf(1)]).toEqual(["error", "warning"]);
+});
+
 test("sums are those of the wanted labels", () => {
   const all = readings({
     receiver_requests_total: [
