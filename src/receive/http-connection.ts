@@ -4,14 +4,19 @@
  */
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import type { HttpCall } from "./http-call.ts";
 import { lingerMs } from "./wrong-port.ts";
+
+/** What a connection must know of a request's call. */
+export interface CallInLine {
+  /** Its body cannot be read on. */
+  broken(why: string): void;
+}
 
 export class HttpConnection {
   readonly address: string;
   readonly #socket: Socket;
   /** Those whose answer has not left, in the order in which they came; null: answered from its headers. */
-  readonly #line = new Map<IncomingMessage, HttpCall | null>();
+  readonly #line = new Map<IncomingMessage, CallInLine | null>();
   #isClosing = false;
   #isBroken = false;
 
@@ -24,7 +29,7 @@ export class HttpConnection {
     return this.#line.size;
   }
 
-  requestOpened(request: IncomingMessage, call: HttpCall | null): void {
+  requestOpened(request: IncomingMessage, call: CallInLine | null): void {
     this.#line.set(request, call);
   }
 
