@@ -144,6 +144,7 @@ const rule = (id: string): RuleMeta => ({
   references: [],
   tags: [],
   needs: [],
+  partly: [],
 });
 
 test("a series that was left out counts from when it is let in", async () => {

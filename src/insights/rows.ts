@@ -185,5 +185,6 @@ function retiredRule(row: InsightRow, detail: Detail): RuleMeta {
     references: [],
     tags: detail.tags,
     needs: [],
+    partly: [],
   };
 }

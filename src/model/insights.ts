@@ -32,6 +32,8 @@ export interface RuleMeta {
   readonly tags: readonly string[];
   /** Any of these complete capability sets lets the rule judge a workload. */
   readonly needs: readonly (readonly string[])[];
+  /** With any of these it judges only a part of it. */
+  readonly partly: readonly (readonly string[])[];
 }
 
 /** The rule's condition holds for this entity now. */

@@ -46,6 +46,7 @@ test("what a rule does not say has its default", () => {
     references: [],
     tags: [],
     needs: [],
+    partly: [],
   });
   expect(rules[0]?.reads).toEqual(["port"]);
 });

@@ -18,6 +18,7 @@ export interface RuleValues {
   readonly status?: RuleStatus;
   readonly severity: Severity;
   readonly needs?: readonly (readonly string[])[];
+  readonly partly?: readonly (readonly string[])[];
   readonly for?: string;
   readonly keep_firing_for?: string;
   readonly tags?: readonly string[];
@@ -52,6 +53,7 @@ export function makeMeta(
     references: values.references ?? [],
     tags: values.tags ?? [],
     needs: values.needs ?? [],
+    partly: values.partly ?? [],
   };
 }
 

@@ -47,6 +47,7 @@ export function ruleMeta(id: string, parts: Partial<RuleMeta> = {}): RuleMeta {
     references: [],
     tags: ["attack.t1040"],
     needs: [],
+    partly: [],
     ...parts,
   };
 }

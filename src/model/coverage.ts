@@ -1,0 +1,95 @@
+/**
+ * What is seen of a workload, as bits, and what a rule can make of it. A capability is `live` while a
+ * source that tells of the workload tells of it, `silent` when one has and none does, else `never`.
+ * Masks are stored: a capability keeps its bit for ever.
+ */
+import type { Capability } from "./observations.ts";
+
+/** In the order of their bits. */
+export const coverageCapabilities = [
+  "proxy_metrics",
+  "proxy_logs",
+  "spans",
+  "flows",
+  "sockets",
+  "processes",
+  "objects",
+] as const satisfies readonly Capability[];
+export type CoverageCapability = (typeof coverageCapabilities)[number];
+export type CoverageState = "live" | "silent" | "never";
+
+/** What only node agents tell of. */
+export const agentMask = maskOf(["flows", "sockets", "processes"]);
+/** What only proxies tell of. */
+export const proxyMask = maskOf(["proxy_metrics", "proxy_logs", "spans"]);
+
+/** Capabilities that have no bit (what collectors relay) are left out. */
+export function maskOf(capabilities: Iterable<string>): number {
+  let mask = 0;
+  for (const capability of capabilities) {
+    const bit = coverageCapabilities.findIndex((one) => one === capability);
+    if (bit >= 0) mask |= 1 << bit;
+  }
+  return mask;
+}
+
+export function capabilitiesOf(mask: number): CoverageCapability[] {
+  return coverageCapabilities.filter((_, bit) => (mask & (1 << bit)) !== 0);
+}
+
+/** Every capability with its state. `heard`: ever told of, now or before. */
+export function coverageStates(live: number, heard: number): Record<string, CoverageState> {
+  return Object.fromEntries(
+    coverageCapabilities.map((capability, bit) => [
+      capability,
+      (live & (1 << bit)) !== 0 ? "live" : (heard & (1 << bit)) !== 0 ? "silent" : "never",
+    ]),
+  );
+}
+
+/** Workloads of one namespace that are seen by the same. */
+export interface CoverageGroup {
+  readonly cluster: string;
+  readonly namespace: string;
+  /** Part of the mesh: a proxy is declared, or has shown itself. */
+  readonly meshed: boolean;
+  readonly live: number;
+  readonly heard: number;
+  readonly workloads: number;
+}
+
+export interface RuleNeeds {
+  readonly id: string;
+  /** Any of these complete sets lets the rule judge a workload. */
+  readonly needs: readonly (readonly string[])[];
+  /** Any of these lets it judge a part. */
+  readonly partly: readonly (readonly string[])[];
+}
+
+export type Judgement = "judged" | "partly" | "blind";
+export interface Judged {
+  readonly judgement: Judgement;
+  /** What would have to be live as well, of the set of `needs` that lacks least; 0 when judged. */
+  readonly missing: number;
+}
+
+const judged: Judged = { judgement: "judged", missing: 0 };
+
+/** What the rule can make of a workload of which this is live. A rule without needs judges always. */
+export function judge(rule: RuleNeeds, live: number): Judged {
+  let missing = -1;
+  for (const set of rule.needs) {
+    const lacks = maskOf(set) & ~live;
+    if (lacks === 0) return judged;
+    if (missing < 0 || bitCount(lacks) < bitCount(missing)) missing = lacks;
+  }
+  if (missing < 0) return judged;
+  const isPartly = rule.partly.some((set) => (maskOf(set) & ~live) === 0);
+  return { judgement: isPartly ? "partly" : "blind", missing };
+}
+
+function bitCount(mask: number): number {
+  let count = 0;
+  for (let rest = mask; rest !== 0; rest &= rest - 1) count++;
+  return count;
+}
