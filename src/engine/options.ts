@@ -29,6 +29,8 @@ export function pipelineOptions(config: Config, rules: readonly CompiledRule[]):
       limits: {
         ...graphDefaults.limits,
         nodesMax: limits.workloadsMax * 5,
+        objectsMax: limits.workloadsMax * 10,
+        objectsPerNamespaceMax: limits.workloadsMax * 2,
         facetsMax: limits.facetsMax,
         seriesMax: limits.seriesMax,
       },

@@ -11,6 +11,7 @@ export interface Losses {
   readonly spans: number;
   readonly lines: number;
   readonly flows: number;
+  readonly objects: number;
   readonly unoriented: number;
   readonly settledEarly: number;
 }
@@ -47,6 +48,7 @@ export function graphCounters(
     spans: losses.spans,
     lines: losses.lines,
     flows: losses.flows,
+    objects: losses.objects,
   };
   for (const [table, value] of Object.entries(dropped)) {
     into.push({ name: "graph_overflow_total", labels: { table }, value });

@@ -29,6 +29,7 @@ import { Lines } from "./lines.ts";
 import { Sign } from "./nodes.ts";
 import type { GraphOptions } from "./options.ts";
 import { Placements } from "./placements.ts";
+import { ObjectTable } from "./objects.ts";
 import { SeriesTable } from "./series.ts";
 import { SourcePods } from "./source-pods.ts";
 import { Sources } from "./sources.ts";
@@ -66,6 +67,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   readonly #lines: Lines;
   readonly #flows: FlowEdges;
   readonly #sources: Sources;
+  readonly #objects: ObjectTable;
   readonly #bypass: Bypass;
   readonly #edgeChanges: EdgeChanges;
   readonly #edgeCounters: EdgeCounters;
@@ -88,6 +90,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#spans = new Spans(limits.placementsMax * halvesPerPlacement, ttlUs, this.#placements);
     this.#lines = new Lines(limits.placementsMax, ttlUs, this.#placements, this.#spans);
     this.#flows = new FlowEdges(limits.placementsMax, ttlUs, this.#placements);
+    this.#objects = new ObjectTable({ ...limits, latenessUs });
     const pods = new SourcePods(this.#identity);
     this.#sources = new Sources({
       sourcesMax: limits.sourcesMax,
@@ -129,6 +132,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#lines.advance(this.#nowUs);
     this.#flows.advance(this.#nowUs);
     this.#identity.advance(this.#nowUs);
+    this.#objects.advance(this.#nowUs);
     this.#settleIdentity();
     this.#bypass.advance(this.#nowUs, this.#out);
     if (this.#nowUs - this.#toldUs >= this.#options.coalesceUs) this.flushChanges();
@@ -151,6 +155,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   collect(into: WriteSet): void {
     this.#countGroups();
     collectGraph(into, this.#identity, this.#facets, this.#sources);
+    this.#objects.collect(into);
     this.#sources.collect(into);
     this.#series.collect(into);
     this.#bypass.collect(into);
@@ -168,6 +173,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   restore(rows: Restored): void {
     this.#nowUs = rows.lastCommitUs;
     restoreGraph(rows, this.#identity, this.#facets);
+    this.#objects.restore(rows);
     this.#sources.restore(rows);
     this.#series.restore(rows);
     this.#placements.restoring();
@@ -187,6 +193,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       spans: this.#spans.dropped,
       lines: this.#lines.dropped,
       flows: this.#flows.dropped,
+      objects: this.#objects.dropped,
       unoriented: this.#flows.unoriented,
       settledEarly: this.#placements.settledEarly,
     });
@@ -218,6 +225,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     switch (observation.kind) {
       case "object_seen":
         this.#identity.objectSeen(observation);
+        this.#objects.seen(observation, this.#identity.clusterOf(observation.cluster));
         return;
       case "span_half":
         this.#sightings.add(observation);
@@ -249,8 +257,9 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   #identifyLeg(leg: ProxyLeg): void {
     const { pod, timeUs, trust } = leg;
     const strength = OwnerStrength.proxy;
-    const seen = { name: pod, atUs: timeUs, trust, strength, mode: "unknown" } as const;
-    const record = this.#identity.podSeen(seen);
+    // Nobody can leave the judgement of sidecars by a forged line.
+    const mode = trust === "claimed" ? "unknown" : modeByWriter(leg);
+    const record = this.#identity.podSeen({ name: pod, atUs: timeUs, trust, strength, mode });
     if (record && trust !== "claimed") {
       this.#identity.signSeen(this.#identity.nodes.get(record.facts.nodeId), Sign.proxy);
     }
@@ -366,4 +375,10 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#out = [];
     this.#next.push(out);
   }
+}
+
+/** ztunnel serves ambient pods only; Envoy's lines leave open whether it is a sidecar or a gateway. */
+function modeByWriter({ writer }: ProxyLeg): "ambient" | "waypoint" | "unknown" {
+  if (writer === "ztunnel") return "ambient";
+  return writer ?? "unknown";
 }

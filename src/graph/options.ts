@@ -29,6 +29,9 @@ export interface GraphLimits {
   readonly facetsPerNodeMax: number;
   readonly seriesMax: number;
   readonly sourcesMax: number;
+  /** Services, endpoint slices, policies and the like, also of one namespace. */
+  readonly objectsMax: number;
+  readonly objectsPerNamespaceMax: number;
   /** Remembered span halves, log lines and flows that may still move to another facet. */
   readonly placementsMax: number;
   readonly placementsPerSourceMax: number;
@@ -72,6 +75,8 @@ export const graphDefaults: GraphOptions = {
     facetsPerNodeMax: 2_000,
     seriesMax: 200_000,
     sourcesMax: 20_000,
+    objectsMax: 20_000,
+    objectsPerNamespaceMax: 4_000,
     placementsMax: 100_000,
     placementsPerSourceMax: 20_000,
   },

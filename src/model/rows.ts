@@ -65,6 +65,22 @@ export interface IpOwnerRow {
   readonly detail: string;
 }
 
+/** A declared object beside pods. */
+export interface ObjectRow {
+  /** `cluster/type/namespace/name`. */
+  readonly key: string;
+  readonly cluster: string;
+  readonly type: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** Event time of the last that was said of it. */
+  readonly atUs: Us;
+  /** Event time of the last complete list that had it, 0 = none. */
+  readonly listedUs: Us;
+  /** The object, and whether it is gone; "" in a write-set: as it was written before. */
+  readonly detail: string;
+}
+
 export interface SourceRow {
   readonly kind: string;
   readonly key: string;
@@ -285,6 +301,7 @@ export interface WriteSet {
   readonly nodeAliases: NodeAliasRow[];
   readonly pods: PodRow[];
   readonly ipOwners: IpOwnerRow[];
+  readonly objects: ObjectRow[];
   readonly sources: SourceRow[];
   readonly series: SeriesRow[];
   readonly seriesPages: SeriesPageRow[];
@@ -306,7 +323,7 @@ export interface WriteSet {
 
 /** A row to remove: by its id or key, a source by `kind|key`. */
 export interface ForgottenRow {
-  readonly table: "sources" | "pods" | "series" | "processes";
+  readonly table: "sources" | "pods" | "objects" | "series" | "processes";
   readonly key: string | number;
 }
 
@@ -335,6 +352,7 @@ export function makeWriteSet(seq: number, atUs: Us, isWhole = true): WriteSet {
     nodeAliases: [],
     pods: [],
     ipOwners: [],
+    objects: [],
     sources: [],
     series: [],
     seriesPages: [],

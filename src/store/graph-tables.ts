@@ -102,6 +102,25 @@ export const ipOwnerTable: Table<"ipOwners"> = {
     ORDER BY id`,
 };
 
+export const objectTable: Table<"objects"> = {
+  name: "objects",
+  write: `
+    INSERT INTO object (key, cluster, type, namespace, name, at_us, listed_us, detail)
+    VALUES (@key, @cluster, @type, @namespace, @name, @atUs, @listedUs, @detail)
+    ON CONFLICT (key) DO UPDATE SET
+      at_us = excluded.at_us,
+      listed_us = excluded.listed_us,
+      detail = iif(excluded.detail = '', detail, excluded.detail)`,
+  read: `
+    SELECT
+      key, cluster, type, namespace, name,
+      at_us AS atUs,
+      listed_us AS listedUs,
+      detail
+    FROM object
+    ORDER BY key`,
+};
+
 export const sourceTable: Table<"sources"> = {
   name: "sources",
   write: `

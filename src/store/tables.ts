@@ -8,6 +8,7 @@ import {
   ipOwnerTable,
   nodeAliasTable,
   nodeTable,
+  objectTable,
   podTable,
   processTable,
   seriesPageTable,
@@ -195,6 +196,7 @@ export const tables: readonly AnyTable[] = [
   nodeAliasTable,
   podTable,
   ipOwnerTable,
+  objectTable,
   sourceTable,
   seriesTable,
   seriesPageTable,
@@ -220,6 +222,7 @@ export const forgetSql: Readonly<Record<ForgottenRow["table"], string>> = {
   sources:
     "DELETE FROM source WHERE (kind, key) = (substr(@key, 1, instr(@key, '|') - 1), substr(@key, instr(@key, '|') + 1))",
   pods: "DELETE FROM pod WHERE uid = @key",
+  objects: "DELETE FROM object WHERE key = @key",
   series: "DELETE FROM series WHERE id = @key",
   processes: "DELETE FROM process WHERE key = @key",
 };

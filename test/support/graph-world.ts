@@ -24,6 +24,7 @@ const rowKeys: Readonly<Partial<Record<keyof WriteSet, (row: never) => string>>>
   nodeAliases: (row: { alias: string }) => row.alias,
   pods: (row: { uid: string }) => row.uid,
   ipOwners: (row: { id: number }) => String(row.id),
+  objects: (row: { key: string }) => row.key,
   sources: (row: { kind: string; key: string }) => `${row.kind} ${row.key}`,
   series: (row: { id: number }) => String(row.id),
   seriesPages: (row: { page: number }) => String(row.page),
@@ -84,7 +85,12 @@ export class GraphWorld {
       const keyOf = rowKeys[table as keyof WriteSet];
       for (const row of structuredClone(rows)) {
         const key = keyOf ? keyOf(row as never) : String(kept.size);
-        kept.set(key, table === "facets" ? withDetail(row, kept.get(key) as FacetRow) : row);
+        kept.set(
+          key,
+          table === "facets" || table === "objects"
+            ? withDetail(row, kept.get(key) as FacetRow)
+            : row,
+        );
       }
       this.#tables.set(table, kept);
     }

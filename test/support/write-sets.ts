@@ -209,6 +209,16 @@ export function makeFullWriteSet(seq: number): WriteSet {
     toUs: 0,
     detail: "{}",
   });
+  set.objects.push({
+    key: "c1/service/shop/w1",
+    cluster: "c1",
+    type: "service",
+    namespace: "shop",
+    name: "w1",
+    atUs: baseUs,
+    listedUs: 0,
+    detail: "{}",
+  });
   set.sources.push({
     kind: "proxy",
     key: "c1/shop/w1-0",

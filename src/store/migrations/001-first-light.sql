@@ -33,7 +33,7 @@ CREATE TABLE redo (
   signal      INTEGER NOT NULL,
   received_us INTEGER NOT NULL,
   trust       TEXT    NOT NULL,
-  encoding    TEXT    NOT NULL, -- of the body: identity, gzip, zstd
+  encoding    TEXT    NOT NULL, -- of the body: identity, gzip, deflate, zstd
   body        BLOB    NOT NULL
 ) STRICT;
 
@@ -89,6 +89,19 @@ CREATE TABLE ip_owner (
 ) STRICT;
 CREATE INDEX ip_owner_pod ON ip_owner (pod_uid);
 CREATE INDEX ip_owner_ended ON ip_owner (to_us) WHERE to_us > 0;
+
+-- What was declared beside pods: services, endpoint slices, namespaces, policies, the mesh's configuration.
+CREATE TABLE object (
+  key       TEXT    NOT NULL PRIMARY KEY, -- cluster/type/namespace/name
+  cluster   TEXT    NOT NULL,
+  type      TEXT    NOT NULL, -- service, endpoint_slice, network_policy, …
+  namespace TEXT    NOT NULL, -- empty for objects of the whole cluster
+  name      TEXT    NOT NULL,
+  at_us     INTEGER NOT NULL, -- the last word about it
+  listed_us INTEGER NOT NULL, -- the last list that had it, 0 = none
+  detail    TEXT    NOT NULL  -- the object, and whether it is gone
+) STRICT;
+CREATE INDEX object_type ON object (cluster, type, namespace);
 
 -- Senders of telemetry and their liveness.
 CREATE TABLE source (

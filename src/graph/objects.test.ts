@@ -1,0 +1,162 @@
+/** The table of declared objects: the last word by event time stands, in every order of arrival. */
+import { expect, test } from "vitest";
+import type { NamespaceObject } from "../model/objects.ts";
+import type { ObjectSeen } from "../model/observations.ts";
+import { makeWriteSet } from "../model/rows.ts";
+import { ObjectTable } from "./objects.ts";
+
+const second = 1_000_000;
+const options = { objectsMax: 100, objectsPerNamespaceMax: 100, latenessUs: 60 * second };
+
+function namespace(name: string, version: string): NamespaceObject {
+  return { type: "namespace", uid: "u", namespace: "", name, labels: { version }, annotations: {} };
+}
+
+function seen(
+  event: ObjectSeen["event"],
+  atS: number,
+  version: string,
+  changes: Partial<ObjectSeen> = {},
+): ObjectSeen {
+  const source = { kind: "objects", key: "lab", cluster: "lab", namespace: "" } as const;
+  const object = namespace("shop", version);
+  const base = {
+    kind: "object_seen",
+    nanos: 0,
+    source,
+    trust: "attested",
+    cluster: "lab",
+  } as const;
+  return { ...base, event, timeUs: atS * second, object, ...changes };
+}
+
+const inNamespace = (atS: number, of: string, name: string): ObjectSeen =>
+  seen("listed", atS, "1", { object: { ...namespace(name, "1"), namespace: of } });
+
+function versionOf(table: ObjectTable, name = "shop"): string | undefined {
+  return table.find("lab", "namespace", "", name)?.labels["version"];
+}
+
+function orders<Item>(items: readonly Item[]): Item[][] {
+  if (items.length < 2) return [[...items]];
+  return items.flatMap((item, index) =>
+    orders(items.toSpliced(index, 1)).map((rest) => [item, ...rest]),
+  );
+}
+
+function restarted(table: ObjectTable, atS: number): ObjectTable {
+  const rows = makeWriteSet(1, atS * second);
+  table.collect(rows);
+  const next = new ObjectTable(options);
+  next.restore({ ...rows, lastCommitUs: atS * second });
+  return next;
+}
+
+test.each([
+  [
+    "a newer modification stands against an older list",
+    ["added 1 a", "modified 5 c", "listed 3 b"],
+    "c",
+  ],
+  ["a deletion stands against older news", ["added 1 a", "modified 3 b", "deleted 5 b"], undefined],
+  ["a deletion stands against a list of the same time", ["listed 5 a", "deleted 5 a"], undefined],
+  ["an object comes back", ["added 1 a", "deleted 5 a", "added 6 b"], "b"],
+  ["two words of one time", ["added 5 a", "modified 5 b", "added 2 c"], "first"],
+])("in every order: %s", (_name, words, expected) => {
+  const results = orders(words).map((order) => {
+    const table = new ObjectTable(options);
+    for (const word of order) {
+      const [event = "", at = "", version = ""] = word.split(" ");
+      table.seen(seen(event as ObjectSeen["event"], Number(at), version), "lab"); // as listed above
+      table.advance(10 * second);
+    }
+    return versionOf(table);
+  });
+  const [first] = results;
+  expect(results).toEqual(results.map(() => (expected === "first" ? first : expected)));
+});
+
+test("what the next complete list lacks is gone, and a later word brings it back", () => {
+  const table = new ObjectTable(options);
+  for (const name of ["shop", "bank"])
+    table.seen(seen("listed", 1, "1", { object: namespace(name, "1") }), "lab");
+  table.takeChanges();
+  table.seen(seen("listed", 900, "1", { object: namespace("bank", "1") }), "lab");
+  table.advance(959 * second);
+  expect(versionOf(table)).toBe("1");
+  table.advance(961 * second);
+  expect(versionOf(table)).toBeUndefined();
+  expect(versionOf(table, "bank")).toBe("1");
+  expect(table.takeChanges().map(({ key, isGone }) => [key, isGone])).toEqual([
+    ["lab/namespace//shop", true],
+  ]);
+  table.seen(seen("listed", 900, "1"), "lab");
+  expect(versionOf(table)).toBe("1");
+});
+
+test("a list of one namespace says nothing of another, a list of two says it of all", () => {
+  const table = new ObjectTable(options);
+  for (const of of ["a", "b", "c"]) table.seen(inNamespace(1, of, of), "lab");
+  table.seen(inNamespace(900, "a", "other"), "lab");
+  table.advance(970 * second);
+  const living = () => ["a", "b", "c"].filter((of) => table.find("lab", "namespace", of, of));
+  expect(living()).toEqual(["b", "c"]);
+  for (const of of ["a", "b"]) table.seen(inNamespace(1_800, of, of), "lab");
+  table.advance(1_900 * second);
+  expect(living()).toEqual(["a", "b"]);
+});
+
+test("an object told of about when the list was made is not gone by its absence", () => {
+  const table = new ObjectTable(options);
+  table.seen(seen("listed", 1, "1"), "lab");
+  table.seen(seen("modified", 895, "2"), "lab");
+  table.seen(seen("listed", 900, "1", { object: namespace("bank", "1") }), "lab");
+  table.advance(1_000 * second);
+  expect(versionOf(table)).toBe("2");
+});
+
+test("claimed objects are not kept", () => {
+  const table = new ObjectTable(options);
+  table.seen(seen("added", 1, "1", { trust: "claimed" }), "lab");
+  expect(table.size).toBe(0);
+});
+
+test("a restart keeps objects, deletions and lists that are not complete", () => {
+  const table = new ObjectTable(options);
+  table.seen(seen("listed", 1, "1"), "lab");
+  table.seen(seen("listed", 900, "1", { object: namespace("bank", "1") }), "lab");
+  table.seen(seen("deleted", 905, "1", { object: namespace("old", "1") }), "lab");
+  const next = restarted(table, 910);
+  expect(next.takeChanges().length).toBe(3);
+  next.seen(seen("modified", 904, "2", { object: namespace("old", "2") }), "lab");
+  next.advance(1_000 * second);
+  expect([versionOf(next), versionOf(next, "bank"), versionOf(next, "old")]).toEqual([
+    undefined,
+    "1",
+    undefined,
+  ]);
+});
+
+test("what was said again moves its row's times only, and a forgotten object leaves the store", () => {
+  const table = new ObjectTable(options);
+  table.seen(seen("listed", 1, "1"), "lab");
+  table.collect(makeWriteSet(1, 0));
+  table.seen(seen("listed", 900, "1"), "lab");
+  const again = makeWriteSet(2, 0);
+  table.collect(again);
+  expect(again.objects).toMatchObject([{ atUs: 900 * second, listedUs: 900 * second, detail: "" }]);
+  table.seen(seen("deleted", 1_000, "1"), "lab");
+  table.advance(3_000 * second);
+  const last = makeWriteSet(3, 0);
+  table.collect(last);
+  expect(last.objects).toEqual([]);
+  expect(last.forgotten).toEqual([{ table: "objects", key: "lab/namespace//shop" }]);
+});
+
+test("one namespace cannot take all the room", () => {
+  const table = new ObjectTable({ ...options, objectsPerNamespaceMax: 2 });
+  for (const name of ["a", "b", "c"]) table.seen(inNamespace(1, "flood", name), "lab");
+  table.seen(inNamespace(1, "quiet", "d"), "lab");
+  expect([table.size, table.dropped]).toEqual([3, 1]);
+  expect(table.find("lab", "namespace", "quiet", "d")).toBeDefined();
+});

@@ -1,0 +1,314 @@
+/**
+ * Declared objects beside pods, as the cluster's object feed tells them: services, endpoint slices,
+ * namespaces, policies, the mesh's configuration. The last word by event time stands, whatever the order
+ * of arrival, and what the next complete list lacks is gone. It concludes nothing; those who do take the
+ * changes or look objects up.
+ */
+import type { DeclaredObject } from "../model/objects.ts";
+import type { ObjectSeen } from "../model/observations.ts";
+import type { ObjectRow, Restored, WriteSet } from "../model/rows.ts";
+import { forget } from "../model/rows.ts";
+import { usPerMinute, type Us } from "../model/time.ts";
+import { contentHash } from "./content-hash.ts";
+import { ObjectLists } from "./object-lists.ts";
+
+export interface ObjectsOptions {
+  readonly objectsMax: number;
+  /** Objects of one namespace, all types together: one tenant must not take the others' room. */
+  readonly objectsPerNamespaceMax: number;
+  /** Disorder that changes nothing about the result. */
+  readonly latenessUs: Us;
+}
+
+export type ObjectType = DeclaredObject["type"];
+export type ObjectOf<Type extends ObjectType> = Extract<DeclaredObject, { type: Type }>;
+
+/** One object and the last that was said of it. */
+export interface ObjectRecord {
+  /** `cluster/type/namespace/name`. */
+  readonly key: string;
+  readonly cluster: string;
+  /** The object by the last word that brought one; of one that is gone, what it was. */
+  object: DeclaredObject;
+  /** Event time of the last word. */
+  atUs: Us;
+  isGone: boolean;
+  /** Event time of the last list that had it, 0 = none. */
+  listedUs: Us;
+  /** Decides between two words of one time, and shows whether one says anything new. */
+  content: string;
+}
+
+/** What a row keeps beside its columns. */
+interface Detail {
+  readonly object: DeclaredObject;
+  readonly isGone: boolean;
+}
+
+/** How long it is remembered that an object is gone: late words about it must not bring it back. */
+const goneKeptUs = 20 * usPerMinute;
+/** An object with more JSON than this is not kept: no real one is so large. */
+const contentMax = 512 * 1_024;
+
+export class ObjectTable {
+  readonly #options: ObjectsOptions;
+  readonly #records = new Map<string, ObjectRecord>();
+  /** By cluster, type and namespace, then by name: those that are not gone. */
+  readonly #living = new Map<string, Map<string, ObjectRecord>>();
+  readonly #perNamespace = new Map<string, number>();
+  readonly #lists: ObjectLists<ObjectRecord>;
+  readonly #gone = new Set<ObjectRecord>();
+  readonly #changed = new Set<ObjectRecord>();
+  /** To be written whole, and those of which only the times have moved. */
+  readonly #dirty = new Set<ObjectRecord>();
+  readonly #moved = new Set<ObjectRecord>();
+  #forgotten: string[] = [];
+  #nowUs: Us = 0;
+  #dropped = 0;
+
+  constructor(options: ObjectsOptions) {
+    this.#options = options;
+    this.#lists = new ObjectLists(options.latenessUs);
+  }
+
+  /** Objects that found no room. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  get size(): number {
+    return this.#records.size;
+  }
+
+  /** Takes in one word about one object; `cluster` is the cluster's own name, aliases resolved. */
+  seen(seen: ObjectSeen, cluster: string): void {
+    const { object, timeUs, event } = seen;
+    if (object.type === "pod" || object.type === "other" || seen.trust === "claimed") return;
+    const text = JSON.stringify(object);
+    if (text.length > contentMax) {
+      this.#dropped++;
+      return;
+    }
+    const key = objectKey(cluster, object.type, object.namespace, object.name);
+    const content = contentHash([text]);
+    let record = this.#records.get(key);
+    const isNew = record === undefined;
+    record ??= this.#add(key, cluster, seen, object);
+    if (!record) return;
+    if (event === "listed") this.#listed(record, timeUs);
+    const isGone = event === "deleted";
+    if (!isNew && !isNewer(record, timeUs, isGone, content)) return;
+    const isSame = !isNew && record.content === content && record.isGone === isGone;
+    record.atUs = timeUs;
+    if (isSame) {
+      this.#moved.add(record);
+      return;
+    }
+    record.object = object;
+    record.content = content;
+    this.#setGone(record, isGone);
+    this.#changes(record);
+  }
+
+  /** Completes lists that are `lateness` old, and forgets what has been gone for long. */
+  advance(nowUs: Us): void {
+    this.#nowUs = Math.max(this.#nowUs, nowUs);
+    for (const [record, listUs] of this.#lists.missing(nowUs)) {
+      // Its last word may be about as old as the list: clocks differ, and the next list will tell.
+      if (record.isGone || record.atUs > listUs - this.#options.latenessUs) continue;
+      // Should the list turn out to have it after all, that is the later word.
+      record.atUs = listUs - 1;
+      this.#setGone(record, true);
+      this.#changes(record);
+    }
+    for (const record of this.#gone) {
+      if (record.atUs + goneKeptUs <= nowUs) this.#forget(record);
+    }
+  }
+
+  /** Objects that appeared, are others now, or are gone, since the last call. */
+  takeChanges(): readonly ObjectRecord[] {
+    if (this.#changed.size === 0) return [];
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    return changed;
+  }
+
+  /** Undefined when there is no such object, or no longer. */
+  find<Type extends ObjectType>(
+    cluster: string,
+    type: Type,
+    namespace: string,
+    name: string,
+  ): ObjectOf<Type> | undefined {
+    const record = this.#living.get(groupKey(cluster, type, namespace))?.get(name);
+    return record?.object as ObjectOf<Type> | undefined; // a group holds one type
+  }
+
+  /** The living objects of one type in one namespace ("" = of the whole cluster), in no order. */
+  *inNamespace<Type extends ObjectType>(
+    cluster: string,
+    type: Type,
+    namespace: string,
+  ): Iterable<ObjectOf<Type>> {
+    for (const record of this.#living.get(groupKey(cluster, type, namespace))?.values() ?? []) {
+      yield record.object as ObjectOf<Type>; // a group holds one type
+    }
+  }
+
+  /** All that is known, also what is gone; looks at every object. */
+  get records(): Iterable<ObjectRecord> {
+    return this.#records.values();
+  }
+
+  collect(into: WriteSet): void {
+    for (const key of this.#forgotten) forget(into, "objects", key);
+    this.#forgotten = [];
+    for (const record of this.#dirty) into.objects.push(toRow(record, true));
+    for (const record of this.#moved) {
+      if (!this.#dirty.has(record)) into.objects.push(toRow(record, false));
+    }
+    this.#dirty.clear();
+    this.#moved.clear();
+  }
+
+  /** Takes rows back; every object counts as changed, so that who concludes from them starts anew. */
+  restore(rows: Restored): void {
+    this.#nowUs = rows.lastCommitUs;
+    for (const row of rows.objects) {
+      const { object, isGone } = JSON.parse(row.detail) as Detail; // by `toRow`
+      const { key, cluster, atUs, listedUs } = row;
+      const content = contentHash([JSON.stringify(object)]);
+      const record = { key, cluster, object, atUs, isGone, listedUs, content };
+      this.#records.set(key, record);
+      this.#count(record, 1);
+      if (isGone) this.#gone.add(record);
+      else this.#group(record).set(object.name, record);
+      if (listedUs > 0) this.#lists.restore(record, listedUs, rows.lastCommitUs);
+      this.#changed.add(record);
+    }
+  }
+
+  #listed(record: ObjectRecord, atUs: Us): void {
+    this.#lists.add(record, atUs);
+    if (atUs <= record.listedUs) return;
+    record.listedUs = atUs;
+    this.#moved.add(record);
+  }
+
+  #changes(record: ObjectRecord): void {
+    this.#changed.add(record);
+    this.#dirty.add(record);
+  }
+
+  #setGone(record: ObjectRecord, isGone: boolean): void {
+    record.isGone = isGone;
+    const group = this.#group(record);
+    if (isGone) {
+      this.#gone.add(record);
+      group.delete(record.object.name);
+      if (group.size === 0) this.#living.delete(groupOf(record));
+    } else {
+      this.#gone.delete(record);
+      group.set(record.object.name, record);
+    }
+  }
+
+  #group(record: ObjectRecord): Map<string, ObjectRecord> {
+    const key = groupOf(record);
+    let group = this.#living.get(key);
+    if (!group) this.#living.set(key, (group = new Map()));
+    return group;
+  }
+
+  #add(
+    key: string,
+    cluster: string,
+    { timeUs, event }: ObjectSeen,
+    object: DeclaredObject,
+  ): ObjectRecord | undefined {
+    const { objectsMax, objectsPerNamespaceMax } = this.#options;
+    const isFull =
+      this.#records.size >= objectsMax ||
+      (this.#perNamespace.get(`${cluster}/${object.namespace}`) ?? 0) >= objectsPerNamespaceMax;
+    if (isFull && !this.#forgetGone(cluster, object.namespace)) {
+      this.#dropped++;
+      return undefined;
+    }
+    const isGone = event === "deleted";
+    const record = { key, cluster, object, atUs: timeUs, isGone, listedUs: 0, content: "" };
+    this.#records.set(key, record);
+    this.#count(record, 1);
+    return record;
+  }
+
+  /** Makes room by forgetting something that is gone: of this namespace, or of any if all is full. */
+  #forgetGone(cluster: string, namespace: string): boolean {
+    const isAny = this.#records.size >= this.#options.objectsMax;
+    for (const record of this.#gone) {
+      const isOfNamespace = record.cluster === cluster && record.object.namespace === namespace;
+      if (!isOfNamespace && !isAny) continue;
+      this.#forget(record);
+      return true;
+    }
+    return false;
+  }
+
+  #forget(record: ObjectRecord): void {
+    this.#records.delete(record.key);
+    this.#gone.delete(record);
+    this.#changed.delete(record);
+    this.#lists.remove(record);
+    this.#dirty.delete(record);
+    this.#moved.delete(record);
+    this.#count(record, -1);
+    this.#forgotten.push(record.key);
+  }
+
+  #count({ cluster, object }: ObjectRecord, by: number): void {
+    const key = `${cluster}/${object.namespace}`;
+    const count = (this.#perNamespace.get(key) ?? 0) + by;
+    if (count > 0) this.#perNamespace.set(key, count);
+    else this.#perNamespace.delete(key);
+  }
+}
+
+export function objectKey(
+  cluster: string,
+  type: ObjectType,
+  namespace: string,
+  name: string,
+): string {
+  return `${cluster}/${type}/${namespace}/${name}`;
+}
+
+function groupKey(cluster: string, type: ObjectType, namespace: string): string {
+  return `${cluster}/${type}/${namespace}`;
+}
+
+function groupOf({ cluster, object }: ObjectRecord): string {
+  return groupKey(cluster, object.type, object.namespace);
+}
+
+/** Of two words of one time a deletion is the later one, else the greater by content: no order decides. */
+function isNewer(record: ObjectRecord, atUs: Us, isGone: boolean, content: string): boolean {
+  if (atUs !== record.atUs) return atUs > record.atUs;
+  if (isGone !== record.isGone) return isGone;
+  return content > record.content;
+}
+
+function toRow(record: ObjectRecord, isWhole: boolean): ObjectRow {
+  const { key, cluster, object, atUs, listedUs, isGone } = record;
+  const { type, namespace, name } = object;
+  const detail: Detail = { object, isGone };
+  return {
+    key,
+    cluster,
+    type,
+    namespace,
+    name,
+    atUs,
+    listedUs,
+    detail: isWhole ? JSON.stringify(detail) : "",
+  };
+}
