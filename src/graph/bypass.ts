@@ -8,8 +8,6 @@
  * what was said then stands.
  */
 import type { GraphChange } from "../model/changes.ts";
-import type { NodeEntity } from "../model/entities.ts";
-import { nodeKey } from "../model/keys.ts";
 import type {
   Flow,
   Observation,
@@ -22,7 +20,6 @@ import type { CounterSample } from "../model/stages.ts";
 import type { Us } from "../model/time.ts";
 import { bypassDefaults, type BypassOptions } from "./bypass-options.ts";
 import { judgeConnection, type Scene, type Verdict } from "./connection-verdict.ts";
-import { contentHash } from "./content-hash.ts";
 import type { AroundProxyMarks, ConnectionJudge, Identity, PodFacts } from "./contracts.ts";
 import { verdictToFlow } from "./flow-entity.ts";
 import { FlowSkew } from "./flow-skew.ts";
@@ -32,13 +29,13 @@ import { JoinTable } from "./join-table.ts";
 import { encodeJournal, readJournal } from "./journal.ts";
 import { extendLeg, lineToLegs, type Leg } from "./legs.ts";
 import { FlowEnds, type Orientation } from "./orientation.ts";
-import { eventPod, observersOf, ProcessTable } from "./processes.ts";
+import { eventPod, ProcessTable } from "./processes.ts";
+import { isTakenBack, Sayings } from "./sayings.ts";
 import { connectionId, socketCluster, socketId } from "./sockets.ts";
 import {
   SourceEnds,
   type FlowRecord,
   type LegRecord,
-  type Mark,
   type Said,
   type SocketRecord,
   type SourceEnd,
@@ -51,7 +48,7 @@ const skewReachUs = 15_000_000;
 
 export class Bypass implements ConnectionJudge {
   readonly #identity: Identity;
-  readonly #marks: AroundProxyMarks;
+  readonly #sayings: Sayings;
   readonly #options: BypassOptions;
   readonly #processes: ProcessTable;
   readonly #ends = new SourceEnds();
@@ -71,7 +68,6 @@ export class Bypass implements ConnectionJudge {
   /** One for all verdicts; `nowUs` moves with `advance`. */
   readonly #scene: Scene & { nowUs: Us };
   #isRestoring = false;
-  readonly #judged = { found: 0, unknown: 0, cleared: 0 };
   readonly #oriented = { observed: 0, inferred: 0, reply: 0, unknown: 0 };
 
   constructor(
@@ -80,7 +76,7 @@ export class Bypass implements ConnectionJudge {
     options: BypassOptions = bypassDefaults,
   ) {
     this.#identity = identity;
-    this.#marks = marks;
+    this.#sayings = new Sayings(marks);
     this.#options = options;
     this.#scene = {
       identity,
@@ -187,9 +183,7 @@ export class Bypass implements ConnectionJudge {
   }
 
   counters(into: CounterSample[]): void {
-    for (const [outcome, value] of Object.entries(this.#judged)) {
-      into.push({ name: "flows_judged_total", labels: { outcome }, value });
-    }
+    this.#sayings.counters(into);
     for (const [orientation, value] of Object.entries(this.#oriented)) {
       into.push({ name: "flows_oriented_total", labels: { orientation }, value });
     }
@@ -326,41 +320,14 @@ export class Bypass implements ConnectionJudge {
     if (verdict.kind === "none" || (verdict.kind === "unknown" && isTakenBack(said))) {
       entity.outcome = "cleared";
     }
-    const saying = contentHash([
-      JSON.stringify({ ...entity, src: nodeToText(entity.src), dst: nodeToText(entity.dst) }),
-      ...verdict.evidence.map((item) => item.hash),
-    ]);
-    if (said?.saying === saying) return;
-    const isHole = entity.excluded_by === "annotation" || entity.excluded_by === "config";
-    const mark =
-      entity.outcome === "found" && !isHole
-        ? { srcId: judged.srcId, dstId: judged.dstId, port: entity.dst_port }
-        : null;
-    this.#moveMark(id, socket, said?.mark ?? null, mark);
-    this.#ends.dependsOn(end, entity.dst_ip);
-    const { outcome } = entity;
-    end.said.set(record.id, { outcome, saying, mark, isFrozen: false });
-    this.#judged[outcome]++;
+    const { transport, timeUs: atUs } = socket;
+    const { evidence } = verdict;
     const sources = [socket, ...verdict.wire];
-    out.push({
-      kind: "entity",
-      type: "flow",
-      id,
-      entity,
-      judged: true,
-      atUs: socket.timeUs,
-      evidence: verdict.evidence,
-      observers: observersOf(sources),
-    });
-  }
-
-  #moveMark(id: string, socket: SocketOpened, from: Mark | null, to: Mark | null): void {
-    const isSame =
-      from?.srcId === to?.srcId && from?.dstId === to?.dstId && from?.port === to?.port;
-    if (isSame) return;
-    const { transport, timeUs } = socket;
-    if (from) this.#marks.unmark(from.srcId, from.dstId, transport, from.port, id);
-    if (to) this.#marks.mark(to.srcId, to.dstId, transport, to.port, id, timeUs);
+    const saying = { ...judged, id, transport, atUs, evidence, sources };
+    const news = this.#sayings.tell(saying, said, out);
+    if (!news) return;
+    this.#ends.dependsOn(end, entity.dst_ip);
+    end.said.set(record.id, news);
   }
 
   #isBlind(pod: PodFacts, end: SourceEnd, fromUs: Us): boolean {
@@ -413,15 +380,6 @@ export class Bypass implements ConnectionJudge {
     const answered = hasOpened(far, srcIp, srcPort) || hasOpenedLeg(far, srcIp, srcPort);
     this.#oriented[countedAs(this.#flowEnds.orient(flow, opened, answered))]++;
   }
-}
-
-/** What rules and keys read of a node; the rest of it may change without news. */
-function nodeToText(node: NodeEntity): string {
-  return `${nodeKey(node)} ${node.mode} ${node.mesh} ${node.resolved}`;
-}
-
-function isTakenBack(said: Said | undefined): boolean {
-  return said !== undefined && said.outcome !== "unknown";
 }
 
 function hasOpened(end: SourceEnd | null | undefined, ip: string, port: number): boolean {

@@ -1,18 +1,12 @@
 /** A verdict as rules see it. Destination and port are the real ones where the virtual is known. */
 import { ipFamily, parseHostPort, type HostPort } from "../lib/ip.ts";
-import { makeEntity, type FlowEntity } from "../model/entities.ts";
+import { makeEntity } from "../model/entities.ts";
 import type { Flow, SocketOpened } from "../model/observations.ts";
 import type { Identity, PodFacts } from "./contracts.ts";
 import type { Verdict } from "./connection-verdict.ts";
 import { nodeAs } from "./processes.ts";
+import type { JudgedFlow } from "./sayings.ts";
 import type { SocketRecord } from "./source-ends.ts";
-
-/** A judged connection: the entity and the ids of its nodes. */
-interface JudgedFlow {
-  readonly entity: FlowEntity;
-  readonly srcId: number;
-  readonly dstId: number;
-}
 
 export function verdictToFlow(
   verdict: Verdict,

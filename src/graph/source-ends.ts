@@ -34,6 +34,8 @@ export interface Said {
   readonly outcome: "found" | "unknown" | "cleared";
   readonly saying: string;
   readonly mark: Mark | null;
+  /** Event time of the connection. */
+  readonly atUs: Us;
   /** A record behind it has left: what was said stands. */
   isFrozen: boolean;
 }
