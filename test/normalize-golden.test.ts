@@ -96,6 +96,36 @@ test("tetragon: the same from text, from a parsed body and from attributes", () 
   expect(asAttributes[0]?.observations).toEqual(asText[0]?.observations);
 });
 
+const ztunnelText = fixtureLines("ztunnel.log");
+const ztunnelJson = fixtureLines("ztunnel.jsonl");
+
+test("ztunnel-log", () =>
+  check(
+    "ztunnel-log",
+    built(
+      "",
+      [...ztunnelText, ...ztunnelJson].map((body) => ({ body, observedNs })),
+    ),
+  ));
+
+test("ztunnel-log: the same from text, from JSON, from a parsed body and from attributes", () => {
+  const parsed = ztunnelJson.slice(0, 1).map((line) => JSON.parse(line) as Record<string, unknown>);
+  const [text] = built("", [{ body: ztunnelText[0] ?? "" }]);
+  const [json] = built("", [{ body: ztunnelJson[0] ?? "" }]);
+  const [asBody] = built(
+    "",
+    parsed.map((body) => ({ body })),
+  );
+  const [asAttributes] = built(
+    "",
+    parsed.map((attributes) => ({ attributes })),
+  );
+  expect(text?.observations.map(({ kind }) => kind)).toEqual(["proxy_leg", "heartbeat"]);
+  for (const batch of [json, asBody, asAttributes]) {
+    expect(batch?.observations).toEqual(text?.observations);
+  }
+});
+
 const scope =
   "github.com/open-telemetry/opentelemetry-collector-contrib/receiver/k8sobjectsreceiver";
 const pod = JSON.parse(fixtureLines("k8s-pod.json").join("\n")) as Record<string, unknown>;

@@ -8,6 +8,7 @@ const k8s = { "k8s.resource.name": "pods" };
 const deep = "[".repeat(100_000) + "]".repeat(100_000);
 const line =
   '[2026-11-21T07:31:02.943Z] "GET / HTTP/1.1" 200 - via_upstream - "-" 1 2 3 4 "-" "ua" "r" "a" "-" - - A B - -';
+const ztunnelHead = "2026-11-21T07:31:40.502606Z\tinfo\taccess\t";
 
 interface Case {
   readonly what: string;
@@ -58,6 +59,31 @@ const cases: readonly Case[] = [
     what: "JSON of a log, cut",
     record: { body: '{"downstream_remote_address":"1' },
     counted: "envoy-access-log:bad_line",
+  },
+  {
+    what: "a line of ztunnel, cut",
+    record: { body: `${ztunnelHead}connection complete\tsrc.ad` },
+    counted: "ztunnel-log:bad_line",
+  },
+  {
+    what: "a line of ztunnel between names",
+    record: { body: `${ztunnelHead}connection complete\tsrc.addr=a dst.addr=b direction=inbound` },
+    counted: "ztunnel-log:missing_address",
+  },
+  {
+    what: "a line of ztunnel that goes nowhere",
+    record: { body: `${ztunnelHead}connection complete\tsrc.addr=10.0.0.1:1 dst.addr=10.0.0.2:2` },
+    counted: "ztunnel-log:missing_field",
+  },
+  {
+    what: "JSON of ztunnel, cut",
+    record: { body: '{"level":"info","scope":"access","src.addr":"10.0.' },
+    counted: "ztunnel-log:bad_line",
+  },
+  {
+    what: "another scope of ztunnel",
+    record: { body: ztunnelHead.replace("access", "proxy") },
+    counted: "",
   },
   {
     what: "a flow to nowhere",
@@ -154,6 +180,23 @@ test("arguments of a command are not kept", () => {
   const parent = { binary: "/bin/sh", arguments: "-c secret-2" };
   const seen = observe({ body: JSON.stringify({ process_exec: { process, parent } }) });
   expect(JSON.stringify(seen)).not.toContain("secret");
+});
+
+test("what a peer can write into a line of ztunnel moves nothing in it", () => {
+  const fields = "src.addr=10.0.0.1:1 dst.addr=10.0.0.2:80 direction=inbound bytes_sent=1";
+  const forged = 'src.identity=\\"spiffe://a/ns/b/sa/c\\" dst.addr=10.9.9.9:1';
+  const withTail = (tail: string) =>
+    observe({ body: `${ztunnelHead}connection complete\t${fields} ${tail}` });
+  const plain = {
+    kind: "proxy_leg",
+    security: "none",
+    peerPrincipal: "",
+    upstreamHostIp: "10.0.0.2",
+  };
+  expect(withTail(`error="${forged}"`)).toMatchObject(plain);
+  expect(withTail(`error="cut off ${forged}`)).toMatchObject(plain);
+  expect(withTail('dst.addr=10.9.9.9:1 direction="outbound"')).toMatchObject(plain);
+  expect(withTail(`duration="99999999999ms" x="${"y".repeat(20_000)}`)).toMatchObject(plain);
 });
 
 test("a flow's clock is believed only when it can be right", () => {

@@ -140,7 +140,8 @@ test("the two ends of a connection between sidecars join by address and port", (
 
 test("lines read from files have the time in their text", () => {
   const run = new NormalizeRun();
-  const legs = ofKind(batchesOf("collector/filelog-istio.bin", run), "proxy_leg");
+  const all = ofKind(batchesOf("collector/filelog-istio.bin", run), "proxy_leg");
+  const legs = all.filter((leg) => leg.writer === undefined);
   expect(legs).toHaveLength(13);
   expect(new Set(legs.map((leg) => leg.lineId)).size).toBe(10); // three JSON lines came in two shapes
   expect(new Date((legs[0]?.timeUs ?? 0) / 1_000).toISOString()).toBe("2026-11-20T10:15:01.204Z");
@@ -152,7 +153,13 @@ test("lines read from files have the time in their text", () => {
   expect(legs.filter((leg) => leg.isDenied).map((leg) => leg.responseCode)).toEqual([
     403, 403, 403,
   ]);
-  expect(run.counts()).toMatchObject({ "unrecognized_records_total _unnamed": 3 }); // ztunnel's lines
+  const ambient = all.filter((leg) => leg.writer === "ztunnel");
+  expect(ambient.map(({ side, security }) => [side, security])).toEqual([
+    ["inbound", "none"],
+    ["outbound", "mutual_tls"],
+    ["inbound", "mutual_tls"],
+  ]);
+  expect(run.counts()).not.toHaveProperty("unrecognized_records_total _unnamed");
 });
 
 test("NetFlow records are one direction each, with times that can be", () => {
@@ -222,7 +229,7 @@ test("what passed through a collector's queue is read like the rest", () => {
   const run = new NormalizeRun();
   const batches = batchesOf("collector/gateway.bin", run);
   expect(ofKind(batches, "span_half")).toHaveLength(384);
-  expect(ofKind(batches, "proxy_leg")).toHaveLength(13);
+  expect(ofKind(batches, "proxy_leg")).toHaveLength(16);
   expect(batches.reduce((sum, batch) => sum + batch.samples.count, 0)).toBe(480);
 });
 

@@ -147,7 +147,7 @@ function readWords(united: readonly Column[], parts: readonly Facet[]): FacetWor
   const columns = sortColumns(united);
   return {
     columns,
-    reporters: unique(columns.map((column) => column.reporter)),
+    reporters: unique(columns.map(({ reporter }) => reporterWord(reporter))),
     channels: unique(columns.map((column) => column.channel)),
     route: routes.find((route) => hasTag(parts, `route:${route}`)) ?? "unknown",
     responseFlags: taggedWords(parts, "flag:"),
@@ -155,6 +155,10 @@ function readWords(united: readonly Column[], parts: readonly Facet[]): FacetWor
     dstPrincipal: taggedWords(parts, "dst_principal:")[0] ?? "",
     observers: observersOf(parts),
   };
+}
+
+function reporterWord(reporter: Column["reporter"]): string {
+  return reporter === "ztunnel_source" ? "ztunnel" : reporter;
 }
 
 /** Columns of one reporter and channel that folding brought together tell of different traffic. */

@@ -1,9 +1,10 @@
 /** What is told and stored of the observations behind an edge's security. Makes no judgement. */
 import type { Evidence } from "../model/changes.ts";
-import type { EdgeSeries } from "../model/observations.ts";
+import type { EdgeSeries, ProxyLeg } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import type { Delta } from "./counter-points.ts";
 import { contentHash } from "./content-hash.ts";
+import { hostPort } from "./sockets.ts";
 
 /** The same move has the same hash whenever it is told; points in between make it another move. */
 export function evidenceHashOf(series: EdgeSeries, delta: Delta): string {
@@ -20,6 +21,29 @@ export function lineEvidence(caller: string, server: string, atUs: Us, count: nu
     text: `the access log of the server's proxy has ${count} requests without TLS from this caller`,
     fields: { caller, server, count },
     hash: contentHash(["bare line", caller, server, atUs]),
+  };
+}
+
+/** The server's ztunnel logged a connection without mutual TLS: the line says so by itself. */
+export function plaintextLineEvidence(leg: ProxyLeg): Evidence {
+  const from = hostPort(leg.downstreamRemoteIp, leg.downstreamRemotePort);
+  const to = hostPort(leg.upstreamHostIp, leg.upstreamHostPort);
+  return {
+    atUs: leg.timeUs,
+    nanos: leg.nanos,
+    vantage: "proxy",
+    source: leg.source.key,
+    text: `the server's ztunnel logged a connection without mutual TLS from ${from} to ${to}`,
+    fields: {
+      src: from,
+      dst: to,
+      source_pod: leg.peerPod?.pod ?? "",
+      destination_pod: leg.pod.pod,
+      bytes_sent: leg.bytesSent,
+      bytes_received: leg.bytesReceived,
+      trust: leg.trust,
+    },
+    hash: contentHash(["plaintext line", leg.lineId, leg.trust]),
   };
 }
 

@@ -90,6 +90,8 @@ export interface Traffic {
 export interface EdgeEvent {
   readonly security: readonly [tls: number, none: number];
   readonly isBare: boolean;
+  /** What proves plaintext that the event itself tells of; absent = it tells of none. */
+  readonly evidence?: () => Evidence;
 }
 
 /** Events of a restored column that are not remembered yet, and the times of the others. */
@@ -201,9 +203,15 @@ export class Facets {
       countAt(column.bareLines, atUs, sign);
       this.touchTo(facet.edge.dstId);
     }
+    if (event.evidence) this.#prove(facet, event.evidence, atUs, sign);
     if (sign > 0) addMovable(column, counted);
     else removeMovable(column, counted);
     this.touch(facet, column);
+  }
+
+  #prove(facet: Facet, evidence: () => Evidence, atUs: Us, sign: 1 | -1): void {
+    if (sign < 0) this.removeEvidence(facet, evidence().hash);
+    else if (this.wantsEvidence(facet, atUs)) this.addEvidence(facet, evidence());
   }
 
   /** A restored column has events that may move again once they are remembered. */

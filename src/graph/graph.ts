@@ -263,6 +263,11 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     if (record && trust !== "claimed") {
       this.#identity.signSeen(this.#identity.nodes.get(record.facts.nodeId), Sign.proxy);
     }
+    // A client's ztunnel knows the pod it connected to; a server's may only know the caller's service.
+    if (leg.peerPod && leg.side === "outbound") {
+      const peer = { atUs: timeUs, trust, strength: OwnerStrength.self, mode: "unknown" } as const;
+      this.#identity.podSeen({ ...peer, name: leg.peerPod });
+    }
     this.#identity.virtual.learn(this.#identity.clusterOf(leg.cluster), leg);
   }
 

@@ -6,6 +6,7 @@ import type { PeerName, ProxyLeg, Trust } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import { addressScope } from "./address-scope.ts";
 import { makeAmounts, type Amounts } from "./columns.ts";
+import { plaintextLineEvidence } from "./evidence.ts";
 import { ExpiringMap } from "./expiring-map.ts";
 import {
   addressToPeer,
@@ -84,8 +85,10 @@ export function mergeLegs(have: ProxyLeg, more: ProxyLeg): ProxyLeg {
   }
   const merged: Record<string, unknown> = {};
   let hasChanged = false;
-  for (const [name, mine] of Object.entries(have)) {
-    const theirs: unknown = more[name as keyof ProxyLeg]; // both are whole legs
+  // Both are whole legs, but for what only some writers say.
+  for (const name of new Set([...Object.keys(have), ...Object.keys(more)])) {
+    const mine: unknown = have[name as keyof ProxyLeg]; // a key of a leg
+    const theirs: unknown = more[name as keyof ProxyLeg]; // likewise
     merged[name] = mergeValue(mine, theirs);
     if (merged[name] !== mine) hasChanged = true;
   }
@@ -107,7 +110,7 @@ function mergeValue(mine: unknown, theirs: unknown): unknown {
       ? mine
       : theirs;
   }
-  return mine;
+  return mine ?? theirs;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -120,6 +123,7 @@ function fullness(record: Record<string, unknown>): number {
 }
 
 function eventOf(leg: ProxyLeg): PlacedEvent {
+  if (leg.writer === "ztunnel") return ztunnelEvent(leg);
   const isInbound = leg.side === "inbound";
   return {
     sourceKey: leg.source.key,
@@ -133,6 +137,31 @@ function eventOf(leg: ProxyLeg): PlacedEvent {
     // A forged line must not make plaintext look encrypted.
     security: isInbound && isMutualTls(leg) && leg.trust !== "claimed" ? [1, 0] : [0, 0],
     isBare: isInbound && !isMutualTls(leg) && leg.trust !== "claimed",
+    tags: tagsOf(leg),
+  };
+}
+
+/** A node's proxy: it names both pods, and says outright what was encrypted. */
+function ztunnelEvent(leg: ProxyLeg): PlacedEvent {
+  const isInbound = leg.side === "inbound";
+  const own = podToPeer(leg.pod);
+  const peer = podToPeer(leg.peerPod ?? leg.pod, leg.peerPrincipal);
+  const { service, serviceNamespace } = leg;
+  const isPlain = leg.security === "none";
+  // A forged line must not make plaintext look encrypted.
+  const isTls = leg.security === "mutual_tls" && leg.trust !== "claimed";
+  return {
+    sourceKey: leg.source.key,
+    transport: "tcp",
+    reporter: isInbound ? "ztunnel" : "ztunnel_source",
+    channel: "logs",
+    src: isInbound ? peer : own,
+    dst: isInbound ? own : { ...peer, service, serviceNamespace },
+    protocol: leg.protocol,
+    port: leg.upstreamHostPort,
+    security: [isTls ? 1 : 0, isPlain ? 1 : 0],
+    isBare: isPlain && leg.trust !== "claimed",
+    ...(isPlain ? { evidence: () => plaintextLineEvidence(leg) } : {}),
     tags: tagsOf(leg),
   };
 }
@@ -192,7 +221,8 @@ function tagsOf(leg: ProxyLeg): string[] {
   const tags = [sourceTag(leg.source)];
   if (leg.route !== "unknown") tags.push(`route:${leg.route}`);
   if (leg.responseFlags !== "") tags.push(`flag:${leg.responseFlags}`);
-  if (leg.peerPrincipal !== "") tags.push(`src_principal:${leg.peerPrincipal}`);
+  const peer = leg.writer === "ztunnel" && leg.side === "outbound" ? "dst" : "src";
+  if (leg.peerPrincipal !== "") tags.push(`${peer}_principal:${leg.peerPrincipal}`);
   if (leg.side === "outbound" && leg.service !== "") {
     tags.push(serviceTag(leg.serviceNamespace, leg.service));
   }

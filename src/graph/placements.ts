@@ -12,6 +12,7 @@ import type {
   Reporter,
   Transport,
 } from "../model/observations.ts";
+import type { Evidence } from "../model/changes.ts";
 import type { Us } from "../model/time.ts";
 import {
   addAmounts,
@@ -41,6 +42,8 @@ export interface PlacedEvent {
   readonly security: readonly [tls: number, none: number];
   /** A server's line without a sign of TLS. */
   readonly isBare: boolean;
+  /** What proves the plaintext in `security`; absent = other records do. */
+  readonly evidence?: () => Evidence;
   /** Words counted on the facet. */
   readonly tags: readonly string[];
 }

@@ -31,8 +31,8 @@ export class VirtualWatch<Watcher> {
   /** Whom a new mapping concerns. */
   learn(line: ProxyLeg): readonly Watcher[] {
     const { cluster, downstreamLocalIp: ip, downstreamLocalPort: port } = line;
-    if (line.side !== "outbound" || line.trust === "claimed" || line.upstreamHostIp === "")
-      return [];
+    if (line.side !== "outbound" || line.trust === "claimed") return [];
+    if (ip === "" || line.upstreamHostIp === "") return [];
     if (ip === line.upstreamHostIp && port === line.upstreamHostPort) return [];
     const virtual = endKey(cluster, ip, port);
     const pair = `${virtual} ${endKey(cluster, line.upstreamHostIp, line.upstreamHostPort)}`;

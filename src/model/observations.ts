@@ -81,7 +81,9 @@ export type Reporter =
   | "source"
   | "destination"
   | "waypoint"
+  /** The server's ztunnel, and the client's: both tell of the same connection. Readers see one word. */
   | "ztunnel"
+  | "ztunnel_source"
   | "client_span"
   | "server_span"
   | "flow";
@@ -249,9 +251,18 @@ export interface ProxyLeg extends Observed {
   readonly kind: "proxy_leg";
   /** Outbound: the proxy serves its own pod as a client. Inbound: it serves a caller. */
   readonly side: "outbound" | "inbound" | "unknown";
+  /**
+   * Absent: a sidecar or gateway. `ztunnel`: the node's proxy on behalf of `pod`, an ambient pod.
+   * `waypoint`: a proxy between two ends, neither of which is `pod`.
+   */
+  readonly writer?: "ztunnel" | "waypoint";
   readonly cluster: string;
   /** The proxy's pod where the line or its resource names it; else only addresses tell. */
   readonly pod: PodName;
+  /** The pod at the other end, where the writer knows it by name (ztunnel). */
+  readonly peerPod?: PodName;
+  /** How the connection was secured, where the writer says so outright (ztunnel). */
+  readonly security?: Security;
   /** Hash of what is the same in every variant of the line: start, addresses, request id. */
   readonly lineId: string;
   readonly endUs: Us;
@@ -347,6 +358,8 @@ export interface PodObject {
   readonly hostUsers: boolean;
   readonly shareProcessNamespace: boolean;
   readonly node: string;
+  /** The machine's own address; left out where the object does not say. */
+  readonly hostIp?: string;
   readonly serviceAccount: string;
   readonly automountToken: boolean;
   readonly ownerKind: string;

@@ -7,6 +7,7 @@ import { IstioMetrics } from "./vocabulary/istio-metrics.ts";
 import { K8sObjects } from "./vocabulary/k8sobjects.ts";
 import { Netflow } from "./vocabulary/netflow.ts";
 import { Tetragon } from "./vocabulary/tetragon.ts";
+import { ZtunnelLog } from "./vocabulary/ztunnel-log.ts";
 
 export interface Vocabularies {
   readonly metrics: readonly MetricVocabulary[];
@@ -23,6 +24,7 @@ export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vo
       new Netflow(workshop, interner),
       new Tetragon(workshop, interner),
       new K8sObjects(workshop, interner),
+      new ZtunnelLog(workshop, interner),
     ],
   };
 }

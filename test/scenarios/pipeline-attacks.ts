@@ -5,6 +5,7 @@
 import {
   type Case,
   ambientCart,
+  ambientObjects,
   ambientRow,
   ambientWeb,
   around,
@@ -21,6 +22,7 @@ import {
   openshift,
   outside,
   prometheus,
+  tunnelled,
   v6,
   v6Outside,
   web,
@@ -43,6 +45,7 @@ import {
   serverLine,
   shell,
   wire,
+  ztunnelLine,
 } from "./pipeline-world.ts";
 
 const impostor = makePod("impostor", "10.244.1.70", {
@@ -259,10 +262,7 @@ export const attacks: readonly Case[] = [
   },
   {
     name: "ztunnel's row without the source's identity, from the mesh",
-    steps: [
-      ...[ambientWeb, ambientCart, ztunnel].map((pod) => object(pod)),
-      ...rows(1, { ...ambientRow, from: ambientWeb, principals: false }),
-    ],
+    steps: [...ambientObjects, ...rows(1, { ...ambientRow, from: ambientWeb, principals: false })],
     guilty: ["plaintext-traffic shop/ambient-cart shop/ambient-web:0 high"],
   },
   {
@@ -270,6 +270,19 @@ export const attacks: readonly Case[] = [
     steps: [
       ...[ambientCart, ztunnel].map((pod) => object(pod)),
       ...rows(1, { ...ambientRow, from: batch, principals: false }),
+    ],
+    guilty: ["plaintext-from-outside-mesh shop/ambient-cart legacy/batch:0 high"],
+  },
+  {
+    name: "ztunnel's log alone: plaintext between two ambient pods",
+    steps: [...ambientObjects, ...tunnelled(ambientWeb, ambientCart, false)],
+    guilty: ["plaintext-traffic shop/ambient-cart shop/ambient-web:0 high"],
+  },
+  {
+    name: "ztunnel's log alone: a pod beyond the mesh calls an ambient one",
+    steps: [
+      ...ambientObjects,
+      ztunnelLine(3, batch, 41_003, ambientCart, { direction: "inbound", isHbone: false }),
     ],
     guilty: ["plaintext-from-outside-mesh shop/ambient-cart legacy/batch:0 high"],
   },

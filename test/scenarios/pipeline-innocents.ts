@@ -6,6 +6,7 @@ import {
   type Case,
   alone,
   ambientCart,
+  ambientObjects,
   ambientRow,
   ambientWeb,
   around,
@@ -30,6 +31,7 @@ import {
   prometheus,
   proxies,
   successor,
+  tunnelled,
   v6,
   v6Outside,
   validated,
@@ -51,6 +53,7 @@ import {
   serverLine,
   shell,
   wire,
+  ztunnelLine,
 } from "./pipeline-world.ts";
 
 export const innocents: readonly Case[] = [
@@ -326,10 +329,28 @@ export const innocents: readonly Case[] = [
     }),
   },
   {
-    name: "ztunnel's row with the source's identity",
+    name: "an ambient pair on HBONE, with the leg inside the pods' namespaces",
     steps: [
-      ...[ambientWeb, ambientCart, ztunnel].map((pod) => object(pod)),
-      ...rows(1, { ...ambientRow, from: ambientWeb, principals: true }),
+      ...ambientObjects,
+      connect(app(ambientWeb), 2.9, 41_003, at(ambientCart.ip, 8080)),
+      wire(2.9, at(ambientWeb.ip, 41_003), at(ambientCart.ip, 8080)),
+      wire(2.9, at(ambientWeb.ip, 51_003), at(ambientCart.ip, 15_008)),
+      ...tunnelled(ambientWeb, ambientCart, true),
     ],
+  },
+  {
+    name: "plaintext that ztunnel's policies refused",
+    steps: [
+      ...ambientObjects,
+      ztunnelLine(3, batch, 41_003, ambientCart, {
+        direction: "inbound",
+        isHbone: false,
+        error: "connection closed due to policy rejection: explicitly denied by: istio-system/x",
+      }),
+    ],
+  },
+  {
+    name: "ztunnel's row with the source's identity",
+    steps: [...ambientObjects, ...rows(1, { ...ambientRow, from: ambientWeb, principals: true })],
   },
 ];

@@ -18,6 +18,7 @@ import {
   run,
   serverLine,
   wire,
+  ztunnelLine,
 } from "./pipeline-world.ts";
 
 /** `guilty` names every accusation that is right: `rule workload peer confidence`; others are false. */
@@ -164,6 +165,18 @@ export const ambientRow = {
   to: ambientCart,
   by: ztunnel,
 } as const;
+
+export const ambientObjects: readonly Step[] = [ambientWeb, ambientCart, ztunnel].map((pod) =>
+  object(pod),
+);
+
+/** Calls from one pod to another as the ztunnels of both nodes log them, in HBONE or not. */
+export function tunnelled(client: Pod, server: Pod, isHbone: boolean): Step[] {
+  return [3, 4, 5].flatMap((second) => [
+    ztunnelLine(second, client, 41_000 + second, server, { direction: "outbound", isHbone }),
+    ztunnelLine(second, client, 51_000 + second, server, { direction: "inbound", isHbone }),
+  ]);
+}
 
 export const plain = makePod("rolling", "10.244.1.74", {
   suffix: "plain",

@@ -288,6 +288,37 @@ export function serverLine(atS: number, from: End, endpoint: End, isMutualTls: b
   return line(atS, tail);
 }
 
+interface Tunnel {
+  readonly direction: "inbound" | "outbound";
+  readonly isHbone: boolean;
+  readonly error?: string;
+}
+
+/** What ztunnel logs of a connection between two pods when it ends. */
+export function ztunnelLine(atS: number, client: Pod, port: number, to: Pod, how: Tunnel): Step {
+  const id = (pod: Pod) => `spiffe://cluster.local/ns/${pod.namespace}/sa/${pod.workload}`;
+  const target = text(at(to.ip, to.port));
+  const end = (key: string, pod: Pod) =>
+    `${key}.workload="${nameOf(pod)}" ${key}.namespace="${pod.namespace}"` +
+    (how.isHbone ? ` ${key}.identity="${id(pod)}"` : "");
+  const isBroken = how.error !== undefined;
+  const fields = [
+    `src.addr=${text(at(client.ip, port))}`,
+    end("src", client),
+    how.isHbone
+      ? `dst.addr=${text(at(to.ip, 15_008))} dst.hbone_addr=${target}`
+      : `dst.addr=${target}`,
+    `dst.service="${to.workload}.${to.namespace}.svc.cluster.local"`,
+    end("dst", to),
+    `direction="${how.direction}" bytes_sent=${isBroken ? 0 : 690} bytes_recv=${isBroken ? 0 : 241}`,
+    `duration="4ms"${isBroken ? ` error="${how.error}"` : ""}`,
+  ];
+  const head = [iso(msOf(atS)).replace("Z", "000Z"), isBroken ? "error" : "info", "access"];
+  const body = [...head, "connection complete", fields.join(" ")].join("\t");
+  const log = { timeMs: msOf(atS), attributes: { "log.file.name": "0.log" }, body };
+  return { atS, isObject: false, request: encodeLogs(cluster, [log]) };
+}
+
 export interface Row {
   readonly reporter: "source" | "destination";
   readonly policy: "mutual_tls" | "none" | "unknown";

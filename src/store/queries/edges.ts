@@ -75,7 +75,8 @@ export class EdgeQueries {
       LIMIT @limit`);
     this.#reporters = database
       .prepare(`
-        SELECT DISTINCT facet_id, reporter
+        SELECT DISTINCT facet_id,
+          CASE reporter WHEN 'ztunnel_source' THEN 'ztunnel' ELSE reporter END AS reporter
         FROM json_each(@ids) AS wanted
         JOIN facet_column ON facet_column.facet_id = wanted.value
         ORDER BY facet_id, reporter`)
