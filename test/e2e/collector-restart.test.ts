@@ -22,7 +22,7 @@ import { pods, services } from "../../src/cli/demo/world.ts";
 import { OtlpClient } from "../../src/cli/otlp-client.ts";
 import { startCollector, type Collector, type CollectorParts } from "../support/collector.ts";
 import { KubernetesApi } from "../support/kubernetes-api.ts";
-import { toolsOrSkip } from "../support/peers.ts";
+import { toolsOrSkip, type Tools } from "../support/peers.ts";
 import { freePort, root, TempFolder, until } from "../support/program.ts";
 import { askStore, startShippedEngine, type ShippedEngine } from "../support/shipped-engine.ts";
 
@@ -32,12 +32,12 @@ const callsPerBeat = 20;
 const attempts = 60;
 
 /** Envoys that send as long as they run; each call is told as a log line, two spans and a count. */
-class Load {
+class Load implements AsyncDisposable {
   readonly #client: OtlpClient;
   readonly #waiting = new Set<Promise<void>>();
   #calls = 0;
   #isRunning = true;
-  #done: Promise<void>;
+  readonly #done: Promise<void>;
   readonly failures: string[] = [];
 
   constructor(otlp: string) {
@@ -54,6 +54,12 @@ class Load {
     this.#isRunning = false;
     await this.#done;
     await Promise.all(this.#waiting);
+  }
+
+  /** Ends what still waits for an answer. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isRunning = false;
+    await this.#done;
     this.#client[Symbol.dispose]();
   }
 
@@ -115,38 +121,96 @@ function spansOf(call: Call): ReturnType<typeof proxySpan>[] {
   ];
 }
 
-/** Calls in the store by who told of them, and how. */
-function storedCalls(engine: ShippedEngine): Record<string, number> {
-  const rows = askStore<{ told: string; requests: number }>(
-    engine.storePath,
-    `SELECT reporter || ' ' || channel AS told, sum(requests) AS requests FROM facet_column
-     GROUP BY told`,
-  );
-  return Object.fromEntries(rows.map(({ told, requests }) => [told, requests]));
-}
+/** An engine behind a collector with a collector's default retry settings; both can be restarted. */
+class Chain implements AsyncDisposable {
+  readonly #collectorParts: CollectorParts;
+  readonly #startEngine: () => Promise<ShippedEngine>;
+  engine: ShippedEngine;
+  collector: Collector;
+  /** What collectors that were stopped have printed. */
+  #printed = "";
 
-/** Resolves when everybody told of so many calls. */
-async function storedAtLeast(engine: ShippedEngine, calls: number): Promise<void> {
-  await until(
-    async () => Object.values(storedCalls(engine)),
-    (counts) => counts.length === 4 && counts.every((count) => count >= calls),
-    40_000,
-  );
-}
+  private constructor(
+    parts: CollectorParts,
+    startEngine: () => Promise<ShippedEngine>,
+    running: { readonly engine: ShippedEngine; readonly collector: Collector },
+  ) {
+    this.#collectorParts = parts;
+    this.#startEngine = startEngine;
+    this.engine = running.engine;
+    this.collector = running.collector;
+  }
 
-/** Requests that the collector still has for the engine. */
-async function waiting(collector: Collector): Promise<number> {
-  const names = ["otelcol_exporter_queue_size", "otelcol_exporter_in_flight_requests"];
-  const counts = await Promise.all(names.map((name) => collector.metric(name)));
-  return counts.reduce((sum, count) => sum + count, 0);
+  static async start(tools: Tools, folder: string, kubeconfig: string): Promise<Chain> {
+    const [port, enginePort] = [await freePort(), await freePort()];
+    const startEngine = async (): Promise<ShippedEngine> =>
+      startShippedEngine(folder, enginePort, `127.0.0.1:${port + 1}`);
+    const parts: CollectorParts = {
+      tools,
+      folder,
+      port,
+      engine: `127.0.0.1:${enginePort + 1}`,
+      kubeconfig,
+      clusterName: "demo",
+      overlays: [join(root, "test/e2e/collector/default-retry.yaml")],
+    };
+    const engine = await startEngine();
+    try {
+      return new Chain(parts, startEngine, { engine, collector: await startCollector(parts) });
+    } catch (error) {
+      await engine.program[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get printed(): string {
+    return this.#printed + this.collector.peer.output;
+  }
+
+  /** The engine is away while `meanwhile` lasts. */
+  async restartEngine(signal: NodeJS.Signals, meanwhile: () => Promise<void>): Promise<void> {
+    await this.engine.program.kill(signal);
+    await meanwhile();
+    this.engine = await this.#startEngine();
+  }
+
+  async restartCollector(meanwhile: () => Promise<void>): Promise<void> {
+    const { peer } = this.collector;
+    await peer.stop("SIGTERM");
+    this.#printed += peer.output;
+    await meanwhile();
+    this.collector = await startCollector(this.#collectorParts);
+  }
+
+  /** Calls in the store by who told of them, and how. */
+  stored(): Record<string, number> {
+    const rows = askStore<{ told: string; requests: number }>(
+      this.engine.storePath,
+      `SELECT reporter || ' ' || channel AS told, sum(requests) AS requests FROM facet_column
+       GROUP BY told`,
+    );
+    return Object.fromEntries(rows.map(({ told, requests }) => [told, requests]));
+  }
+
+  /** Resolves when the collector has none of these for the engine: waiting, or to be tried again. */
+  async drains(...gauges: readonly ("queue_size" | "in_flight_requests")[]): Promise<void> {
+    const counts = async (): Promise<number[]> =>
+      Promise.all(gauges.map((name) => this.collector.metric(`otelcol_exporter_${name}`)));
+    await until(counts, (all) => all.every((count) => count === 0), 40_000);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.collector[Symbol.asyncDispose]();
+    await this.engine.program[Symbol.asyncDispose]();
+  }
 }
 
 /** Resolves when so many more calls have been made. */
-async function underLoad(load: Load, calls: number): Promise<void> {
+async function moreCalls(load: Load, calls: number): Promise<void> {
   const before = load.calls;
   await until(
     async () => load.calls - before,
-    (sent) => sent >= calls,
+    (made) => made >= calls,
     30_000,
   );
 }
@@ -154,64 +218,36 @@ async function underLoad(load: Load, calls: number): Promise<void> {
 test("engine and collector restart under load: sent equals stored, nothing dropped", async (context) => {
   const tools = toolsOrSkip(context, "collector");
   using folder = new TempFolder();
-  const [port, enginePort] = [await freePort(), await freePort()];
-  const start = async (): Promise<ShippedEngine> =>
-    startShippedEngine(folder.path, enginePort, `127.0.0.1:${port + 1}`);
   await using kubernetes = new KubernetesApi([]);
-  const parts: CollectorParts = {
-    tools,
-    folder: folder.path,
-    port,
-    engine: `127.0.0.1:${enginePort + 1}`,
-    kubeconfig: await kubernetes.start(folder.path),
-    clusterName: "demo",
-    overlays: [join(root, "test/e2e/collector/default-retry.yaml")],
-  };
-  let engine = await start();
-  let collector: Collector = await startCollector(parts);
-  const load = new Load(collector.otlp);
-  try {
-    await underLoad(load, 300);
-    await engine.program.kill("SIGTERM");
-    await underLoad(load, 100);
-    engine = await start();
-    await underLoad(load, 300);
-    await engine.program.kill("SIGKILL");
-    await underLoad(load, 100);
-    engine = await start();
-    // A collector that stops while it waits to try again writes that it drops what it keeps on disk.
-    await until(
-      async () => collector.metric("otelcol_exporter_in_flight_requests"),
-      (count) => count === 0,
-      40_000,
-    );
-    const first = collector.peer;
-    await first.stop("SIGTERM");
-    await underLoad(load, 100);
-    collector = await startCollector(parts);
-    await underLoad(load, 300);
-    await load.stop();
-    expect(load.failures).toEqual([]);
-    const { calls } = load;
-    await storedAtLeast(engine, calls);
-    await until(
-      async () => waiting(collector),
-      (count) => count === 0,
-      10_000,
-    );
-    console.info(`calls sent while engine and collector were restarted: ${calls}`);
-    expect(storedCalls(engine)).toEqual({
-      "source logs": calls,
-      "source metrics": calls,
-      "client_span spans": calls,
-      "server_span spans": calls,
-    });
-    const output = first.output + collector.peer.output;
-    expect(output).toContain("Exporting failed. Will retry");
-    expect(output.split("\n").filter((line) => /dropping data/i.test(line))).toEqual([]);
-  } finally {
-    await load.stop();
-    await collector[Symbol.asyncDispose]();
-    await engine.program[Symbol.asyncDispose]();
-  }
+  const kubeconfig = await kubernetes.start(folder.path);
+  await using chain = await Chain.start(tools, folder.path, kubeconfig);
+  await using load = new Load(chain.collector.otlp);
+  const meanwhile = async (): Promise<void> => moreCalls(load, 100);
+  await moreCalls(load, 300);
+  await chain.restartEngine("SIGTERM", meanwhile);
+  await moreCalls(load, 300);
+  await chain.restartEngine("SIGKILL", meanwhile);
+  // A collector that stops while it waits to try again writes that it drops what it keeps on disk.
+  await chain.drains("in_flight_requests");
+  await chain.restartCollector(meanwhile);
+  await moreCalls(load, 300);
+  await load.stop();
+  expect(load.failures).toEqual([]);
+
+  const { calls } = load;
+  await until(
+    async () => Object.values(chain.stored()),
+    (counts) => counts.length === 4 && counts.every((count) => count >= calls),
+    40_000,
+  );
+  await chain.drains("queue_size", "in_flight_requests");
+  console.info(`calls sent while engine and collector were restarted: ${calls}`);
+  expect(chain.stored()).toEqual({
+    "source logs": calls,
+    "source metrics": calls,
+    "client_span spans": calls,
+    "server_span spans": calls,
+  });
+  expect(chain.printed).toContain("Exporting failed. Will retry");
+  expect(chain.printed.split("\n").filter((one) => /dropping data/i.test(one))).toEqual([]);
 });
