@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { encodeCounters, encodeLogs, type OtlpRequest } from "../../src/cli/demo/otlp.ts";
 
 export const startMs = 1_795_300_000_000;
-const cluster = { "k8s.cluster.name": "demo" };
+const inCluster = (cluster: string) => ({ "k8s.cluster.name": cluster });
 const iso = (ms: number): string => new Date(ms).toISOString();
 const msOf = (atS: number): number => startMs + Math.round(atS * 1_000);
 
@@ -27,6 +27,7 @@ export interface Container {
 }
 
 export interface Pod {
+  readonly cluster: string;
   readonly namespace: string;
   readonly workload: string;
   readonly ip: string;
@@ -37,6 +38,8 @@ export interface Pod {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly hostNetwork: boolean;
+  /** False: its user ids are not the host's. */
+  readonly hostUsers: boolean;
   readonly node: string;
   /** When it started and, from its deletion on, when that was; in seconds of the story. */
   readonly startS: number;
@@ -58,6 +61,7 @@ export const initContainer: Container = {
 
 export function makePod(workload: string, ip: string, changes: Partial<Pod> = {}): Pod {
   return {
+    cluster: "demo",
     namespace: "shop",
     workload,
     ip,
@@ -67,6 +71,7 @@ export function makePod(workload: string, ip: string, changes: Partial<Pod> = {}
     labels: {},
     annotations: {},
     hostNetwork: false,
+    hostUsers: true,
     node: "node-1",
     startS: -3_600,
     endS: 0,
@@ -74,9 +79,9 @@ export function makePod(workload: string, ip: string, changes: Partial<Pod> = {}
   };
 }
 
-const nameOf = (pod: Pod): string => `${pod.workload}-6d4b75cb9d-${pod.suffix}`;
+export const nameOf = (pod: Pod): string => `${pod.workload}-6d4b75cb9d-${pod.suffix}`;
 const uidOf = (pod: Pod): string => createHash("md5").update(nameOf(pod)).digest("hex");
-const containerId = (pod: Pod, name: string): string =>
+export const containerId = (pod: Pod, name: string): string =>
   createHash("sha256")
     .update(`${nameOf(pod)}/${name}`)
     .digest("hex");
@@ -117,6 +122,7 @@ export function object(pod: Pod, atS = 0): Step {
     spec: {
       nodeName: pod.node,
       hostNetwork: pod.hostNetwork,
+      ...(pod.hostUsers ? {} : { hostUsers: false }),
       initContainers: inits.map(spec),
       containers: others.map(spec),
     },
@@ -133,7 +139,7 @@ export function object(pod: Pod, atS = 0): Step {
   const attributes = { "k8s.resource.name": "pods" };
   const watched = isDeleted ? { type: "DELETED", object: body } : body;
   const log = { timeMs: msOf(atS), attributes, body: watched };
-  return { atS, isObject: true, request: encodeLogs(cluster, [log]) };
+  return { atS, isObject: true, request: encodeLogs(inCluster(pod.cluster), [log]) };
 }
 
 export interface Process {
@@ -184,14 +190,14 @@ function processJson(process: Process): object {
   };
 }
 
-function tetragon(atS: number, event: object): Step {
-  const body = JSON.stringify({ ...event, node_name: "node-1", time: iso(msOf(atS)) });
+function tetragon(atS: number, { cluster, node }: Pod, event: object): Step {
+  const body = JSON.stringify({ ...event, node_name: node, time: iso(msOf(atS)) });
   const log = { timeMs: msOf(atS), attributes: { "log.file.name": "tetragon.log" }, body };
-  return { atS, isObject: false, request: encodeLogs(cluster, [log]) };
+  return { atS, isObject: false, request: encodeLogs(inCluster(cluster), [log]) };
 }
 
 export function exec(process: Process, atS: number): Step {
-  return tetragon(atS, { process_exec: { process: processJson(process) } });
+  return tetragon(atS, process.pod, { process_exec: { process: processJson(process) } });
 }
 
 export interface End {
@@ -212,7 +218,7 @@ export function connect(process: Process, atS: number, port: number, to: End, ud
     daddr: to.ip,
     dport: to.port,
   };
-  return tetragon(atS, {
+  return tetragon(atS, process.pod, {
     process_kprobe: {
       process: processJson(process),
       function_name: udp ? "ip4_datagram_connect" : "tcp_connect",
@@ -228,15 +234,18 @@ interface WireOptions {
   readonly directions?: "both" | "reply" | "forward";
   readonly sampler?: string;
   readonly seconds?: number;
+  /** As a collector that stamps it would say. */
+  readonly cluster?: string;
 }
 
 /** One conversation on the wire. */
 export function wire(atS: number, from: End, to: End, options: WireOptions = {}): Step {
-  const { directions = "both" } = options;
+  const { directions = "both", cluster } = options;
+  const resource: Record<string, string> = cluster === undefined ? {} : inCluster(cluster);
   const records = [];
   if (directions !== "reply") records.push(flowRecord(atS, from, to, options));
   if (directions !== "forward") records.push(flowRecord(atS, to, from, options));
-  return { atS, isObject: false, request: encodeLogs({}, records) };
+  return { atS, isObject: false, request: encodeLogs(resource, records) };
 }
 
 function flowRecord(atS: number, from: End, to: End, options: WireOptions) {
@@ -272,9 +281,18 @@ function line(atS: number, tail: string): Step {
 const text = ({ ip, port }: End): string =>
   ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
 
-/** What a client's sidecar logs: the application's socket, the service's address, its own socket. */
-export function clientLine(atS: number, fromApp: End, service: End, own: End, endpoint: End): Step {
-  const name = `outbound|${service.port}||cart.shop.svc.cluster.local`;
+/**
+ * What a client's sidecar logs: the application's socket, the service's address, its own socket. `name`:
+ * Envoy's cluster, without it the one of cart's service.
+ */
+export function clientLine(
+  atS: number,
+  fromApp: End,
+  service: End,
+  own: End,
+  endpoint: End,
+  name = `outbound|${service.port}||cart.shop.svc.cluster.local`,
+): Step {
   const tail = `"${text(endpoint)}" ${name} ${text(own)} ${text(service)} ${text(fromApp)} - default`;
   return line(atS, tail);
 }
@@ -316,11 +334,11 @@ export function ztunnelLine(atS: number, client: Pod, port: number, to: Pod, how
   const head = [iso(msOf(atS)).replace("Z", "000Z"), isBroken ? "error" : "info", "access"];
   const body = [...head, "connection complete", fields.join(" ")].join("\t");
   const log = { timeMs: msOf(atS), attributes: { "log.file.name": "0.log" }, body };
-  return { atS, isObject: false, request: encodeLogs(cluster, [log]) };
+  return { atS, isObject: false, request: encodeLogs(inCluster("demo"), [log]) };
 }
 
 export interface Row {
-  readonly reporter: "source" | "destination";
+  readonly reporter: "source" | "destination" | "waypoint";
   readonly policy: "mutual_tls" | "none" | "unknown";
   /** Null: `unknown`. */
   readonly from: Pod | null;
@@ -328,6 +346,8 @@ export interface Row {
   readonly principals: boolean;
   /** The pod that was scraped. */
   readonly by: Pod;
+  readonly more?: Readonly<Record<string, string>>;
+  readonly values?: readonly [number, number];
 }
 
 /** Two scrapes of one series, ten seconds apart. */
@@ -340,11 +360,11 @@ export function rows(atS: number, row: Row): readonly Step[] {
     source_workload: from?.workload ?? "unknown",
     source_workload_namespace: from?.namespace ?? "unknown",
     source_principal: idOf(from),
-    source_cluster: from ? "demo" : "unknown",
+    source_cluster: from ? from.cluster : "unknown",
     destination_workload: to.workload,
     destination_workload_namespace: to.namespace,
     destination_principal: idOf(to),
-    destination_cluster: "demo",
+    destination_cluster: to.cluster,
     destination_service: `${to.workload}.${to.namespace}.svc.cluster.local`,
     destination_service_name: to.workload,
     destination_service_namespace: to.namespace,
@@ -354,10 +374,12 @@ export function rows(atS: number, row: Row): readonly Step[] {
     connection_security_policy: row.policy,
     pod: nameOf(by),
     namespace: by.namespace,
+    ...row.more,
   };
-  const scraper = { "service.name": "kubernetes-pods", ...cluster };
-  return [0, 10].map((lateS, index) => {
-    const counter = { name: "istio_requests_total", attributes, value: 3 + 4 * index };
+  const scraper = { "service.name": "kubernetes-pods", ...inCluster(by.cluster) };
+  return (row.values ?? [3, 7]).map((value, index) => {
+    const lateS = index * 10;
+    const counter = { name: "istio_requests_total", attributes, value };
     const request = encodeCounters(scraper, [counter], msOf(atS + lateS));
     return { atS: atS + lateS, isObject: false, request };
   });
