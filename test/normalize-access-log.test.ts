@@ -107,6 +107,16 @@ test("connections and requests, and a waypoint's inner address", () => {
   check({ upstream_host }, { upstreamHostIp: "10.0.0.1", upstreamHostPort: 80 });
 });
 
+test("a waypoint says so by its node id, or by clusters that only it has", () => {
+  const writer = "waypoint";
+  check({ upstream_cluster: "inbound-vip|80|http|a.b.svc.cluster.local" }, { writer });
+  const node_name = "waypoint~10.1.0.80~w-1.bookinfo~bookinfo.svc.cluster.local";
+  check({}, { writer, pod: { pod: "w-1" } }, { node_name });
+  for (const upstream_cluster of ["inbound|80||", "outbound|80||a.b.svc.cluster.local"]) {
+    expect(legOf({ upstream_cluster })).not.toHaveProperty("writer");
+  }
+});
+
 test("the same line has one id, other lines have others", () => {
   const id = (labels: Attributes) => legOf(labels)?.lineId;
   expect(id({ pod: "x", response_code: 200, duration: "5" })).toBe(id({}));

@@ -65,6 +65,14 @@ test("envoy-access-log: labels", () =>
   check("access-log-labelled", recorded("envoy/logs-labelled.u32le", 2)));
 test("envoy-access-log: lines and JSON of files", () =>
   check("access-log-file", recorded("collector/filelog-istio.bin", 4)));
+test("envoy-access-log: a waypoint's", () =>
+  check(
+    "access-log-waypoint",
+    built(
+      "",
+      fixtureLines("waypoint.log").map((body) => ({ body: `${body}\n` })),
+    ),
+  ));
 test("netflow", () => check("netflow", recorded("collector/netflow.bin", 4)));
 
 const tetragonLines = fixtureLines("tetragon.jsonl");

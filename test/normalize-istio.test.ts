@@ -84,7 +84,7 @@ test("who reports, and whether that can know the security", () => {
     [{ reporter: "waypoint" }, "waypoint", "mutual_tls"],
     [{ reporter: "waypoint", connection_security_policy: "none" }, "waypoint", "none"],
     [{ connection_security_policy: "" }, "destination", "unknown"],
-    [{ reporter: "source" }, "ztunnel", "mutual_tls"],
+    [{ reporter: "source" }, "ztunnel_source", "mutual_tls"],
     [{ connection_security_policy: "unknown" }, "ztunnel", "unknown"],
     [{ connection_security_policy: "unknown", source_principal: "unknown" }, "ztunnel", "none"],
     [{ connection_security_policy: "unknown", source_principal: "" }, "ztunnel", "none"],
@@ -93,7 +93,11 @@ test("who reports, and whether that can know the security", () => {
   for (const [labels, reporter, security] of cases) check({ labels }, { reporter, security });
   const ztunnel = { "service.name": "ztunnel" };
   const passed = { reporter: "source", connection_security_policy: "unknown" };
-  check({ labels: passed, resource: ztunnel }, { reporter: "ztunnel", security: "unknown" });
+  const told = { reporter: "ztunnel_source", security: "unknown" };
+  check({ labels: passed, resource: ztunnel }, told);
+  const nameless = { ...passed, source_principal: "unknown" };
+  check({ labels: nameless, resource: ztunnel }, told);
+  check({ labels: { ...nameless, pod: "ztunnel-x7k2p" } }, told);
 });
 
 test("what stands for an unknown peer or route is no service", () => {

@@ -192,7 +192,7 @@ test("scraped Istio metrics become series once and samples always", () => {
   expect([series.length, samples, stale.length > 0]).toEqual([50, 248, true]);
   expect(tally(series, (item) => item.reporter)).toEqual(reporters);
   for (const item of series) {
-    expect(item.source.key.includes("ztunnel")).toBe(item.reporter === "ztunnel");
+    expect(item.source.key.includes("ztunnel")).toBe(item.reporter.startsWith("ztunnel"));
   }
   for (const batch of batches) {
     expect([...batch.samples.value].every(Number.isFinite)).toBe(true);
@@ -200,7 +200,7 @@ test("scraped Istio metrics become series once and samples always", () => {
   }
 });
 
-const reporters = { source: 26, destination: 8, ztunnel: 16 };
+const reporters = { source: 26, destination: 8, ztunnel: 12, ztunnel_source: 4 };
 
 test("only rows that can know say whether traffic was plain", () => {
   const series = seriesOf(batchesOf("collector/prometheus-istio.bin"));

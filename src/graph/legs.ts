@@ -35,6 +35,8 @@ export interface Leg {
 const endStepUs = 5 * usPerSecond;
 
 export function lineToLegs(line: ProxyLeg): readonly Leg[] {
+  // A waypoint's callers come through a tunnel: its line shows no socket's end.
+  if (line.writer === "waypoint") return [];
   const accepted = makeLeg(
     line.side === "inbound" ? "inbound" : "captured",
     line,

@@ -124,6 +124,7 @@ function fullness(record: Record<string, unknown>): number {
 
 function eventOf(leg: ProxyLeg): PlacedEvent {
   if (leg.writer === "ztunnel") return ztunnelEvent(leg);
+  if (leg.writer === "waypoint") return waypointEvent(leg);
   const isInbound = leg.side === "inbound";
   return {
     sourceKey: leg.source.key,
@@ -137,6 +138,23 @@ function eventOf(leg: ProxyLeg): PlacedEvent {
     // A forged line must not make plaintext look encrypted.
     security: isInbound && isMutualTls(leg) && leg.trust !== "claimed" ? [1, 0] : [0, 0],
     isBare: isInbound && !isMutualTls(leg) && leg.trust !== "claimed",
+    tags: tagsOf(leg),
+  };
+}
+
+/** Between two ends: whether the tunnel it was reached through was encrypted, its line does not show. */
+function waypointEvent(leg: ProxyLeg): PlacedEvent {
+  return {
+    sourceKey: leg.source.key,
+    transport: "tcp",
+    reporter: "waypoint",
+    channel: "logs",
+    src: callerOf(leg),
+    dst: calleeOf(leg),
+    protocol: leg.protocol,
+    port: leg.upstreamHostPort || leg.servicePort,
+    security: leg.peerPrincipal !== "" && leg.trust !== "claimed" ? [1, 0] : [0, 0],
+    isBare: false,
     tags: tagsOf(leg),
   };
 }
@@ -223,7 +241,7 @@ function tagsOf(leg: ProxyLeg): string[] {
   if (leg.responseFlags !== "") tags.push(`flag:${leg.responseFlags}`);
   const peer = leg.writer === "ztunnel" && leg.side === "outbound" ? "dst" : "src";
   if (leg.peerPrincipal !== "") tags.push(`${peer}_principal:${leg.peerPrincipal}`);
-  if (leg.side === "outbound" && leg.service !== "") {
+  if ((leg.side === "outbound" || leg.writer === "waypoint") && leg.service !== "") {
     tags.push(serviceTag(leg.serviceNamespace, leg.service));
   }
   return tags;

@@ -339,9 +339,11 @@ export class SeriesTable {
   #signs(definition: EdgeSeries): void {
     const { reporter, src, dst, trust } = definition;
     if (trust === "claimed") return;
-    const self = reporter === "source" ? src : reporter === "destination" ? dst : null;
+    const self = servedBy(reporter, src, dst);
+    const isAmbient = reporter === "ztunnel" || reporter === "ztunnel_source";
     if (self && self.workload !== "") {
-      this.#identity.signSeen(this.#identity.nodeOf(self, 0), Sign.proxy);
+      const node = this.#identity.nodeOf(self, 0);
+      this.#identity.signSeen(node, isAmbient ? Sign.proxy | Sign.ambient : Sign.proxy);
     }
   }
 
@@ -357,6 +359,12 @@ export class SeriesTable {
     if (this.#restoredPages.has(page)) this.#restoredPages.set(page, values);
     return new Uint8Array(values.slice().buffer);
   }
+}
+
+/** The end whose own proxy reports; a waypoint is nobody's. */
+function servedBy(reporter: EdgeSeries["reporter"], src: PeerName, dst: PeerName): PeerName | null {
+  if (reporter === "source" || reporter === "ztunnel_source") return src;
+  return reporter === "destination" || reporter === "ztunnel" ? dst : null;
 }
 
 /** A row whose source the server's proxy could not name. */

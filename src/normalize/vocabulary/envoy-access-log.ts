@@ -46,6 +46,8 @@ const tlsNames = ["requested_server_name", "downstream_peer_uri_san", "downstrea
 /** The resource label in which Envoy's logger puts the node id, unless Istio switched it off. */
 const nodeName = "node_name";
 
+const virtualInbound = "inbound-vip|";
+
 const maxNameLength = 253;
 const maxDurationMs = 31 * 86_400_000;
 const maxServerName = 255;
@@ -132,6 +134,7 @@ export class EnvoyAccessLog implements LogVocabulary {
       source,
       trust: record.context.trust,
       side,
+      ...(isWaypoint(record, line) ? { writer: "waypoint" } : {}),
       cluster: pod.cluster,
       pod,
       lineId: lineIdOf(line, start.us || time.us),
@@ -244,6 +247,12 @@ function sideOf(line: AccessLogLine, upstream: UpstreamCluster): ProxyLeg["side"
   return isInbound ? "inbound" : "unknown";
 }
 
+/** By its node id, or by the clusters that only a waypoint has: a service's address inside a tunnel. */
+function isWaypoint(record: RecordAt<LogsView>, line: AccessLogLine): boolean {
+  if (line.upstreamCluster.startsWith(virtualInbound)) return true;
+  return parseNodeIdOnce(record.resource.pairs.get(nodeName)).role === "waypoint";
+}
+
 /**
  * The proxy's own address, where a line shows it for certain: what an inbound caller connected to, or what
  * an outbound connection was made from. A waypoint's callers connect to a service's virtual address.
@@ -255,7 +264,7 @@ function ownAddress(
   upstreamLocalIp: string,
 ): string {
   if (side === "outbound") return upstreamLocalIp;
-  const isVirtual = line.upstreamCluster.startsWith("inbound-vip|");
+  const isVirtual = line.upstreamCluster.startsWith(virtualInbound);
   return side === "inbound" && !isVirtual ? downstreamLocalIp : "";
 }
 

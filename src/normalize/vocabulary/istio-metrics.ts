@@ -199,7 +199,9 @@ function reporterOf(labels: Pairs, resource: Resource): Reporter {
   const policy = labels.get("connection_security_policy");
   const isSource = reporter === "source";
   const isZtunnelValue = isSource ? policy === "mutual_tls" : policy === "unknown";
-  if (isZtunnelValue || scrapedProxy(labels, resource).isZtunnel) return "ztunnel";
+  if (isZtunnelValue || scrapedProxy(labels, resource).isZtunnel) {
+    return isSource ? "ztunnel_source" : "ztunnel";
+  }
   return isSource ? "source" : "destination";
 }
 
@@ -208,12 +210,9 @@ function securityOf(labels: Pairs, reporter: Reporter): Security {
   const policy = labels.get("connection_security_policy");
   if (reporter === "source") return "unknown";
   if (policy === "mutual_tls") return "mutual_tls";
+  if (reporter === "ztunnel_source") return "unknown"; // it may have gone anywhere
   if (reporter !== "ztunnel") return policy === "none" ? "none" : "unknown";
-  const isPlaintext =
-    policy === "unknown" &&
-    labels.get("reporter") === "destination" &&
-    label(labels, "source_principal") === "";
-  return isPlaintext ? "none" : "unknown";
+  return label(labels, "source_principal") === "" && policy === "unknown" ? "none" : "unknown";
 }
 
 function isError(labels: Pairs, flags: string): boolean {

@@ -1,0 +1,95 @@
+/** Ambient pods and waypoints, from the bytes that ztunnel and Envoy send to the edges that rules see. */
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import type { Observation, ProxyLeg, Trust } from "../src/model/observations.ts";
+import { deployed, podSeen } from "./support/graph-observations.ts";
+import { GraphWorld } from "./support/graph-world.ts";
+import { NormalizeRun, receivedUs } from "./support/normalize-run.ts";
+import { logsRequest } from "./support/otlp-build.ts";
+
+function linesOf(name: string): string[] {
+  const url = new URL(`fixtures/vocabulary/${name}`, import.meta.url);
+  return readFileSync(url, "utf8").trim().split("\n");
+}
+
+const [outbound = "", inbound = "", plain = ""] = linesOf("ztunnel.log");
+const [waypoint = "", denied = ""] = linesOf("waypoint.log");
+
+function legsOf(bodies: readonly string[], trust: Trust = "attested"): Observation[] {
+  const records = bodies.map((body) => ({ body }));
+  const { observations } = new NormalizeRun().push("logs", logsRequest({}, records), { trust });
+  return observations.filter((one): one is ProxyLeg => one.kind === "proxy_leg");
+}
+
+/** Both orders of arrival, and once more after a restart. */
+function worldsOf(observations: readonly Observation[]): GraphWorld[] {
+  return [observations, observations.toReversed()].flatMap((order) => {
+    const [world, restarted] = [new GraphWorld(), new GraphWorld()];
+    for (const one of [world, restarted]) {
+      one.advance(receivedUs);
+      for (const observation of order) one.observe(observation);
+      one.pass(1);
+      one.flush();
+    }
+    restarted.commit();
+    restarted.restart();
+    return [world, restarted];
+  });
+}
+
+function edgesOf(world: GraphWorld) {
+  return [...world.edges.values()].map(({ entity }) => ({
+    ends: [entity.src.name, entity.dst.name].join(" "),
+    modes: [entity.src.mode, entity.dst.mode],
+    security: entity.security,
+    connections: entity.connections,
+    requests: entity.requests,
+    reporters: entity.reporters,
+    denied: entity.denied,
+  }));
+}
+
+const call = { connections: 1, requests: 0, reporters: ["ztunnel"], denied: 0 };
+
+test("a connection between ambient pods is one connection, told by the ztunnels of both", () => {
+  for (const world of worldsOf(legsOf([outbound, inbound]))) {
+    const ends = "ambient-web ambient-cart";
+    const modes = ["ambient", "ambient"];
+    expect(edgesOf(world)).toEqual([{ ...call, ends, modes, security: "mutual_tls" }]);
+  }
+});
+
+test("plaintext into an ambient pod carries its line as evidence, wherever its caller turns out to be", () => {
+  const caller = podSeen(
+    0,
+    deployed("prometheus", "10.244.1.40", false, { namespace: "monitoring" }),
+  );
+  for (const world of worldsOf([...legsOf([plain]), caller])) {
+    const ends = "prometheus ambient-cart";
+    expect(edgesOf(world)).toEqual([
+      { ...call, ends, modes: ["none", "ambient"], security: "none" },
+    ]);
+    const [edge] = world.edges.values();
+    expect(edge?.evidence.map(({ fields }) => fields["src"])).toEqual(["10.244.1.40:37222"]);
+  }
+});
+
+test("a claimed line encrypts nothing and makes no pod ambient", () => {
+  for (const world of worldsOf(legsOf([inbound], "claimed"))) {
+    expect(edgesOf(world)).toMatchObject([{ security: "unknown", modes: ["unknown", "unknown"] }]);
+  }
+});
+
+test("a waypoint's lines tell of the ends, not of the waypoint", () => {
+  const pods = ["ambient-web 10.244.1.66", "ambient-cart 10.244.1.67"].map((pod) => {
+    const [name = "", ip = ""] = pod.split(" ");
+    return podSeen(0, deployed(name, ip, false));
+  });
+  for (const world of worldsOf([...pods, ...legsOf([waypoint, denied])])) {
+    // The denied request reached no pod: its row names the service alone, and is shadowed.
+    const ends = "ambient-web ambient-cart";
+    const told = { ends, modes: ["none", "none"], security: "unknown", reporters: ["waypoint"] };
+    expect(edgesOf(world)).toEqual([{ ...told, requests: 1, connections: 0, denied: 0 }]);
+    for (const { entity } of world.edges.values()) expect(entity.via_waypoint).toBe(true);
+  }
+});
