@@ -16,7 +16,7 @@ const imports: Readonly<Record<string, readonly string[]>> = {
   model: ["lib"],
   config: ["lib", "model", "zod", "yaml"],
   decode: ["lib"],
-  normalize: ["lib", "model", "decode"],
+  normalize: ["lib", "model", "decode", "yaml"],
   graph: ["lib", "model"],
   insights: ["lib", "model"],
   rules: ["lib", "model", "@marcbachmann/cel-js", "re2js", "yaml"],

@@ -98,14 +98,28 @@ export interface AuthorizationPolicyObject extends Named {
 /** The mesh's own configuration, from the `mesh` key of the ConfigMap `istio` (also of revisions). */
 export interface MeshConfigObject extends Named {
   readonly type: "mesh_config";
+  /** Of the control plane that reads it; `default` where nothing names one. */
+  readonly revision: string;
   readonly outboundMode: "unknown" | "allow_any" | "registry_only";
   readonly trustDomains: readonly string[];
   readonly rootNamespace: string;
   readonly discoveryHost: string;
+  /** 0 where the text names none. */
   readonly discoveryPort: number;
   /** Where proxies send telemetry or ask for permission: control traffic, as host and port. */
   readonly providers: readonly { readonly host: string; readonly port: number }[];
-  /** What the injector excludes from capture everywhere, where the ConfigMap of the injector says so. */
+}
+
+/**
+ * What the sidecar injector of a revision lets around the proxy in every pod that does not say otherwise,
+ * from the `values` key of its ConfigMap. Ports as decimal text or `*`, ranges as CIDR or `*`.
+ */
+export interface InjectorObject extends Named {
+  readonly type: "injector";
+  readonly revision: string;
+  /** What alone is captured: `*` = everything. */
+  readonly includedOutboundRanges: readonly string[];
+  readonly includedOutboundPorts: readonly string[];
   readonly excludedOutboundPorts: readonly string[];
   readonly excludedOutboundRanges: readonly string[];
   readonly excludedInboundPorts: readonly string[];
@@ -119,4 +133,5 @@ export type DeclaredObject =
   | NetworkPolicyObject
   | PeerAuthenticationObject
   | AuthorizationPolicyObject
-  | MeshConfigObject;
+  | MeshConfigObject
+  | InjectorObject;

@@ -1,17 +1,18 @@
 /**
  * Kubernetes objects from the collector's k8sobjects receiver: pulled (the body is the object), watched
- * (the body is `{type, object}`), or watched by a revision that puts the type into an attribute. Pods
- * are read in full; other kinds are known by name only so far.
+ * (the body is `{type, object}`), or watched by a revision that puts the type into an attribute. What is
+ * read of which kind is `declared-object.ts`.
  */
 import { anyValueToJson } from "../../decode/any-value.ts";
 import type { LogsView } from "../../decode/views.ts";
 import type { TextInterner } from "../../lib/interner.ts";
-import type { ObjectSeen, OtherObject } from "../../model/observations.ts";
+import type { ObjectSeen } from "../../model/observations.ts";
 import { AttributeSlots } from "../attributes.ts";
 import { field, isObject, textField, type Json } from "../json.ts";
 import { halvesToNanos, halvesToUs, isUsableTime } from "../times.ts";
 import type { LogVocabulary, RecordAt, Workshop } from "../vocabulary.ts";
-import { readPodObject } from "./pod-object.ts";
+import { readObject } from "./declared-object.ts";
+import { YamlTexts } from "./yaml-text.ts";
 
 const vocabulary = "k8sobjects";
 const scopeEnding = "k8sobjectsreceiver";
@@ -28,6 +29,7 @@ const feedMarks: ReadonlySet<string> = new Set(["PullEnd", "BOOKMARK", "ERROR"])
 export class K8sObjects implements LogVocabulary {
   readonly #workshop: Workshop;
   readonly #slots: AttributeSlots;
+  readonly #yaml = new YamlTexts();
 
   constructor(workshop: Workshop, interner: TextInterner) {
     this.#workshop = workshop;
@@ -50,7 +52,10 @@ export class K8sObjects implements LogVocabulary {
     const type = slots.internedText("event.type") || typeOf(body);
     if (feedMarks.has(type)) return true;
     const object = objectOf(body);
-    const seen = readPodOrOther(object, slots.internedText("k8s.resource.name"));
+    const seen = readObject(object, slots.internedText("k8s.resource.name"), {
+      tally,
+      parseYaml: (text) => this.#yaml.parse(text, record.context.receivedUs),
+    });
     if (seen) {
       const event = type === "" ? "listed" : (events.get(type) ?? "modified");
       const { trust } = record.context;
@@ -70,26 +75,6 @@ function typeOf(body: Json): string {
 /** The object itself in either shape. */
 function objectOf(body: Json): Json {
   return isObject(field(body, "metadata")) ? body : field(body, "object");
-}
-
-/** Null for what has no name: nothing could be said about it. */
-function readPodOrOther(object: Json, resource: string): ObjectSeen["object"] | null {
-  const metadata = field(object, "metadata");
-  const name = textField(metadata, "name");
-  if (name === "") return null;
-  const kind = textField(object, "kind");
-  const isPod = resource === "pods" || (resource === "" && kind === "Pod");
-  return isPod ? readPodObject(object) : otherObject(metadata, resource || kind.toLowerCase());
-}
-
-function otherObject(metadata: Json, resource: string): OtherObject {
-  return {
-    type: "other",
-    resource,
-    uid: textField(metadata, "uid"),
-    namespace: textField(metadata, "namespace"),
-    name: textField(metadata, "name"),
-  };
 }
 
 /** The receiver gives only the time at which it saw the object. */

@@ -9,13 +9,13 @@ import { boolField, field, intField, intOf, isObject, listField } from "../json.
 import { textField, textList, textMap, type Json } from "../json.ts";
 import { parseRfc3339 } from "../times.ts";
 import { bareContainerId } from "./container-id.ts";
+import { annotationsOf } from "./object-metadata.ts";
 
 const maxContainers = 64;
 const maxLabels = 128;
 const maxLabelLength = 512;
-/** Annotations hold lists of ports and ranges, and kubectl's copy of the whole object, which is left out. */
+/** Annotations hold lists of ports and ranges. */
 const maxAnnotationLength = 4_096;
-const lastApplied = "kubectl.kubernetes.io/last-applied-configuration";
 
 const endedPhases: ReadonlySet<string> = new Set(["Succeeded", "Failed"]);
 
@@ -26,6 +26,7 @@ export function readPodObject(object: Json): PodObject {
   const security = field(spec, "securityContext");
   const phase = textField(status, "phase");
   const owner = ownerOf(metadata);
+  const hostIp = canonicalIp(textField(status, "hostIP"));
   return {
     type: "pod",
     uid: textField(metadata, "uid"),
@@ -38,12 +39,13 @@ export function readPodObject(object: Json): PodObject {
     hostUsers: isTrueUnlessFalse(field(spec, "hostUsers")),
     shareProcessNamespace: boolField(spec, "shareProcessNamespace"),
     node: textField(spec, "nodeName"),
+    ...(hostIp === "" ? {} : { hostIp }),
     serviceAccount: textField(spec, "serviceAccountName"),
     automountToken: isTrueUnlessFalse(field(spec, "automountServiceAccountToken")),
     ownerKind: textField(owner, "kind"),
     ownerName: textField(owner, "name"),
     labels: textMap(metadata, "labels", maxLabels, maxLabelLength),
-    annotations: annotationsOf(metadata),
+    annotations: annotationsOf(metadata, maxAnnotationLength),
     runAsUser: intField(security, "runAsUser"),
     runAsGroup: intField(security, "runAsGroup"),
     fsGroup: intField(security, "fsGroup"),
@@ -67,13 +69,6 @@ function isTrueUnlessFalse(value: Json): boolean {
 function ownerOf(metadata: Json): Json {
   const owners = listField(metadata, "ownerReferences", 16);
   return owners.find((owner) => boolField(owner, "controller")) ?? owners[0];
-}
-
-function annotationsOf(metadata: Json): Readonly<Record<string, string>> {
-  const all = textMap(metadata, "annotations", maxLabels, maxAnnotationLength);
-  if (!Object.hasOwn(all, lastApplied)) return all;
-  const { [lastApplied]: _left, ...kept } = all;
-  return kept;
 }
 
 /** Both families; older objects have only the single field. */
