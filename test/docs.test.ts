@@ -95,8 +95,8 @@ test.each(configurations)("$page: its configuration is valid", ({ page, text }) 
 });
 
 test("the README's collector snippet is part of the shipped file", () => {
-  const text = withDefaults(read("deploy/collector/gateway.yaml"));
-  const shipped: unknown = parse(text, { merge: true });
+  const gateway = withDefaults(read("deploy/collector/gateway.yaml"));
+  const shipped: unknown = parse(gateway, { merge: true });
   const ofCollector = snippets.filter(({ text }) => text.includes("otlp_grpc/mesh-insights"));
   expect(ofCollector.map(({ page }) => page)).toContain("README.md");
   for (const snippet of ofCollector) {
