@@ -35,6 +35,7 @@ export function toolsOrSkip(context: TestContext, ...names: readonly ToolName[])
   if (missing.length === 0) return tools;
   const why = `missing: ${missing.join(", ")}; to get what is missing: npm run test:setup`;
   if (process.env["CI"] === "true") throw new Error(why);
+  console.warn(`skipped, ${why}`); // the reporter shows a skip without its reason
   return context.skip(why);
 }
 
