@@ -1,8 +1,7 @@
 /** Silence of sources through the whole pipeline, against what was written down beforehand. */
 import { afterEach, expect, test } from "vitest";
 import { usPerMinute } from "../src/model/time.ts";
-import { cart, web } from "./scenarios/pipeline-stories.ts";
-import { clientLine, at, makePod, object } from "./scenarios/pipeline-world.ts";
+import { at, cart, clientLine, makePod, object, web } from "./scenarios/pipeline-world.ts";
 import {
   SilenceWorld,
   events,

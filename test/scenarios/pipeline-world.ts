@@ -384,3 +384,6 @@ export function rows(atS: number, row: Row): readonly Step[] {
     return { atS: atS + lateS, isObject: false, request };
   });
 }
+
+export const web = makePod("web", "10.244.1.10");
+export const cart = makePod("cart", "10.244.1.20");

@@ -18,8 +18,8 @@ import { usPerMinute, usPerMs, usPerSecond } from "../../src/model/time.ts";
 import { loadRules } from "../../src/rules/load.ts";
 import { StoreReader } from "../../src/store/reader.ts";
 import { StoreWriter } from "../../src/store/writer.ts";
-import { cart, web } from "./pipeline-stories.ts";
-import { envoy, exec, object, rows, startMs, type Pod } from "./pipeline-world.ts";
+
+import { cart, envoy, exec, object, rows, startMs, web, type Pod } from "./pipeline-world.ts";
 
 const rules = loadRules(
   readRuleFiles(fileURLToPath(new URL("../../rules/coverage", import.meta.url))),

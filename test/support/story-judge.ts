@@ -1,0 +1,69 @@
+/** Compares what a story led to with what it says that it must lead to. */
+import {
+  arrive,
+  asCollector,
+  objectsTooLate,
+  orders,
+  split,
+  twice,
+  type Arrived,
+} from "./story-arrival.ts";
+import type { Story } from "./story-file.ts";
+import { expectedLines, tell, type Findings } from "./story-run.ts";
+
+/** One way in which a story's telemetry may arrive. */
+export interface Telling {
+  readonly how: string;
+  readonly requests: readonly Arrived[];
+  readonly restartAt: number;
+}
+
+export function inOrder(story: Story): Telling {
+  return { how: "in order", requests: arrive(story.steps, orders["in order"]), restartAt: -1 };
+}
+
+/** Every way; those of an innocent include objects that come too late to prevent a wrong word. */
+export function tellingsOf(story: Story): Telling[] {
+  const isFree = story.family === "innocent" && !story.needsObjects;
+  const arrivals = isFree ? { ...orders, ...objectsTooLate } : orders;
+  const { requests } = inOrder(story);
+  const others = {
+    "in pieces": split(requests),
+    "from a collector": requests.map(asCollector),
+    "everything twice": twice(requests),
+  };
+  return [
+    ...Object.entries(arrivals).map(([how, arrival]) => ({
+      how,
+      requests: arrive(story.steps, arrival),
+      restartAt: -1,
+    })),
+    ...Object.entries(others).map(([how, changed]) => ({ how, requests: changed, restartAt: -1 })),
+    { how: "restarted in the middle", requests, restartAt: Math.floor(requests.length / 2) },
+  ];
+}
+
+/** What is wrong, in words; empty when the story comes out as it says. */
+export function faultsOf(story: Story, telling: Telling): string[] {
+  const { how, requests, restartAt } = telling;
+  return compare(story, tell(story, requests, restartAt)).map((fault) => `${how}: ${fault}`);
+}
+
+function compare({ expect }: Story, found: Findings): string[] {
+  const expected = expectedLines(expect.insights);
+  const { silent } = expect;
+  const isJudged = (line: string) =>
+    expected.includes(line) || silent === undefined || silent.includes(line.split(" ")[0] ?? "");
+  return [
+    ...expected
+      .filter((line) => !found.accusations.includes(line))
+      .map((line) => `missing: ${line}`),
+    ...found.accusations
+      .filter((line) => isJudged(line) && !expected.includes(line))
+      .map((line) => `too much: ${line}`),
+    ...expect.unknown
+      .map(({ rule, workload }) => `${rule} ${workload}`.trim())
+      .filter((line) => !found.blindness.some((blind) => blind.startsWith(line)))
+      .map((line) => `not said to be blind: ${line}`),
+  ];
+}

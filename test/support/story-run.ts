@@ -1,0 +1,178 @@
+/**
+ * Tells a story to the whole pipeline on a virtual clock, restarted where asked, and says what stands at
+ * its end: who is accused of what, and where the engine says that it cannot know.
+ */
+import { createHash } from "node:crypto";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { readRuleFiles } from "../../src/cli/rules-folder.ts";
+import { loadConfig, type Config } from "../../src/config/config.ts";
+import { pipelineOptions } from "../../src/engine/options.ts";
+import { Pipeline } from "../../src/engine/pipeline.ts";
+import type { InsightRow } from "../../src/model/rows.ts";
+import { usPerMinute, usPerMs, usPerSecond, type Us } from "../../src/model/time.ts";
+import { loadRules } from "../../src/rules/load.ts";
+import { StoreWriter } from "../../src/store/writer.ts";
+import { startMs } from "../scenarios/pipeline-world.ts";
+import type { Arrived } from "./story-arrival.ts";
+import type { Story } from "./story-file.ts";
+import type { ExpectedInsight } from "./story-schema.ts";
+
+const { rules } = loadRules(readRuleFiles(fileURLToPath(new URL("../../rules", import.meta.url))));
+/** What says that something is not seen, and accuses nobody. */
+const coverageRules: ReadonlySet<string> = new Set(
+  rules.filter(({ meta }) => meta.category === "coverage").map(({ meta }) => meta.id),
+);
+
+/** Hundreds of stores, each synced: in memory where the system has such a folder. */
+const storesFolder = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+
+/** After the last request time goes on this long, so that verdicts fall that wait for late evidence. */
+const settleUs = 2 * usPerMinute;
+
+/** What stands at the end, one line each, sorted. */
+export interface Findings {
+  readonly accusations: readonly string[];
+  /** `rule namespace/workload`, of coverage and of insights that became unknown. */
+  readonly blindness: readonly string[];
+  /** Of the accusations, with what they rest on: the same for every order of arrival. */
+  readonly evidence: readonly string[];
+}
+
+export function configOf(story: Story): Config {
+  const loaded = loadConfig([], ["cluster.name=demo", ...story.settings], {});
+  if (!loaded.ok) throw new Error(`${story.name}.yaml: its settings are not valid`);
+  return loaded.config;
+}
+
+/** `restartAt`: before the request of that place another process takes over; -1 = none does. */
+export function tell(story: Story, requests: readonly Arrived[], restartAt = -1): Findings {
+  const run = new Run(configOf(story));
+  for (const [index, request] of requests.entries()) {
+    if (index === restartAt) run.restart();
+    run.take(request);
+  }
+  return findingsOf(run.finish(startMs * usPerMs + Math.round(story.untilS * usPerSecond)));
+}
+
+class Run {
+  readonly #config: Config;
+  readonly #insights = new Map<string, InsightRow>();
+  #pipeline: Pipeline;
+  #seq = 0;
+  #nowUs: Us = 0;
+
+  constructor(config: Config) {
+    this.#config = config;
+    this.#pipeline = this.#start();
+  }
+
+  take({ signal, body, receivedUs, trust }: Arrived): void {
+    const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 32);
+    this.#pass(receivedUs);
+    const handled = this.#pipeline.handle({ signal, hash, body: bytes, receivedUs, trust });
+    if (handled.kind === "invalid") throw new Error(`refused: ${handled.message}`);
+  }
+
+  /** Through the store, as a new process would begin. */
+  restart(): void {
+    const folder = mkdtempSync(join(storesFolder, "mesh-insights-story-"));
+    const path = join(folder, "insights.db");
+    const writer = new StoreWriter({ path, programVersion: "1", nowUs: this.#nowUs });
+    try {
+      writer.commit(this.#collect(false));
+      this.#pipeline = this.#start();
+      this.#pipeline.restore(writer.load());
+    } finally {
+      writer.close();
+      rmSync(folder, { recursive: true });
+    }
+  }
+
+  /** The story goes on until then at least. */
+  finish(untilUs: Us): readonly InsightRow[] {
+    this.#pass(untilUs);
+    this.#collect(false);
+    // What fires only now would have turned unknown by the end, and be left out.
+    for (const overUs = this.#nowUs + settleUs; this.#nowUs < overUs;) {
+      this.#pass(this.#nowUs + usPerSecond);
+      this.#collect(true);
+    }
+    return [...this.#insights.values()];
+  }
+
+  #start(): Pipeline {
+    return new Pipeline(pipelineOptions(this.#config, rules), { push() {} });
+  }
+
+  /** A second at a time, as a running engine would notice what is due. */
+  #pass(toUs: Us): void {
+    if (this.#nowUs > 0) {
+      for (let atUs = this.#nowUs + usPerSecond; atUs < toUs; atUs += usPerSecond) {
+        this.#pipeline.advance(atUs);
+      }
+    }
+    this.#nowUs = Math.max(this.#nowUs, toUs);
+    this.#pipeline.advance(this.#nowUs);
+  }
+
+  #collect(isOver: boolean) {
+    const writeSet = this.#pipeline.collect(++this.#seq, this.#nowUs);
+    for (const row of writeSet.insights) {
+      // Sources fall silent because the story ends, which says nothing about them.
+      const isOfEnd =
+        row.state === "unknown" ||
+        coverageRules.has(row.rule) ||
+        (row.state === "pending" && !this.#insights.has(row.id));
+      if (!isOver || !isOfEnd) this.#insights.set(row.id, row);
+    }
+    return writeSet;
+  }
+}
+
+/** What was taken back, or never got beyond waiting, is no accusation. */
+function stands(row: InsightRow): boolean {
+  if (row.state === "firing" || row.state === "unknown") return true;
+  return row.state === "resolved" && row.reason !== "late_evidence" && row.reason !== "withdrawn";
+}
+
+function findingsOf(insights: readonly InsightRow[]): Findings {
+  const standing = insights.filter(stands);
+  const accusing = standing.filter(({ rule }) => !coverageRules.has(rule));
+  const blind = standing.filter(
+    ({ rule, state }) => coverageRules.has(rule) || state === "unknown",
+  );
+  return {
+    accusations: accusing.map(accusationOf).sort(),
+    blindness: blind
+      .map(({ rule, namespace, workload }) => `${rule} ${namespace}/${workload}`)
+      .sort(),
+    evidence: accusing.map(({ fingerprint, evidence }) => `${fingerprint} ${evidence}`).sort(),
+  };
+}
+
+function accusationOf(row: InsightRow): string {
+  const peer = row.peerWorkload ? `${row.peerNamespace}/${row.peerWorkload}` : row.peerAddress;
+  return lineOf({ ...row, workload: `${row.namespace}/${row.workload}`, peer, port: row.peerPort });
+}
+
+interface Accusation {
+  readonly rule: string;
+  readonly workload: string;
+  readonly peer: string;
+  readonly port: number;
+  readonly confidence: string;
+  readonly state: string;
+}
+
+/** One accusation in one line, expected or found. */
+export function lineOf({ rule, workload, peer, port, confidence, state }: Accusation): string {
+  const where = peer === "" && port === 0 ? "" : ` ${peer}:${port}`;
+  return `${rule} ${workload}${where} ${confidence} ${state}`;
+}
+
+export const expectedLines = (insights: readonly ExpectedInsight[]): string[] =>
+  insights.map(lineOf).sort();

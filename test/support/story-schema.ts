@@ -1,0 +1,317 @@
+/**
+ * What a story file may say: `test/scenarios/stories/<name>.yaml`. The README beside the stories shows
+ * the format by an example. Everything has a default but what the story is about.
+ */
+import { z } from "zod";
+
+const durationPattern = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
+const secondsPer: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3_600 };
+
+/** Seconds of the story; negative is before its beginning. */
+const seconds = z.string().transform((text, context) => {
+  const match = durationPattern.exec(text.replace(/^-/, ""));
+  if (match) {
+    const value = Number(match[1]) * (secondsPer[match[2] ?? ""] ?? 0);
+    // Sums like 1 + 0.001 must not become 1.0009999.
+    return Math.round((text.startsWith("-") ? -value : value) * 1e6) / 1e6;
+  }
+  context.addIssue({ code: "custom", message: `expected a time like 3s or 1.5m, not "${text}"` });
+  return z.NEVER;
+});
+
+/** `web:8080`, `198.51.100.66:443`, `[2001:db8::1]:443`: a name of the mesh or an address, and a port. */
+const end = z.string().regex(/^.+:\d{1,5}$/, "expected <name or address>:<port>");
+const port = z.int().min(0).max(65_535);
+const name = z.string().min(1);
+const text = z.string();
+const id = z.int().min(0);
+/** `web/app`: the container of a pod. */
+const container = z.string().regex(/^[^/]+\/[^/]+$/, "expected <pod>/<container>");
+
+const everyEntry = {
+  at: seconds,
+  /** How far the telemetry's origin may be believed; what the receiver stamps. */
+  trust: z.enum(["verified", "attested", "claimed"]).default("attested"),
+  /** The same again and again, until then. */
+  every: seconds.optional(),
+  until: seconds.optional(),
+};
+
+const processFields = {
+  by: container,
+  exe: name.optional(),
+  uid: id.optional(),
+  gid: id.optional(),
+  euid: id.optional(),
+  egid: id.optional(),
+  image: text.optional(),
+  /** How the agent writes the container's id. */
+  container_id: z.enum(["full", "bare", "short", "none"]).optional(),
+  names_container: z.boolean().default(true),
+};
+
+const exec = z.strictObject({
+  ...everyEntry,
+  from: z.literal("tetragon"),
+  event: z.literal("exec"),
+  ...processFields,
+});
+const connect = z.strictObject({
+  ...everyEntry,
+  from: z.literal("tetragon"),
+  event: z.literal("connect"),
+  ...processFields,
+  port,
+  to: end,
+  udp: z.boolean().default(false),
+});
+
+const netflow = z.strictObject({
+  ...everyEntry,
+  from: z.literal("netflow"),
+  src: end,
+  dst: end,
+  udp: z.boolean().default(false),
+  records: z.enum(["both", "reply", "forward"]).default("both"),
+  exporter: text.default("10.0.0.1"),
+  lasts: seconds.default(0.04),
+  cluster: name.optional(),
+});
+
+const envoyLog = z.discriminatedUnion("side", [
+  z.strictObject({
+    ...everyEntry,
+    from: z.literal("envoy_log"),
+    side: z.literal("client"),
+    app: end,
+    service: end,
+    own: end,
+    upstream: end,
+    route: text.optional(),
+  }),
+  z.strictObject({
+    ...everyEntry,
+    from: z.literal("envoy_log"),
+    side: z.literal("server"),
+    peer: end,
+    local: end,
+    mtls: z.boolean(),
+  }),
+]);
+
+const metricFields = {
+  reporter: z.enum(["source", "destination", "waypoint"]),
+  policy: z.enum(["mutual_tls", "none", "unknown"]),
+  source: name,
+  destination: name,
+  scraped: name,
+  identities: z.boolean().default(false),
+  /** Instead of the principal that the source's pod would have. */
+  source_principal: text.optional(),
+  service: name.optional(),
+  flags: text.default("-"),
+  /** The counter at two scrapes that lie ten seconds apart. */
+  values: z.tuple([z.number(), z.number()]).default([3, 7]),
+};
+const envoyMetrics = z.strictObject({
+  ...everyEntry,
+  from: z.literal("envoy_metrics"),
+  ...metricFields,
+});
+const ztunnelMetrics = z.strictObject({
+  ...everyEntry,
+  from: z.literal("ztunnel_metrics"),
+  ...metricFields,
+});
+
+const ztunnelLog = z.strictObject({
+  ...everyEntry,
+  from: z.literal("ztunnel_log"),
+  direction: z.enum(["inbound", "outbound"]),
+  src: end,
+  /** What the connection was for; with `hbone` the wire's port is 15008. */
+  dst: end,
+  hbone: z.boolean(),
+  error: name.optional(),
+});
+
+const obi = z.strictObject({
+  ...everyEntry,
+  from: z.literal("obi"),
+  src: end,
+  dst: end,
+  /** Addresses and ports are off by default. */
+  addresses: z.boolean().default(true),
+  bytes: z.tuple([z.number(), z.number()]).default([4_000, 8_000]),
+  udp: z.boolean().default(false),
+});
+
+const coroot = z.strictObject({
+  ...everyEntry,
+  from: z.literal("coroot"),
+  by: container,
+  destination: end,
+  actual: end,
+});
+
+const otelNetwork = z.strictObject({
+  ...everyEntry,
+  from: z.literal("otel_network"),
+  by: container,
+  process: name,
+  dst: end,
+});
+
+const k8s = z.strictObject({
+  ...everyEntry,
+  from: z.literal("k8s"),
+  /** A pod of the mesh, as it is then. */
+  pod: name.optional(),
+  /** When its life ended: the watch says DELETED. */
+  ended: seconds.optional(),
+  /** Any other object: its resource (`services`) and what the API server holds. */
+  resource: name.optional(),
+  object: z.record(z.string(), z.unknown()).optional(),
+  cluster: name.optional(),
+});
+
+/** One call through the client's sidecar, as five sources tell it. */
+const everybody = z.strictObject({
+  ...everyEntry,
+  from: z.literal("everybody"),
+  call: z.strictObject({
+    by: name,
+    service: end.default("cart-service:80"),
+    to: end.default("cart:8080"),
+    app_port: port,
+    proxy_port: port,
+    uid: id.default(1_000),
+  }),
+});
+
+const entry = z.discriminatedUnion("from", [
+  z.discriminatedUnion("event", [exec, connect]),
+  netflow,
+  envoyLog,
+  envoyMetrics,
+  ztunnelMetrics,
+  ztunnelLog,
+  obi,
+  coroot,
+  otelNetwork,
+  k8s,
+  everybody,
+]);
+export type Entry = z.output<typeof entry>;
+/** The entries of one source. */
+export type EntryOf<From extends Entry["from"]> = Extract<Entry, { from: From }>;
+
+const containerFields = z.union([
+  z.enum(["app", "proxy", "init", "native-proxy"]),
+  z.strictObject({
+    name,
+    image: text.default("registry.example/app:1.0"),
+    user: id.optional(),
+    init: z.boolean().default(false),
+    native: z.boolean().default(false),
+  }),
+]);
+export type ContainerFields = z.output<typeof containerFields>;
+
+const pod = z.strictObject({
+  ip: z.string(),
+  workload: name.optional(),
+  namespace: name.default("shop"),
+  cluster: name.default("demo"),
+  containers: z.array(containerFields).default(["init", "app", "proxy"]),
+  port: port.default(8_080),
+  suffix: name.default("x7k2p"),
+  labels: z.record(z.string(), z.string()).default({}),
+  annotations: z.record(z.string(), z.string()).default({}),
+  host_network: z.boolean().default(false),
+  /** False: it has user ids of its own. */
+  host_users: z.boolean().optional(),
+  node: name.default("node-1"),
+  started: seconds.default(-3_600),
+  /** When its object is first seen. */
+  announced: z.union([z.literal("never"), seconds]).default(0),
+});
+export type PodFields = z.output<typeof pod>;
+
+const service = z.strictObject({
+  ip: z.string(),
+  namespace: name.default("shop"),
+  port,
+  pods: z.array(name).default([]),
+  announced: z.union([z.literal("never"), seconds]).default("never"),
+});
+export type ServiceFields = z.output<typeof service>;
+
+export const meshSchema = z.strictObject({
+  pods: z.record(name, pod).default({}),
+  services: z.record(name, service).default({}),
+  /** Names for addresses beyond the mesh. */
+  hosts: z.record(name, z.string()).default({}),
+});
+export type MeshFields = z.output<typeof meshSchema>;
+
+const insight = z.strictObject({
+  rule: name,
+  workload: text,
+  peer: text.default(""),
+  port: port.default(0),
+  confidence: z.enum(["high", "medium", "low"]),
+  state: z.enum(["firing", "unknown", "resolved"]).default("firing"),
+});
+export type ExpectedInsight = z.output<typeof insight>;
+
+/** The engine says that it does not know. */
+const blindness = z.strictObject({
+  rule: name,
+  workload: text.default(""),
+});
+export type ExpectedBlindness = z.output<typeof blindness>;
+
+const expectation = z.strictObject({
+  insights: z.array(insight).default([]),
+  /** Rules that must not fire beyond `insights`; without the list, none may but those on coverage. */
+  silent: z.array(name).optional(),
+  unknown: z.array(blindness).default([]),
+});
+
+export const sourceNames = [
+  "tetragon",
+  "netflow",
+  "envoy_log",
+  "envoy_metrics",
+  "ztunnel_metrics",
+  "ztunnel_log",
+  "obi",
+  "coroot",
+  "otel_network",
+  "k8s",
+] as const;
+export type SourceName = (typeof sourceNames)[number];
+
+export const storySchema = z.strictObject({
+  about: z.string().min(10).max(200),
+  /** Whether somebody is guilty, nobody is, or the engine cannot know. */
+  family: z.enum(["attack", "innocent", "blind"]),
+  /** What the engine lacks to tell it: the story must fail until then. */
+  pending: z
+    .string()
+    .regex(/^needs ./, 'expected "needs <what>"')
+    .optional(),
+  /** `key=value` of the configuration. */
+  settings: z.array(z.string()).default([]),
+  mesh: meshSchema.prefault({}),
+  telemetry: z.array(entry).min(1),
+  /** How long the story goes on; without it, until its last entry. */
+  until: seconds.default(0),
+  expect: expectation.prefault({}),
+  /** Objects that come too late or never may make the engine say more about the innocent. */
+  needs_objects: z.boolean().default(false),
+  /** Without this source nothing is found and nothing says so, and why that is so. */
+  silent_without: z.partialRecord(z.enum(sourceNames), z.string().regex(/^needs ./)).default({}),
+});
+export type StoryFields = z.output<typeof storySchema>;

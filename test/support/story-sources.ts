@@ -1,0 +1,213 @@
+/**
+ * From the entries of a story to request bytes, in the exact form of each source. One function per
+ * source; what is longer than some lines stands in `scenarios/pipeline-world.ts` and `story-agents.ts`.
+ */
+import {
+  app,
+  clientLine,
+  connect,
+  containerId,
+  envoy,
+  exec,
+  object,
+  rows,
+  run,
+  serverLine,
+  wire,
+  type Process,
+  type Row,
+  type Step,
+} from "../scenarios/pipeline-world.ts";
+import { corootSteps, obiSteps, otelNetworkStep, ztunnelLine } from "./story-agents.ts";
+import { endOf, podNamed, type Mesh } from "./story-mesh.ts";
+import { otherObject } from "./story-objects.ts";
+import type { Entry, EntryOf, SourceName } from "./story-schema.ts";
+
+/** One request of a story. */
+export interface StoryStep extends Step {
+  readonly source: SourceName;
+  readonly trust: Entry["trust"];
+}
+
+type Tetragon = EntryOf<"tetragon">;
+
+/** Everything that the entry brings, each time that it is repeated. */
+export function stepsOf(mesh: Mesh, entry: Entry): StoryStep[] {
+  const { at, every = 0, until = at } = entry;
+  const times = every > 0 ? Math.floor((until - at) / every) + 1 : 1;
+  return Array.from({ length: times }, (_, index) => at + index * every).flatMap((atS) =>
+    onceAt(mesh, entry, atS).map((step) => ({
+      trust: entry.trust,
+      source: sourceOf(entry),
+      ...step,
+    })),
+  );
+}
+
+const sourceOf = ({ from }: Entry): SourceName => (from === "everybody" ? "tetragon" : from);
+
+type Made = Step & { readonly source?: SourceName };
+
+function onceAt(mesh: Mesh, entry: Entry, atS: number): readonly Made[] {
+  const end = (text: string) => endOf(mesh, text);
+  switch (entry.from) {
+    case "tetragon":
+      return [tetragonStep(mesh, entry, atS)];
+    case "netflow":
+      return [netflowStep(mesh, entry, atS)];
+    case "envoy_log":
+      return [
+        entry.side === "server"
+          ? serverLine(atS, end(entry.peer), end(entry.local), entry.mtls)
+          : clientLine(
+              atS,
+              end(entry.app),
+              end(entry.service),
+              end(entry.own),
+              end(entry.upstream),
+              entry.route,
+            ),
+      ];
+    case "envoy_metrics":
+    case "ztunnel_metrics":
+      return rows(atS, rowOf(mesh, entry));
+    case "ztunnel_log":
+      return [ztunnelLine(mesh, entry, atS)];
+    case "obi":
+      return obiSteps(mesh, entry, atS);
+    case "coroot":
+      return corootSteps(mesh, entry, atS);
+    case "otel_network":
+      return [otelNetworkStep(mesh, entry, atS)];
+    case "k8s":
+      return [k8sStep(mesh, entry, atS)];
+    case "everybody":
+      return callSteps(mesh, entry, atS);
+  }
+}
+
+function tetragonStep(mesh: Mesh, entry: Tetragon, atS: number): Step {
+  const process = processOf(mesh, entry);
+  if (entry.event === "exec") return exec(process, atS);
+  return connect(process, atS, entry.port, endOf(mesh, entry.to), entry.udp);
+}
+
+/** What it does not say of itself is as usual in that container. */
+function processOf(mesh: Mesh, entry: Tetragon): Process {
+  const [podName = "", container = ""] = entry.by.split("/");
+  const pod = podNamed(mesh, podName);
+  const isProxy = container === "istio-proxy";
+  const usual = run(
+    pod,
+    container,
+    entry.exe ?? (isProxy ? "/usr/local/bin/envoy" : "/usr/bin/python3"),
+    entry.uid ?? (isProxy ? 1337 : 1_000),
+  );
+  const gid = entry.gid ?? usual.uid;
+  const isKnown = pod.containers.some(({ name }) => name === container);
+  return {
+    ...usual,
+    gid,
+    euid: entry.euid ?? usual.uid,
+    egid: entry.egid ?? gid,
+    image: entry.image ?? usual.image,
+    container: entry.names_container ? container : "",
+    containerId: idOf(
+      containerId(pod, container),
+      entry.container_id ?? (isKnown ? "full" : "none"),
+    ),
+  };
+}
+
+function idOf(id: string, form: NonNullable<Tetragon["container_id"]>): string {
+  const forms = { full: `containerd://${id}`, bare: id, short: id.slice(0, 12), none: "" };
+  return forms[form];
+}
+
+function netflowStep(mesh: Mesh, entry: EntryOf<"netflow">, atS: number): Step {
+  const { udp, records: directions, exporter: sampler, lasts: seconds, cluster } = entry;
+  return wire(atS, endOf(mesh, entry.src), endOf(mesh, entry.dst), {
+    udp,
+    directions,
+    sampler,
+    seconds,
+    ...(cluster === undefined ? {} : { cluster }),
+  });
+}
+
+function rowOf(mesh: Mesh, entry: EntryOf<"envoy_metrics" | "ztunnel_metrics">): Row {
+  const { reporter, policy, identities: principals, values, flags } = entry;
+  const more = {
+    ...(entry.source_principal === undefined ? {} : { source_principal: entry.source_principal }),
+    ...(entry.service === undefined ? {} : { destination_service_name: entry.service }),
+    ...(flags === "-" ? {} : { response_flags: flags }),
+  };
+  return {
+    reporter,
+    policy,
+    principals,
+    values,
+    more,
+    from: entry.source === "unknown" ? null : podNamed(mesh, entry.source),
+    to: podNamed(mesh, entry.destination),
+    by: podNamed(mesh, entry.scraped),
+  };
+}
+
+function k8sStep(mesh: Mesh, entry: EntryOf<"k8s">, atS: number): Step {
+  if (entry.pod !== undefined) {
+    return object({ ...podNamed(mesh, entry.pod), endS: entry.ended ?? 0 }, atS);
+  }
+  if (entry.resource === undefined || entry.object === undefined) {
+    throw new Error("k8s tells of a `pod`, or of a `resource` and its `object`");
+  }
+  return otherObject(atS, entry.resource, entry.object, entry.cluster ?? "demo");
+}
+
+function callSteps(mesh: Mesh, { call }: EntryOf<"everybody">, atS: number): Made[] {
+  const client = podNamed(mesh, call.by);
+  const [service, target] = [endOf(mesh, call.service), endOf(mesh, call.to)];
+  const [socket, own] = [call.app_port, call.proxy_port].map((port) => ({ ip: client.ip, port }));
+  if (!socket || !own) throw new Error("a call has two ports");
+  return [
+    { ...connect(app(client, call.uid), atS, socket.port, service), source: "tetragon" },
+    { ...connect(envoy(client), atS + 0.001, own.port, target), source: "tetragon" },
+    { ...wire(atS + 0.001, own, target), source: "netflow" },
+    { ...clientLine(atS, socket, service, own, target), source: "envoy_log" },
+    { ...serverLine(atS, own, target, true), source: "envoy_log" },
+  ];
+}
+
+/** The objects of the mesh as its watch first brings them. */
+export function announcements(mesh: Mesh): StoryStep[] {
+  const known = { source: "k8s", trust: "attested" } as const;
+  const pods = [...mesh.pods.values()].flatMap((pod) =>
+    pod.announcedS === null ? [] : [{ ...object(pod, pod.announcedS), ...known }],
+  );
+  const services = [...mesh.services.values()].flatMap((service) => {
+    const { announced, name, namespace, ip, port, pods: behind } = service;
+    if (announced === "never") return [];
+    const ends = behind.map((pod) => podNamed(mesh, pod));
+    const spec = {
+      clusterIP: ip,
+      clusterIPs: [ip],
+      ports: [{ port, targetPort: ends[0]?.port ?? port }],
+    };
+    const slice = {
+      addressType: ip.includes(":") ? "IPv6" : "IPv4",
+      endpoints: ends.map((pod) => ({ addresses: [pod.ip], conditions: { ready: true } })),
+      ports: [{ port: ends[0]?.port ?? port, protocol: "TCP" }],
+      metadata: { name: `${name}-x1`, namespace, labels: { "kubernetes.io/service-name": name } },
+    };
+    return [
+      otherObject(
+        announced,
+        "services",
+        { kind: "Service", metadata: { name, namespace }, spec },
+        "demo",
+      ),
+      otherObject(announced, "endpointslices", { kind: "EndpointSlice", ...slice }, "demo"),
+    ].map((step) => ({ ...step, ...known }));
+  });
+  return [...pods, ...services];
+}
