@@ -7,7 +7,13 @@ import path from "node:path";
 import { expect, test } from "vitest";
 import type { ObservationBatch } from "../src/model/observations.ts";
 import { NormalizeRun, toLines } from "./support/normalize-run.ts";
-import { logsRequest, type LogRecord } from "./support/otlp-build.ts";
+import {
+  keyValues,
+  logsRequest,
+  metricsRequest,
+  type Attributes,
+  type LogRecord,
+} from "./support/otlp-build.ts";
 import { readRecording } from "./support/recordings.ts";
 
 const folder = path.join(import.meta.dirname, "fixtures/vocabulary");
@@ -52,6 +58,38 @@ function built(scope: string, records: readonly LogRecord[]): ObservationBatch[]
   return [new NormalizeRun().push("logs", logsRequest({ scope }, records))];
 }
 
+/** Metrics of a fixture: names, temporality and points with their attributes. */
+interface MetricFixture {
+  readonly scope: string;
+  readonly resource: Attributes;
+  readonly metrics: readonly {
+    readonly name: string;
+    readonly temporality: "cumulative" | "delta" | "gauge";
+    readonly points: readonly { readonly value: number; readonly attributes: Attributes }[];
+  }[];
+}
+
+/** Two exports half a minute apart; the second has counted further. */
+function exported(name: string): ObservationBatch[] {
+  const run = new NormalizeRun();
+  const fixture = JSON.parse(fixtureLines(name).join("\n")) as MetricFixture; // of this folder
+  const { scope, resource, metrics } = fixture;
+  return [0n, 30_000_000_000n].map((laterNs, index) => {
+    const request = metrics.map(({ name: metric, temporality, points }) => {
+      const data_points = points.map(({ value, attributes }) => ({
+        attributes: keyValues(attributes),
+        start_time_unix_nano: String(observedNs - 60_000_000_000n),
+        time_unix_nano: String(observedNs - 30_000_000_000n + laterNs),
+        as_int: String(value * (temporality === "delta" ? 1 : 1 + index)),
+      }));
+      if (temporality === "gauge") return { name: metric, gauge: { data_points } };
+      const aggregation_temporality = temporality === "delta" ? 1 : 2;
+      return { name: metric, sum: { is_monotonic: true, aggregation_temporality, data_points } };
+    });
+    return run.push("metrics", metricsRequest({ scope, resource }, request));
+  });
+}
+
 async function check(name: string, batches: readonly ObservationBatch[]): Promise<void> {
   const golden = path.join(import.meta.dirname, `golden/normalize/${name}.jsonl`);
   await expect(toLines(told(batches))).toMatchFileSnapshot(golden);
@@ -74,6 +112,8 @@ test("envoy-access-log: a waypoint's", () =>
     ),
   ));
 test("netflow", () => check("netflow", recorded("collector/netflow.bin", 4)));
+
+test("obi-flows", () => check("obi-flows", exported("obi-flows.json")));
 
 const tetragonLines = fixtureLines("tetragon.jsonl");
 

@@ -2,7 +2,14 @@
 import { expect, test } from "vitest";
 import type { Observation } from "../src/model/observations.ts";
 import { NormalizeRun, receivedUs } from "./support/normalize-run.ts";
-import { keyValues, logsRequest, tracesRequest, type LogRecord } from "./support/otlp-build.ts";
+import {
+  keyValues,
+  logsRequest,
+  metricsRequest,
+  tracesRequest,
+  type Attributes,
+  type LogRecord,
+} from "./support/otlp-build.ts";
 
 const k8s = { "k8s.resource.name": "pods" };
 const deep = "[".repeat(100_000) + "]".repeat(100_000);
@@ -223,6 +230,35 @@ test("a flow's clock is believed only when it can be right", () => {
   expect(flowOf(0n, 0n)).toMatchObject(clamped);
   const queued = now - 36_000n * second; // the collector was cut off for ten hours
   expect(flowOf(queued, queued, queued)).toMatchObject(asTold);
+});
+
+test("a point of a flow counter with senseless ends is counted, and wrong ports are none", () => {
+  const push = (attributes: Attributes, value: object = { as_int: "5" }) => {
+    const run = new NormalizeRun();
+    const point = { attributes: keyValues(attributes), time_unix_nano: "1", ...value };
+    const sum = { aggregation_temporality: 2, is_monotonic: true, data_points: [point] };
+    const metric = { name: "obi.network.flow.bytes", sum };
+    const { observations, series } = run.push("metrics", metricsRequest({}, [metric]));
+    const flows = observations.filter(({ kind }) => kind === "flow");
+    return { flows, series, counts: run.counts() };
+  };
+  const ends = { "src.address": "10.0.0.1", "dst.address": "10.0.0.2", "dst.port": "80" };
+  const unoriented = { "normalize_dropped_items_total obi-flows:unoriented": 1 };
+  const lost: Attributes[] = [
+    {},
+    { ...ends, "src.port": "70000" },
+    { ...ends, "src.port": "-1", direction: "sideways" },
+    { ...ends, "src.port": "1e3", "server.port": "x" },
+    { "src.address": "a".repeat(9_999), "dst.address": "::ffff:1.2.3.4.5", __proto__: null },
+  ];
+  for (const attributes of lost) {
+    expect(push(attributes)).toMatchObject({ flows: [], series: [], counts: unoriented });
+  }
+  const long = { ...ends, direction: "request", "k8s.src.owner.name": "w".repeat(9_999) };
+  const [series] = push(long).series;
+  expect(series?.src.workload).toHaveLength(253);
+  expect(push({ ...ends, "src.port": "1" }, { as_double: NaN }).flows).toEqual([]);
+  expect(push({ ...ends, "src.port": "1" }).flows).toMatchObject([{ timeUs: receivedUs }]);
 });
 
 test("spans of others are known but not used; broken ones are counted", () => {

@@ -112,7 +112,9 @@ export class Bypass implements ConnectionJudge {
 
   flow(flow: Flow, out: GraphChange[]): boolean {
     const { transport, srcIp, dstIp } = flow;
-    if (transport !== "tcp" || !canLeavePod(srcIp) || !canLeavePod(dstIp)) return false;
+    // A polled counter's point has no times to join by.
+    if (flow.polled || transport !== "tcp") return false;
+    if (!canLeavePod(srcIp) || !canLeavePod(dstIp)) return false;
     const id = flowId(flow);
     if (this.#flows.get(id)) return false;
     this.#flowEnds.seen(flow);

@@ -12,8 +12,10 @@ import { ExpiringMap } from "./expiring-map.ts";
 import {
   addressToPeer,
   makePlacement,
+  podToPeer,
   sourceTag,
   type PlacedEvent,
+  type Placement,
   type Placements,
 } from "./placements.ts";
 
@@ -23,15 +25,18 @@ const ephemeralFrom = 32_768;
 export class FlowEdges {
   readonly #placements: Placements;
   readonly #flows: ExpiringMap<true>;
+  /** Conversations that agents tell of at each export, by their ends. */
+  readonly #polled: ExpiringMap<Placement>;
   #unoriented = 0;
 
   constructor(flowsMax: number, ttlUs: Us, placements: Placements) {
     this.#placements = placements;
     this.#flows = new ExpiringMap(flowsMax, ttlUs);
+    this.#polled = new ExpiringMap(flowsMax, ttlUs);
   }
 
   get dropped(): number {
-    return this.#flows.dropped;
+    return this.#flows.dropped + this.#polled.dropped;
   }
 
   get unoriented(): number {
@@ -40,26 +45,80 @@ export class FlowEdges {
 
   /** False when this record was there before. */
   add(flow: Flow, nowUs: Us): boolean {
+    if (flow.polled) return this.#addPolled(flow, nowUs);
     const key = keyOf(flow);
     if (this.#flows.get(key)) return false;
     this.#flows.set(key, true, nowUs);
     if (flow.transport !== "tcp" && flow.transport !== "udp") return true;
     if (!isPeerAddress(flow.srcIp) || !isPeerAddress(flow.dstIp)) return true;
-    const isServerPort = flow.dstPort > 0 && flow.dstPort < ephemeralFrom;
-    const isReplyPort = flow.srcPort > 0 && flow.srcPort < ephemeralFrom;
-    if (isServerPort === isReplyPort) {
+    const side = portsTell(flow);
+    if (side === "") {
       this.#unoriented++;
       return true;
     }
-    const amounts = amountsOf(flow, isReplyPort);
-    const placement = makePlacement(eventOf(flow, isReplyPort), flow.timeUs, amounts);
+    const isReply = side === "reply";
+    const amounts = amountsOf(flow, isReply);
+    const placement = makePlacement(eventOf(flow, isReply), flow.timeUs, amounts);
     this.#placements.place(placement, nowUs);
     return true;
   }
 
   advance(nowUs: Us): void {
     this.#flows.advance(nowUs);
+    this.#polled.advance(nowUs);
   }
+
+  /**
+   * One conversation is one connection, however often it is told of; its bytes are left to those who give
+   * them once. False when this export says nothing new.
+   */
+  #addPolled(flow: Flow, nowUs: Us): boolean {
+    if (flow.transport !== "tcp" && flow.transport !== "udp") return false;
+    if (!isPeerAddress(flow.srcIp) || !isPeerAddress(flow.dstIp)) return false;
+    const key = polledKey(flow);
+    const known = this.#polled.get(key);
+    if (known?.isWaiting) {
+      this.#polled.set(key, known, nowUs);
+      return this.#stretch(known, flow.timeUs);
+    }
+    const isReply = flow.direction ? flow.direction === "response" : portsTell(flow) === "reply";
+    if (!flow.direction && portsTell(flow) === "") {
+      this.#unoriented++;
+      return false;
+    }
+    const amounts = makeAmounts();
+    if (!isReply && !known) amounts.opened = 1;
+    const { timeUs } = flow;
+    const event = eventOf(flow, isReply);
+    const placement = { ...makePlacement(event, timeUs, amounts), times: [timeUs, timeUs] };
+    this.#polled.set(key, placement, nowUs);
+    this.#placements.place(placement, nowUs);
+    return true;
+  }
+
+  /** The first and the last time are all that is kept of them. */
+  #stretch(placement: Placement, timeUs: Us): boolean {
+    const { times } = placement;
+    const [firstUs = timeUs, lastUs = timeUs] = times ?? [];
+    if (!times || (timeUs >= firstUs && timeUs <= lastUs)) return false;
+    times[0] = Math.min(firstUs, timeUs);
+    times[1] = Math.max(lastUs, timeUs);
+    this.#placements.touch(placement);
+    return true;
+  }
+}
+
+/** Which end the ports make the server; "" = neither or both. */
+function portsTell({ srcPort, dstPort }: Flow): "forward" | "reply" | "" {
+  const isServerPort = dstPort > 0 && dstPort < ephemeralFrom;
+  const isReplyPort = srcPort > 0 && srcPort < ephemeralFrom;
+  if (isServerPort === isReplyPort) return "";
+  return isServerPort ? "forward" : "reply";
+}
+
+function polledKey(flow: Flow): string {
+  const { agent, host, srcIp, srcPort, dstIp, dstPort, transport, trust } = flow;
+  return [agent, host, srcIp, srcPort, dstIp, dstPort, transport, trust].join(" ");
 }
 
 function keyOf(flow: Flow): string {
@@ -93,8 +152,8 @@ function amountsOf(flow: Flow, isReply: boolean): Amounts {
 }
 
 function eventOf(flow: Flow, isReply: boolean): PlacedEvent {
-  const from = addressToPeer(flow.cluster, flow.srcIp);
-  const to = addressToPeer(flow.cluster, flow.dstIp);
+  const from = flow.srcPod ? podToPeer(flow.srcPod) : addressToPeer(flow.cluster, flow.srcIp);
+  const to = flow.dstPod ? podToPeer(flow.dstPod) : addressToPeer(flow.cluster, flow.dstIp);
   return {
     sourceKey: flow.source.key,
     transport: flow.transport,

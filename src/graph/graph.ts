@@ -6,6 +6,7 @@
 import type { GraphChange } from "../model/changes.ts";
 import type {
   Capability,
+  Flow,
   Observation,
   ObservationBatch,
   ProxyLeg,
@@ -247,11 +248,20 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
         return;
       }
       case "flow":
+        this.#identifyEnds(observation);
+        return;
       case "file_access":
       case "pod_volume":
       case "component_sample":
       case "heartbeat":
     }
+  }
+
+  /** Agents that look objects up name the pods behind the addresses that they saw. */
+  #identifyEnds({ srcPod, dstPod, timeUs: atUs, trust }: Flow): void {
+    const told = { atUs, trust, strength: OwnerStrength.self, mode: "unknown" } as const;
+    if (srcPod) this.#identity.podSeen({ ...told, name: srcPod });
+    if (dstPod) this.#identity.podSeen({ ...told, name: dstPod });
   }
 
   #identifyLeg(leg: ProxyLeg): void {

@@ -196,6 +196,24 @@ export interface Flow extends Observed {
   readonly tcpFlags: number;
   /** The agent says that the conversation has ended. */
   readonly closed: boolean;
+  /**
+   * A point of a counter that the agent exports every so often; absent = a record with times of its own.
+   * Start and end are those of the export, as `clamped` says too; `bytes` is the running total, or what was
+   * added since the export before. Seen first at one export, the conversation was opened between the export
+   * before and that one; it ends without a word, when exports go on without it.
+   */
+  readonly polled?: "total" | "delta";
+  /** Which way the agent says the bytes went: with the opener's, or back to it. Absent = not said. */
+  readonly direction?: "request" | "response";
+  /** The ends as the agent names them; a pod may be "" where it names the workload alone. */
+  readonly srcPod?: PodName;
+  readonly dstPod?: PodName;
+  /**
+   * Who talks at the source's end, by an agent that resolves address translation itself: destination and
+   * source are then what was really reached by whom. Such a flow may have no source address or ports.
+   */
+  readonly process?: string;
+  readonly container?: string;
 }
 
 /** A process, as an agent describes it beside an event. */

@@ -241,6 +241,7 @@ export class Normalizer implements Counted {
     for (let point = metrics.pointStart[index] ?? 0; point < end; point++) {
       const isStale = ((points.flags[point] ?? 0) & noRecordedValue) !== 0;
       if (!isStale && !this.#isUsable(metric, isNumber, point)) continue;
+      if (plan.observe && !isStale && this.#observe(metric, point, sampleKind, context)) continue;
       const series = this.#series.idOf(metric, seriesContext, point);
       if (series === noSeries) continue;
       const timeUs = this.#timeOf(view, point, context);
@@ -252,13 +253,29 @@ export class Normalizer implements Counted {
       const valueCount = plan.measure === "latency_ms" ? countOf(view, point) : 0;
       const startUs = plan.hasStart ? startOf(view, point, timeUs) : 0;
       this.#batch.sample(series, timeUs, startUs, value, valueCount, sampleKind);
-      this.#lives(series, timeUs);
+      this.#lives(series, timeUs, plan.proves ?? "proxy_metrics");
     }
   }
 
-  #lives(series: number, timeUs: number): void {
+  #observe(
+    metric: MetricContext,
+    point: number,
+    kind: SampleKind,
+    context: RequestContext,
+  ): boolean {
+    const { view, plan, resource } = metric;
+    const { points, bytes, attributes } = view;
+    const attrEnd = points.attrEnd[point] ?? 0;
+    const labels = readPairs(bytes, attributes, points.attrStart[point] ?? 0, attrEnd);
+    const timeUs = this.#timeOf(view, point, context);
+    const isDelta = kind === SampleKind.delta;
+    const value = points.value[point] ?? 0;
+    return plan.observe?.({ labels, resource, context, timeUs, value, isDelta }) ?? false;
+  }
+
+  #lives(series: number, timeUs: number, capability: Capability): void {
     const source = this.#series.sourceOf(series);
-    if (source) this.#batch.alive(source, "proxy_metrics", timeUs);
+    if (source) this.#batch.alive(source, capability, timeUs);
   }
 
   /** A number to count with: present, not NaN or infinite, not below zero. */

@@ -47,7 +47,8 @@ export type DropReason =
   | "no_value"
   | "not_a_number"
   | "not_ours_yet"
-  | "too_long";
+  | "too_long"
+  | "unoriented";
 
 /** Every kind of observation, so that `increase()` sees the first one of each. */
 const kinds = Object.keys({

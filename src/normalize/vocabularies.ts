@@ -6,6 +6,7 @@ import { EnvoySpans } from "./vocabulary/envoy-spans.ts";
 import { IstioMetrics } from "./vocabulary/istio-metrics.ts";
 import { K8sObjects } from "./vocabulary/k8sobjects.ts";
 import { Netflow } from "./vocabulary/netflow.ts";
+import { ObiFlows } from "./vocabulary/obi-flows.ts";
 import { Tetragon } from "./vocabulary/tetragon.ts";
 import { ZtunnelLog } from "./vocabulary/ztunnel-log.ts";
 
@@ -17,7 +18,7 @@ export interface Vocabularies {
 
 export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vocabularies {
   return {
-    metrics: [new IstioMetrics(workshop)],
+    metrics: [new IstioMetrics(workshop), new ObiFlows(workshop)],
     spans: [new EnvoySpans(workshop, interner)],
     logs: [
       new EnvoyAccessLog(workshop, interner),

@@ -4,7 +4,7 @@
  * A new source is a new file in `vocabulary/` and a line in `vocabularies.ts`.
  */
 import type { LogsView, TracesView } from "../decode/views.ts";
-import type { EdgeSeries, Measure, SourceRef, Trust } from "../model/observations.ts";
+import type { Capability, EdgeSeries, Measure, SourceRef, Trust } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import type { BatchBuilder } from "./batch.ts";
 import type { ClusterNames } from "./names.ts";
@@ -38,6 +38,21 @@ export interface EdgePlan {
   describe(labels: Pairs, resource: Resource): SeriesFacts;
   /** Whether the sender's start times mean anything. */
   readonly hasStart: boolean;
+  /** What a sample proves of its source; absent = `proxy_metrics`. */
+  readonly proves?: Capability;
+  /** Takes each point that has a value before it counts; true = it is no sample of a series. */
+  observe?(point: PointAt): boolean;
+}
+
+/** One point of a metric with a usable value. */
+export interface PointAt {
+  readonly labels: Pairs;
+  readonly resource: Resource;
+  readonly context: RequestContext;
+  readonly timeUs: Us;
+  readonly value: number;
+  /** What was added since the point before, rather than a running total. */
+  readonly isDelta: boolean;
 }
 
 /** A metric that only tells that its sender lives. */

@@ -1,0 +1,244 @@
+/**
+ * Network flows of OpenTelemetry's eBPF instrumentation and of Beyla, from which it comes: counters of
+ * bytes between two ends in one direction, exported every so often, by OTLP or by a Prometheus scrape.
+ *
+ * What a point can tell hangs on the attributes that were selected. With both addresses and ports it is
+ * one conversation, a `Flow`, and never a series: source ports would fill the table of series within
+ * minutes. Without them it is a series between workloads, if the point says which way it goes.
+ */
+import { canonicalIp } from "../../lib/ip.ts";
+import type { Flow, PeerName, PodName, SourceRef, Transport } from "../../model/observations.ts";
+import { noPeer, noPod } from "../names.ts";
+import type { Pairs, Resource } from "../resources.ts";
+import type {
+  EdgePlan,
+  MetricPlan,
+  MetricVocabulary,
+  PointAt,
+  SeriesFacts,
+  Workshop,
+} from "../vocabulary.ts";
+
+const vocabulary = "obi-flows";
+
+/** The first word is the vendor's and can be chosen; in Prometheus' names dots are underscores. */
+const flowBytes = /^(?:\w{1,32})[._]network[._]flow[._]bytes(?:_total)?$/;
+/** Of the same agents, and nothing that the engine uses. */
+const others = /^(?:\w{1,32})[._]network[._](?:flow[._]packets|inter[._]zone[._]bytes)(?:_total)?$/;
+
+const maxNameLength = 253;
+
+/** By name, and by IANA's number where an old release wrote that. */
+const transports: Readonly<Record<string, Transport>> = {
+  tcp: "tcp",
+  udp: "udp",
+  icmp: "icmp",
+  icmpv6: "icmp",
+  "ipv6-icmp": "icmp",
+  "6": "tcp",
+  "17": "udp",
+  "1": "icmp",
+  "58": "icmp",
+};
+
+type Side = "src" | "dst";
+
+interface End {
+  readonly ip: string;
+  readonly port: number;
+}
+
+export class ObiFlows implements MetricVocabulary {
+  readonly #workshop: Workshop;
+
+  constructor(workshop: Workshop) {
+    this.#workshop = workshop;
+  }
+
+  plan(name: string): MetricPlan | null {
+    if (others.test(name)) return { kind: "ignored" };
+    return flowBytes.test(name) ? this.#plan() : null;
+  }
+
+  #plan(): EdgePlan {
+    return {
+      kind: "edge",
+      vocabulary,
+      measure: "bytes_sent",
+      hasStart: true,
+      proves: "flows",
+      observe: (point) => this.#observe(point),
+      describe: (labels, resource) => this.#describe(labels, resource),
+    };
+  }
+
+  /** True for conversations, and for what names no direction: only series are left. */
+  #observe(point: PointAt): boolean {
+    const { labels } = point;
+    if (transportOf(labels) === "icmp") return true; // nobody's connection
+    const [src, dst] = [endOf(labels, "src"), endOf(labels, "dst")];
+    if (src.ip === "" || dst.ip === "" || src.port === 0 || dst.port === 0) {
+      if (directionOf(labels, dst.port) !== undefined) return false;
+      this.#workshop.tally.dropped(vocabulary, "unoriented");
+      return true;
+    }
+    this.#flow(point, src, dst);
+    return true;
+  }
+
+  #flow({ labels, resource, context, timeUs, value, isDelta }: PointAt, src: End, dst: End): void {
+    const { batch } = this.#workshop;
+    const cluster = this.#cluster(labels, resource);
+    const host = hostOf(labels, resource);
+    const source = this.#source(labels, resource);
+    const direction = directionOf(labels, dst.port);
+    const srcPod = podOf(labels, "src", cluster, src.ip);
+    const dstPod = podOf(labels, "dst", cluster, dst.ip);
+    const flow: Flow = {
+      kind: "flow",
+      timeUs,
+      nanos: 0,
+      source,
+      trust: context.trust,
+      cluster,
+      host,
+      agent: "obi",
+      srcIp: src.ip,
+      srcPort: src.port,
+      dstIp: dst.ip,
+      dstPort: dst.port,
+      transport: transportOf(labels),
+      startUs: timeUs,
+      endUs: timeUs,
+      clamped: true,
+      bytes: value,
+      packets: 0,
+      tcpFlags: -1,
+      closed: false,
+      polled: isDelta ? "delta" : "total",
+      ...(direction ? { direction } : {}),
+      ...(isNamed(srcPod) ? { srcPod } : {}),
+      ...(isNamed(dstPod) ? { dstPod } : {}),
+    };
+    batch.add(flow);
+    batch.alive(source, "flows", timeUs);
+  }
+
+  /** Bytes back to the opener are what it received of the other end. */
+  #describe(labels: Pairs, resource: Resource): SeriesFacts {
+    const [src, dst] = [endOf(labels, "src"), endOf(labels, "dst")];
+    const isReply = directionOf(labels, dst.port) === "response";
+    const cluster = this.#cluster(labels, resource);
+    const from = peerOf(labels, "src", cluster, src.ip);
+    const to = peerOf(labels, "dst", cluster, dst.ip);
+    const transport = transportOf(labels);
+    return {
+      measure: isReply ? "bytes_received" : "bytes_sent",
+      reporter: "flow",
+      channel: "flows",
+      src: isReply ? to : from,
+      dst: isReply ? from : to,
+      port: portOf(label(labels, "server.port")) || (isReply ? src.port : dst.port),
+      protocol: "",
+      transport: transport === "other" ? "tcp" : transport,
+      security: "unknown",
+      route: "unknown",
+      isError: false,
+      isDenied: false,
+      responseFlags: "",
+      source: this.#source(labels, resource),
+    };
+  }
+
+  #cluster(labels: Pairs, resource: Resource): string {
+    const named = label(labels, "k8s.cluster.name") || resource.pairs.get("k8s.cluster.name") || "";
+    return this.#workshop.clusters.nameOf(named.slice(0, maxNameLength));
+  }
+
+  #source(labels: Pairs, resource: Resource): SourceRef {
+    return this.#workshop.sources.nodeAgent(
+      this.#cluster(labels, resource),
+      hostOf(labels, resource),
+    );
+  }
+}
+
+/** A label by its OTLP name, or as a scrape spells it. */
+function label(labels: Pairs, name: string): string {
+  const text = labels.get(name) ?? labels.get(name.replaceAll(".", "_")) ?? "";
+  return text.slice(0, maxNameLength);
+}
+
+/** The machine that the agent runs on; what stands last names the agent's process at least. */
+function hostOf(labels: Pairs, { pairs }: Resource): string {
+  const host =
+    pairs.get("k8s.node.name") ??
+    pairs.get("host.name") ??
+    labels.get("obi.ip") ??
+    labels.get("beyla.ip") ??
+    labels.get("obi_ip") ??
+    labels.get("beyla_ip") ??
+    pairs.get("host.id") ??
+    pairs.get("service.instance.id") ??
+    "";
+  return host.slice(0, maxNameLength);
+}
+
+function endOf(labels: Pairs, side: Side): End {
+  const ip = canonicalIp(label(labels, `${side}.address`));
+  return { ip, port: portOf(label(labels, `${side}.port`)) };
+}
+
+/** What the agent says, else what the server's port tells. */
+function directionOf(labels: Pairs, dstPort: number): Flow["direction"] {
+  const told = label(labels, "direction");
+  if (told === "request" || told === "response") return told;
+  const server = portOf(label(labels, "server.port"));
+  if (server === 0 || dstPort === 0) return undefined;
+  return server === dstPort ? "request" : "response";
+}
+
+function portOf(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  return port <= 65_535 ? port : 0;
+}
+
+function transportOf(labels: Pairs): Transport {
+  return transports[label(labels, "transport").toLowerCase()] ?? "other";
+}
+
+/** A pod with its owner; "" for a Service's or a machine's address. */
+function podOf(labels: Pairs, side: Side, cluster: string, address: string): PodName {
+  const type = label(labels, `k8s.${side}.type`);
+  const ownerType = label(labels, `k8s.${side}.owner.type`);
+  const isPod = (type === "" || type === "Pod") && !notWorkloads.has(ownerType);
+  if (!isPod) return { ...noPod, cluster, address };
+  return {
+    ...noPod,
+    cluster,
+    namespace: label(labels, `k8s.${side}.namespace`),
+    pod: type === "Pod" ? label(labels, `k8s.${side}.name`) : "",
+    workload: label(labels, `k8s.${side}.owner.name`),
+    workloadKind: ownerType,
+    address,
+  };
+}
+
+function isNamed({ pod, workload }: PodName): boolean {
+  return pod !== "" || workload !== "";
+}
+
+/** What the agent calls an owner when there is none: the thing itself. */
+const notWorkloads: ReadonlySet<string> = new Set(["Service", "Node"]);
+
+function peerOf(labels: Pairs, side: Side, cluster: string, address: string): PeerName {
+  const { namespace, workload, pod } = podOf(labels, side, cluster, address);
+  if (workload !== "") return { ...noPeer, cluster, namespace, workload, pod, address };
+  const isService = label(labels, `k8s.${side}.owner.type`) === "Service";
+  const service = isService ? label(labels, `k8s.${side}.owner.name`) : "";
+  const serviceNamespace = isService ? label(labels, `k8s.${side}.namespace`) : "";
+  // Beyond the cluster a name is the DNS name, or the address once more.
+  const name = label(labels, `${side}.name`);
+  const host = service === "" && address === "" && name.includes(".") ? name : service;
+  return { ...noPeer, cluster, service: host, serviceNamespace, address };
+}
