@@ -3,6 +3,7 @@
  * from. Pods are in `observations.ts`. Text is "" and numbers 0 where an object does not say; addresses
  * are canonical text (`lib/ip.ts`).
  */
+import type { Us } from "./time.ts";
 
 /** What every object has. An object's identity is cluster, type, namespace and name. */
 interface Named {
@@ -80,6 +81,10 @@ export interface PeerAuthenticationObject extends Named {
   readonly mode: DeclaredMode;
   /** Port (as decimal text) to its own mode. */
   readonly portModes: Readonly<Record<string, DeclaredMode>>;
+  /** When it was made: of several in one scope the oldest governs. 0 = not given. */
+  readonly createdUs: Us;
+  /** How often its spec was set: 1 = it is as it was made. 0 = not given. */
+  readonly generation: number;
   readonly spec: unknown;
 }
 

@@ -4,7 +4,8 @@ import type {
   DeclaredMode,
   PeerAuthenticationObject,
 } from "../../model/objects.ts";
-import { field, isObject, listField, textField, type Json } from "../json.ts";
+import { field, intField, isObject, listField, textField, type Json } from "../json.ts";
+import { parseRfc3339 } from "../times.ts";
 import { boundedList, readSelector, readSpec, specOf, type ObjectAt } from "./object-metadata.ts";
 import { portOf } from "./object-ports.ts";
 
@@ -37,12 +38,15 @@ const identityKeys: ReadonlySet<string> = new Set(["source.principal", "source.n
 
 export function readPeerAuthentication(at: ObjectAt): PeerAuthenticationObject {
   const spec = specOf(at.object);
+  const metadata = field(at.object, "metadata");
   return {
     type: "peer_authentication",
     ...at.metadata,
     selector: readSelector(field(spec, "selector")),
     mode: modeOf(field(spec, "mtls")),
     portModes: portModesOf(field(spec, "portLevelMtls"), at),
+    createdUs: parseRfc3339(textField(metadata, "creationTimestamp")).us,
+    generation: Math.max(0, intField(metadata, "generation")),
     spec: readSpec(spec, at.tally),
   };
 }

@@ -1,0 +1,38 @@
+/** Who may call whom by declaration: which policies select a workload, and what a namespace denies. */
+import type {
+  AuthorizationPolicyObject,
+  LabelSelector,
+  NetworkPolicyObject,
+} from "../../model/objects.ts";
+import { isWide, selectsAll, type Selected } from "./selectors.ts";
+
+type Labels = Readonly<Record<string, string>>;
+
+/** One attached to a Service or Gateway stands before workloads that are not looked up: maybe. */
+export function authorizes(
+  policy: Pick<AuthorizationPolicyObject, "selector" | "targetRefs">,
+  pods: readonly Labels[],
+): Selected {
+  return policy.targetRefs.length > 0 ? "maybe" : selectsAll(policy.selector, pods);
+}
+
+export function governs(
+  policy: { readonly podSelector: LabelSelector },
+  pods: readonly Labels[],
+): Selected {
+  return selectsAll(policy.podSelector, pods);
+}
+
+export interface Denied {
+  readonly ingress: boolean;
+  readonly egress: boolean;
+}
+
+/** Whether some policy denies every pod of the namespace all that no other policy lets through. */
+export function deniedByDefault(policies: readonly NetworkPolicyObject[]): Denied {
+  const wide = policies.filter(({ podSelector }) => isWide(podSelector));
+  return {
+    ingress: wide.some(({ isIngress, ingressRules }) => isIngress && ingressRules === 0),
+    egress: wide.some(({ isEgress, egressRules }) => isEgress && egressRules === 0),
+  };
+}
