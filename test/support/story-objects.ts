@@ -1,25 +1,36 @@
-/** Objects beside pods, as the collector's k8sobjects receiver lists them. */
+/** Objects beside pods, as the collector's k8sobjects receiver brings them. */
 import { createHash } from "node:crypto";
 import { encodeLogs } from "../../src/cli/demo/otlp.ts";
 import { startMs, type Step } from "../scenarios/pipeline-world.ts";
 
-/** `body` without what every object has: a uid is made from its name. */
+interface Feed {
+  readonly cluster: string;
+  /** As a watch tells of a change; without it, as a list brings what there is. */
+  readonly event?: string | undefined;
+}
+
+/** `object` without what every one has: its uid is made from its name. */
 export function otherObject(
   atS: number,
   resource: string,
-  body: Readonly<Record<string, unknown>>,
-  cluster: string,
+  object: Readonly<Record<string, unknown>>,
+  feed: Feed = { cluster: "demo" },
 ): Step {
-  const metadata: unknown = body["metadata"];
-  const given = typeof metadata === "object" && metadata !== null ? metadata : {};
+  const given: unknown = object["metadata"];
+  const metadata = typeof given === "object" && given !== null ? given : {};
+  const [namespace, name] = [
+    "namespace" in metadata && metadata.namespace,
+    "name" in metadata && metadata.name,
+  ];
   const uid = createHash("md5")
-    .update(`${resource}/${JSON.stringify(given)}`)
+    .update(`${resource}/${String(namespace)}/${String(name)}`)
     .digest("hex");
+  const whole = { apiVersion: "v1", ...object, metadata: { uid, ...metadata } };
   const log = {
     timeMs: startMs + Math.round(atS * 1_000),
     attributes: { "k8s.resource.name": resource },
-    body: { apiVersion: "v1", ...body, metadata: { uid, ...given } },
+    body: feed.event === undefined ? whole : { type: feed.event, object: whole },
   };
-  const request = encodeLogs({ "k8s.cluster.name": cluster }, [log]);
+  const request = encodeLogs({ "k8s.cluster.name": feed.cluster }, [log]);
   return { atS, isObject: true, request };
 }

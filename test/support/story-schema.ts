@@ -172,6 +172,8 @@ const k8s = z.strictObject({
   /** Any other object: its resource (`services`) and what the API server holds. */
   resource: name.optional(),
   object: z.record(z.string(), z.unknown()).optional(),
+  /** As a watch tells it; without it, as a list does. */
+  event: z.enum(["ADDED", "MODIFIED", "DELETED"]).optional(),
   cluster: name.optional(),
 });
 

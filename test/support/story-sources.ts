@@ -21,7 +21,7 @@ import {
 import { corootSteps, obiSteps, otelNetworkStep, ztunnelLine } from "./story-agents.ts";
 import { endOf, podNamed, type Mesh } from "./story-mesh.ts";
 import { otherObject } from "./story-objects.ts";
-import type { Entry, EntryOf, SourceName } from "./story-schema.ts";
+import type { Entry, EntryOf, ServiceFields, SourceName } from "./story-schema.ts";
 
 /** One request of a story. */
 export interface StoryStep extends Step {
@@ -161,7 +161,10 @@ function k8sStep(mesh: Mesh, entry: EntryOf<"k8s">, atS: number): Step {
   if (entry.resource === undefined || entry.object === undefined) {
     throw new Error("k8s tells of a `pod`, or of a `resource` and its `object`");
   }
-  return otherObject(atS, entry.resource, entry.object, entry.cluster ?? "demo");
+  return otherObject(atS, entry.resource, entry.object, {
+    cluster: entry.cluster ?? "demo",
+    event: entry.event,
+  });
 }
 
 function callSteps(mesh: Mesh, { call }: EntryOf<"everybody">, atS: number): Made[] {
@@ -184,30 +187,29 @@ export function announcements(mesh: Mesh): StoryStep[] {
   const pods = [...mesh.pods.values()].flatMap((pod) =>
     pod.announcedS === null ? [] : [{ ...object(pod, pod.announcedS), ...known }],
   );
-  const services = [...mesh.services.values()].flatMap((service) => {
-    const { announced, name, namespace, ip, port, pods: behind } = service;
-    if (announced === "never") return [];
-    const ends = behind.map((pod) => podNamed(mesh, pod));
-    const spec = {
-      clusterIP: ip,
-      clusterIPs: [ip],
-      ports: [{ port, targetPort: ends[0]?.port ?? port }],
-    };
-    const slice = {
-      addressType: ip.includes(":") ? "IPv6" : "IPv4",
-      endpoints: ends.map((pod) => ({ addresses: [pod.ip], conditions: { ready: true } })),
-      ports: [{ port: ends[0]?.port ?? port, protocol: "TCP" }],
-      metadata: { name: `${name}-x1`, namespace, labels: { "kubernetes.io/service-name": name } },
-    };
-    return [
-      otherObject(
-        announced,
-        "services",
-        { kind: "Service", metadata: { name, namespace }, spec },
-        "demo",
-      ),
-      otherObject(announced, "endpointslices", { kind: "EndpointSlice", ...slice }, "demo"),
-    ].map((step) => ({ ...step, ...known }));
-  });
+  const services = [...mesh.services.values()].flatMap((service) =>
+    serviceObjects(mesh, service).map((step) => ({ ...step, ...known })),
+  );
   return [...pods, ...services];
+}
+
+/** The service and the one slice of its endpoints. */
+function serviceObjects(mesh: Mesh, service: ServiceFields & { readonly name: string }): Step[] {
+  const { announced, name, namespace, ip, port } = service;
+  if (announced === "never") return [];
+  const pods = service.pods.map((pod) => podNamed(mesh, pod));
+  const targetPort = pods[0]?.port ?? port;
+  const spec = { clusterIP: ip, clusterIPs: [ip], ports: [{ port, targetPort }] };
+  const labels = { "kubernetes.io/service-name": name };
+  const slice = {
+    metadata: { name: `${name}-x1`, namespace, labels },
+    addressType: ip.includes(":") ? "IPv6" : "IPv4",
+    endpoints: pods.map((pod) => ({ addresses: [pod.ip], conditions: { ready: true } })),
+    ports: [{ port: targetPort, protocol: "TCP" }],
+  };
+  const metadata = { name, namespace };
+  return [
+    otherObject(announced, "services", { metadata, spec }),
+    otherObject(announced, "endpointslices", slice),
+  ];
 }
