@@ -145,6 +145,16 @@ export class Bypass implements ConnectionJudge {
     return isNews;
   }
 
+  /** Behind these virtual ends (as `endKey`) may be others than before; judged at the next `advance`. */
+  virtualChanged(ends: readonly string[]): void {
+    for (const key of ends) {
+      for (const end of this.#virtual.watchersOf(key)) {
+        // A captured connection has no flows under its own port, and nothing was said of it.
+        if (end.flows.size > 0 || end.said.size > 0) this.#remapped.add(end);
+      }
+    }
+  }
+
   podChanged(pod: PodFacts, out: GraphChange[]): void {
     this.#processes.podChanged(pod, this.#scene.nowUs, out);
     for (const end of this.#ends.ofPod(pod)) this.#judgeEnd(end, out);

@@ -74,8 +74,20 @@ export interface Identity {
   nodeOfAddress(cluster: string, ip: string, atUs: Us): number;
   /** The node's current facts; the object is replaced, not changed, when they change. */
   node(nodeId: number): NodeEntity;
-  /** Real endpoints (`ip:port`) behind a virtual address and port; empty when it is not virtual. */
-  endpointsOf(cluster: string, ip: string, port: number): readonly string[];
+  /**
+   * Real endpoints (`ip:port`) behind a virtual address and port at a time, or at any time that is still
+   * known; empty when it is not virtual.
+   */
+  endpointsOf(cluster: string, ip: string, port: number, atUs?: Us): readonly string[];
+  /** Whether the second end may have been behind the first, a virtual one, about that time. */
+  isEndpoint(
+    cluster: string,
+    ip: string,
+    port: number,
+    endpointIp: string,
+    endpointPort: number,
+    atUs: Us,
+  ): boolean;
 }
 
 /** Where the bypass join reports connections that went around a proxy; set semantics by `connection`. */

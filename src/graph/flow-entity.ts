@@ -59,7 +59,7 @@ function realDestination(
   identity: Identity,
 ): HostPort {
   if (wire) return { ip: wire.dstIp, port: wire.dstPort };
-  const endpoints = identity.endpointsOf(cluster, socket.dstIp, socket.dstPort);
+  const endpoints = identity.endpointsOf(cluster, socket.dstIp, socket.dstPort, socket.timeUs);
   const first = endpoints.toSorted()[0];
   const endpoint = first === undefined ? null : parseHostPort(first);
   return endpoint && endpoint.ip !== "" ? endpoint : { ip: socket.dstIp, port: socket.dstPort };

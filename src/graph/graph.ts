@@ -175,6 +175,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#nowUs = rows.lastCommitUs;
     restoreGraph(rows, this.#identity, this.#facets);
     this.#objects.restore(rows);
+    this.#settleObjects();
     this.#sources.restore(rows);
     this.#series.restore(rows);
     this.#placements.restoring();
@@ -324,6 +325,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
 
   /** Follows what identity has learned: nodes merge, events move, connections are judged again. */
   #settleIdentity(): void {
+    this.#settleObjects();
     const { pods, addresses, merges } = this.#identity.takeChanges();
     for (const [oneId, otherId] of merges) this.#merge(oneId, otherId);
     if (pods.length === 0 && addresses.length === 0) return;
@@ -338,6 +340,14 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     }
     this.#placements.resolveAgain(names);
     for (const pod of this.#podsOf(pods, addresses)) this.#bypass.podChanged(pod.facts, this.#out);
+  }
+
+  /** Follows what objects declare: which addresses are virtual, and what is behind them. */
+  #settleObjects(): void {
+    const { services } = this.#identity.virtual;
+    for (const record of this.#objects.takeChanges()) services.changed(record);
+    const ends = services.takeChangedEnds();
+    if (ends.length > 0) this.#bypass.virtualChanged(ends);
   }
 
   /** The pods that changed, and those whose hold of an address did. */

@@ -144,8 +144,20 @@ export class IdentityTables implements Identity {
     return this.nodes.get(nodeId).entity;
   }
 
-  endpointsOf(cluster: string, ip: string, port: number): readonly string[] {
-    return this.virtual.endpointsOf(this.clusterOf(cluster), ip, port);
+  endpointsOf(cluster: string, ip: string, port: number, atUs?: Us): readonly string[] {
+    return this.virtual.endpointsOf(this.clusterOf(cluster), ip, port, atUs);
+  }
+
+  isEndpoint(
+    cluster: string,
+    ip: string,
+    port: number,
+    endpointIp: string,
+    endpointPort: number,
+    atUs: Us,
+  ): boolean {
+    const name = this.clusterOf(cluster);
+    return this.virtual.isEndpoint(name, ip, port, endpointIp, endpointPort, atUs);
   }
 
   // Names of ends
@@ -501,7 +513,7 @@ export class IdentityTables implements Identity {
     if (owner || holder.kind !== "none") return owner;
     const host = this.#hosts.get(`${cluster}|${ip}`);
     if (host !== undefined) return this.#peers.host(cluster, host);
-    const virtual = this.virtual.serviceOf(cluster, ip);
+    const virtual = this.virtual.serviceOf(cluster, ip, atUs);
     return virtual ? this.#peers.service(cluster, virtual.namespace, virtual.service) : null;
   }
 

@@ -10,6 +10,7 @@ import type { ObjectRow, Restored, WriteSet } from "../model/rows.ts";
 import { forget } from "../model/rows.ts";
 import { usPerMinute, type Us } from "../model/time.ts";
 import { contentHash } from "./content-hash.ts";
+import { Holdings, type StoredHoldings } from "./holdings.ts";
 import { ObjectLists } from "./object-lists.ts";
 
 export interface ObjectsOptions {
@@ -37,12 +38,23 @@ export interface ObjectRecord {
   listedUs: Us;
   /** Decides between two words of one time, and shows whether one says anything new. */
   content: string;
+  /** Event time of the first word that says the same, with none between that said otherwise. */
+  sinceUs: Us;
+  /** Event time of the last word that said otherwise, 0 = none. */
+  otherUs: Us;
+  /** What it listed through time, where connections may ask for that; null for the others. */
+  readonly holdings: Holdings | null;
+  /** It left the table; whoever still knows it must let it go. */
+  isForgotten: boolean;
 }
 
 /** What a row keeps beside its columns. */
 interface Detail {
   readonly object: DeclaredObject;
   readonly isGone: boolean;
+  readonly sinceUs: Us;
+  readonly otherUs: Us;
+  readonly holdings?: StoredHoldings;
 }
 
 /** How long it is remembered that an object is gone: late words about it must not bring it back. */
@@ -97,8 +109,13 @@ export class ObjectTable {
     if (!record) return;
     if (event === "listed") this.#listed(record, timeUs);
     const isGone = event === "deleted";
-    if (!isNew && !isNewer(record, timeUs, isGone, content)) return;
+    if (record.holdings?.seen(isGone ? [] : heldBy(object), timeUs)) this.#changes(record);
     const isSame = !isNew && record.content === content && record.isGone === isGone;
+    if (!isNew && !isNewer(record, timeUs, isGone, content)) {
+      if (saidBefore(record, timeUs, isSame)) this.#changes(record);
+      return;
+    }
+    if (!isSame) turned(record, timeUs);
     record.atUs = timeUs;
     if (isSame) {
       this.#moved.add(record);
@@ -117,7 +134,9 @@ export class ObjectTable {
       // Its last word may be about as old as the list: clocks differ, and the next list will tell.
       if (record.isGone || record.atUs > listUs - this.#options.latenessUs) continue;
       // Should the list turn out to have it after all, that is the later word.
+      turned(record, listUs - 1);
       record.atUs = listUs - 1;
+      record.holdings?.seen([], record.atUs);
       this.#setGone(record, true);
       this.#changes(record);
     }
@@ -126,7 +145,7 @@ export class ObjectTable {
     }
   }
 
-  /** Objects that appeared, are others now, or are gone, since the last call. */
+  /** Objects that appeared, are others now, are gone, or left the table, since the last call. */
   takeChanges(): readonly ObjectRecord[] {
     if (this.#changed.size === 0) return [];
     const changed = [...this.#changed];
@@ -176,10 +195,8 @@ export class ObjectTable {
   restore(rows: Restored): void {
     this.#nowUs = rows.lastCommitUs;
     for (const row of rows.objects) {
-      const { object, isGone } = JSON.parse(row.detail) as Detail; // by `toRow`
-      const { key, cluster, atUs, listedUs } = row;
-      const content = contentHash([JSON.stringify(object)]);
-      const record = { key, cluster, object, atUs, isGone, listedUs, content };
+      const record = fromRow(row);
+      const { key, object, isGone, listedUs } = record;
       this.#records.set(key, record);
       this.#count(record, 1);
       if (isGone) this.#gone.add(record);
@@ -236,7 +253,19 @@ export class ObjectTable {
       return undefined;
     }
     const isGone = event === "deleted";
-    const record = { key, cluster, object, atUs: timeUs, isGone, listedUs: 0, content: "" };
+    const record: ObjectRecord = {
+      key,
+      cluster,
+      object,
+      atUs: timeUs,
+      isGone,
+      listedUs: 0,
+      content: "",
+      sinceUs: 0,
+      otherUs: 0,
+      holdings: holdingsFor(object),
+      isForgotten: false,
+    };
     this.#records.set(key, record);
     this.#count(record, 1);
     return record;
@@ -257,7 +286,8 @@ export class ObjectTable {
   #forget(record: ObjectRecord): void {
     this.#records.delete(record.key);
     this.#gone.delete(record);
-    this.#changed.delete(record);
+    record.isForgotten = true;
+    this.#changed.add(record);
     this.#lists.remove(record);
     this.#dirty.delete(record);
     this.#moved.delete(record);
@@ -290,6 +320,24 @@ function groupOf({ cluster, object }: ObjectRecord): string {
   return groupKey(cluster, object.type, object.namespace);
 }
 
+/** The object is another one from here on, as far as anybody has said yet. */
+function turned(record: ObjectRecord, atUs: Us): void {
+  record.otherUs = record.sinceUs === 0 ? 0 : record.atUs;
+  record.sinceUs = atUs;
+}
+
+/** A word that comes late: since when the object has been as it is may be another time now. */
+function saidBefore(record: ObjectRecord, atUs: Us, isSame: boolean): boolean {
+  if (atUs <= record.otherUs || atUs >= record.atUs) return false;
+  const before = record.sinceUs;
+  if (isSame) record.sinceUs = Math.min(before, atUs);
+  else {
+    record.otherUs = atUs;
+    if (before <= atUs) record.sinceUs = record.atUs;
+  }
+  return record.sinceUs !== before;
+}
+
 /** Of two words of one time a deletion is the later one, else the greater by content: no order decides. */
 function isNewer(record: ObjectRecord, atUs: Us, isGone: boolean, content: string): boolean {
   if (atUs !== record.atUs) return atUs > record.atUs;
@@ -300,7 +348,15 @@ function isNewer(record: ObjectRecord, atUs: Us, isGone: boolean, content: strin
 function toRow(record: ObjectRecord, isWhole: boolean): ObjectRow {
   const { key, cluster, object, atUs, listedUs, isGone } = record;
   const { type, namespace, name } = object;
-  const detail: Detail = { object, isGone };
+  const stored = isWhole ? record.holdings?.toStored() : undefined;
+  const { sinceUs, otherUs } = record;
+  const detail: Detail = {
+    object,
+    isGone,
+    sinceUs,
+    otherUs,
+    ...(stored ? { holdings: stored } : {}),
+  };
   return {
     key,
     cluster,
@@ -311,4 +367,27 @@ function toRow(record: ObjectRecord, isWhole: boolean): ObjectRow {
     listedUs,
     detail: isWhole ? JSON.stringify(detail) : "",
   };
+}
+
+function fromRow(row: ObjectRow): ObjectRecord {
+  const { object, isGone, sinceUs, otherUs, holdings: stored } = JSON.parse(row.detail) as Detail; // by `toRow`
+  const { key, cluster, atUs, listedUs } = row;
+  const content = contentHash([JSON.stringify(object)]);
+  const holdings = holdingsFor(object);
+  if (stored) holdings?.restore(stored);
+  // The times of a row move on while what it holds stays.
+  holdings?.seen(isGone ? [] : heldBy(object), atUs);
+  const times = { atUs, listedUs, sinceUs, otherUs };
+  return { key, cluster, object, ...times, isGone, content, holdings, isForgotten: false };
+}
+
+function holdingsFor({ type }: DeclaredObject): Holdings | null {
+  return type === "service" || type === "endpoint_slice" ? new Holdings() : null;
+}
+
+/** Addresses that an object lists. */
+function heldBy(object: DeclaredObject): readonly string[] {
+  if (object.type === "service") return object.clusterIps;
+  if (object.type !== "endpoint_slice") return [];
+  return object.endpoints.flatMap(({ addresses }) => addresses);
 }

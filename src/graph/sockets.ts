@@ -42,8 +42,8 @@ export function leadsTo(
   identity: Identity,
 ): boolean {
   if (socket.dstIp === ip && socket.dstPort === port) return true;
-  const endpoints = identity.endpointsOf(socketCluster(socket), socket.dstIp, socket.dstPort);
-  return endpoints.includes(hostPort(ip, port));
+  const { dstIp, dstPort, timeUs } = socket;
+  return identity.isEndpoint(socketCluster(socket), dstIp, dstPort, ip, port, timeUs);
 }
 
 export function hostPort(ip: string, port: number): string {

@@ -28,6 +28,11 @@ export class VirtualWatch<Watcher> {
     if (watchers?.size === 0) this.#watchers.delete(key);
   }
 
+  /** By `endKey`. */
+  watchersOf(virtual: string): Iterable<Watcher> {
+    return this.#watchers.get(virtual) ?? [];
+  }
+
   /** Whom a new mapping concerns. */
   learn(line: ProxyLeg): readonly Watcher[] {
     const { cluster, downstreamLocalIp: ip, downstreamLocalPort: port } = line;

@@ -18,6 +18,7 @@ import type {
   SourceRef,
 } from "../../src/model/observations.ts";
 import type { Us } from "../../src/model/time.ts";
+import { hostPort } from "../../src/graph/sockets.ts";
 
 export const t0 = 1_795_000_000_000_000;
 export const seconds = (count: number): Us => Math.round(count * 1_000_000);
@@ -115,6 +116,10 @@ export class Town implements Identity {
 
   endpointsOf(_cluster: string, ip: string, port: number): readonly string[] {
     return this.endpoints.get(`${ip}:${port}`) ?? [];
+  }
+
+  isEndpoint(cluster: string, ip: string, port: number, to: string, toPort: number): boolean {
+    return this.endpointsOf(cluster, ip, port).includes(hostPort(to, toPort));
   }
 }
 
