@@ -38,8 +38,11 @@ export interface ObjectRecord {
   listedUs: Us;
   /** Decides between two words of one time, and shows whether one says anything new. */
   content: string;
-  /** Event time of the first word that says the same, with none between that said otherwise. */
-  sinceUs: Us;
+  /**
+   * Event times of words that say the same, with none between that said otherwise: the first is since
+   * when the object is as it is. Late words may cut it, so the last ones within `lateness` are kept too.
+   */
+  saidUs: readonly Us[];
   /** Event time of the last word that said otherwise, 0 = none. */
   otherUs: Us;
   /** What it listed through time, where connections may ask for that; null for the others. */
@@ -52,13 +55,15 @@ export interface ObjectRecord {
 interface Detail {
   readonly object: DeclaredObject;
   readonly isGone: boolean;
-  readonly sinceUs: Us;
+  readonly saidUs: readonly Us[];
   readonly otherUs: Us;
   readonly holdings?: StoredHoldings;
 }
 
 /** How long it is remembered that an object is gone: late words about it must not bring it back. */
 const goneKeptUs = 20 * usPerMinute;
+/** Times kept of the words about one object. */
+const saidMax = 16;
 /** An object with more JSON than this is not kept: no real one is so large. */
 const contentMax = 512 * 1_024;
 
@@ -105,6 +110,7 @@ export class ObjectTable {
     const content = contentHash([text]);
     let record = this.#records.get(key);
     const isNew = record === undefined;
+    const { latenessUs } = this.#options;
     record ??= this.#add(key, cluster, seen, object);
     if (!record) return;
     if (event === "listed") this.#listed(record, timeUs);
@@ -112,12 +118,13 @@ export class ObjectTable {
     if (record.holdings?.seen(isGone ? [] : heldBy(object), timeUs)) this.#changes(record);
     const isSame = !isNew && record.content === content && record.isGone === isGone;
     if (!isNew && !isNewer(record, timeUs, isGone, content)) {
-      if (saidBefore(record, timeUs, isSame)) this.#changes(record);
+      if (saidAt(record, timeUs, isSame, latenessUs)) this.#changes(record);
       return;
     }
     if (!isSame) turned(record, timeUs);
     record.atUs = timeUs;
     if (isSame) {
+      saidAt(record, timeUs, true, latenessUs);
       this.#moved.add(record);
       return;
     }
@@ -261,7 +268,7 @@ export class ObjectTable {
       isGone,
       listedUs: 0,
       content: "",
-      sinceUs: 0,
+      saidUs: [],
       otherUs: 0,
       holdings: holdingsFor(object),
       isForgotten: false,
@@ -322,20 +329,23 @@ function groupOf({ cluster, object }: ObjectRecord): string {
 
 /** The object is another one from here on, as far as anybody has said yet. */
 function turned(record: ObjectRecord, atUs: Us): void {
-  record.otherUs = record.sinceUs === 0 ? 0 : record.atUs;
-  record.sinceUs = atUs;
+  record.otherUs = record.saidUs.length === 0 ? 0 : record.atUs;
+  record.saidUs = [atUs];
 }
 
-/** A word that comes late: since when the object has been as it is may be another time now. */
-function saidBefore(record: ObjectRecord, atUs: Us, isSame: boolean): boolean {
-  if (atUs <= record.otherUs || atUs >= record.atUs) return false;
-  const before = record.sinceUs;
-  if (isSame) record.sinceUs = Math.min(before, atUs);
+/** True when the object is known to be as it is since another time than before. */
+function saidAt(record: ObjectRecord, atUs: Us, isSame: boolean, latenessUs: Us): boolean {
+  if (atUs <= record.otherUs || record.saidUs.includes(atUs)) return false;
+  const [before] = record.saidUs;
+  if (isSame) record.saidUs = [...record.saidUs, atUs].sort((a, b) => a - b);
   else {
     record.otherUs = atUs;
-    if (before <= atUs) record.sinceUs = record.atUs;
+    record.saidUs = record.saidUs.filter((one) => one > atUs);
   }
-  return record.sinceUs !== before;
+  const fromUs = record.atUs - latenessUs;
+  const kept = record.saidUs.filter((one, index) => index === 0 || one >= fromUs);
+  record.saidUs = kept.length > saidMax ? kept.toSpliced(1, 1) : kept;
+  return record.saidUs[0] !== before;
 }
 
 /** Of two words of one time a deletion is the later one, else the greater by content: no order decides. */
@@ -349,11 +359,11 @@ function toRow(record: ObjectRecord, isWhole: boolean): ObjectRow {
   const { key, cluster, object, atUs, listedUs, isGone } = record;
   const { type, namespace, name } = object;
   const stored = isWhole ? record.holdings?.toStored() : undefined;
-  const { sinceUs, otherUs } = record;
+  const { saidUs, otherUs } = record;
   const detail: Detail = {
     object,
     isGone,
-    sinceUs,
+    saidUs,
     otherUs,
     ...(stored ? { holdings: stored } : {}),
   };
@@ -370,14 +380,14 @@ function toRow(record: ObjectRecord, isWhole: boolean): ObjectRow {
 }
 
 function fromRow(row: ObjectRow): ObjectRecord {
-  const { object, isGone, sinceUs, otherUs, holdings: stored } = JSON.parse(row.detail) as Detail; // by `toRow`
+  const { object, isGone, saidUs, otherUs, holdings: stored } = JSON.parse(row.detail) as Detail; // by `toRow`
   const { key, cluster, atUs, listedUs } = row;
   const content = contentHash([JSON.stringify(object)]);
   const holdings = holdingsFor(object);
   if (stored) holdings?.restore(stored);
   // The times of a row move on while what it holds stays.
   holdings?.seen(isGone ? [] : heldBy(object), atUs);
-  const times = { atUs, listedUs, sinceUs, otherUs };
+  const times = { atUs, listedUs, saidUs, otherUs };
   return { key, cluster, object, ...times, isGone, content, holdings, isForgotten: false };
 }
 
