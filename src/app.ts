@@ -275,6 +275,7 @@ export class App implements AsyncDisposable {
         read: (name) => metrics.read(name),
       },
       status: this,
+      rules: () => this.#work.rules,
       reload: config.web.reload ? () => this.reload() : null,
       onError: (path, error) => log.error("cannot answer", { path, error: error.message }),
     });

@@ -237,6 +237,11 @@ const status: ApiStatus = {
     },
   ],
   scrape: { last: "2026-01-01T09:57:00.000000000Z", user_agent: "Prom\u001b[2J" },
+  bypass: {
+    meshed_workloads: 3,
+    judged_workloads: 2,
+    missing: [{ capabilities: ["flows", "sockets"], workloads: 1 }],
+  },
   problems: [],
 };
 
@@ -262,6 +267,8 @@ test("doctor: what arrives, and nothing amiss", async () => {
       "objects      -         0        never",
       "",
       "Last scrape of /metrics: 2026-01-01T09:57:00Z by Prom?[2J",
+      "",
+      "2 of 3 meshed workloads are judged for bypass; missing: flows and sockets (1).",
       "",
       "No problem found.",
       "",

@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { ApiInsight, GraphFilter, InsightFilter } from "../src/model/api.ts";
+import { maskOf } from "../src/model/coverage.ts";
 import { makeWriteSet } from "../src/model/rows.ts";
-import type { WriteSet } from "../src/model/rows.ts";
+import type { CoverageRow, WriteSet } from "../src/model/rows.ts";
 import { usPerSecond, usToRfc3339 } from "../src/model/time.ts";
 import { StoreError } from "../src/store/errors.ts";
 import { StoreReader } from "../src/store/reader.ts";
@@ -44,7 +45,7 @@ function makeMesh(): WriteSet {
   const set = makeWriteSet(1, baseUs);
   set.nodes.push(
     makeNodeRow(1, { name: "web" }),
-    makeNodeRow(2, { name: "cart", detail: '{"service":"cart","coverage":{"flows":"live"}}' }),
+    makeNodeRow(2, { name: "cart", detail: '{"service":"cart"}' }),
     makeNodeRow(3, { name: "db" }),
     makeNodeRow(4, { name: "pay", namespace: "bank", key: "c1/bank/pay" }),
     makeNodeRow(5, {
@@ -96,6 +97,7 @@ function makeMesh(): WriteSet {
     occurrences: 1,
     detail: "{}",
   });
+  set.coverage.push(makeCoverageRow(2, { name: "cart", live: maskOf(["flows"]) }));
   set.insights.push(
     makeInsightRow("plain", { workload: "db", peerWorkload: "cart", peerPort: 5432 }),
     makeInsightRow("egress", {
@@ -109,6 +111,22 @@ function makeMesh(): WriteSet {
     makeInsightRow("gone", { workload: "cart", peerWorkload: "web", state: "resolved" }),
   );
   return set;
+}
+
+function makeCoverageRow(nodeId: number, parts: Partial<CoverageRow> = {}): CoverageRow {
+  const { live = 0 } = parts;
+  return {
+    nodeId,
+    cluster: "c1",
+    namespace: "shop",
+    name: `w${nodeId}`,
+    meshed: true,
+    pods: 1,
+    live,
+    heard: live,
+    reporters: "[]",
+    ...parts,
+  };
 }
 
 function names(filter: GraphFilter): { nodes: string[]; edges: string[]; truncated: boolean } {
@@ -379,14 +397,13 @@ test("the overview sums up what is heard, and who is seen by what", () => {
     { ...agent, key: "c1/b", detail: heard(baseUs + 3) },
     { ...agent, key: "c1/c", detail: "{}" },
   );
-  const seenBy = (capabilities: object): string => JSON.stringify({ coverage: capabilities });
-  set.nodes.push(
-    makeNodeRow(1, { detail: seenBy({ proxy_logs: "live", sockets: "live" }) }),
-    makeNodeRow(2, { detail: seenBy({ proxy_logs: "silent", spans: "live", flows: "never" }) }),
-    makeNodeRow(3, { detail: seenBy({ sockets: "live" }), mergedInto: 2 }),
-    makeNodeRow(4, { detail: "{}" }),
-    makeNodeRow(5, { namespace: "bank", key: "c1/bank/w5", detail: seenBy({}) }),
-  );
+  const seenBy = (nodeId: number, live: string[], silent: string[] = [], namespace = "shop") => {
+    const masks = { live: maskOf(live), heard: maskOf([...live, ...silent]) };
+    set.coverage.push(makeCoverageRow(nodeId, { namespace, ...masks }));
+  };
+  seenBy(1, ["proxy_logs", "sockets"]);
+  seenBy(2, ["spans"], ["proxy_logs", "sockets"]);
+  seenBy(5, [], [], "bank");
   writer.commit(set);
   expect(reader.overview()).toEqual({
     heard: [

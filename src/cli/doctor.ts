@@ -1,5 +1,6 @@
 /** `doctor`: what arrives at a running engine, what does not, why, and what to do about it. */
 import type { ApiProblem, ApiStatus } from "../model/api-status.ts";
+import { bypassText } from "../serve/coverage.ts";
 import { getJson } from "./api-client.ts";
 import { formatTable, printable, type CliIo } from "./io.ts";
 
@@ -22,6 +23,7 @@ export function doctorText(status: ApiStatus): string {
   const { version, started_at, ready, problems } = status;
   const head = `mesh-insights ${version}, ${ready ? "ready" : "not ready"}, running since ${secondsOf(started_at)}\n`;
   const parts = [head, receivedText(status), heardText(status), scrapeText(status)];
+  if (status.bypass) parts.push(`${bypassText(status.bypass)}.\n`);
   parts.push(problems.length === 0 ? "No problem found.\n" : problemsText(problems));
   return parts.join("\n");
 }

@@ -2,6 +2,7 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { InsightState, Severity } from "../model/insights.ts";
 import { runBackup } from "./backup.ts";
+import { runCoverage } from "./coverage.ts";
 import { runDemo } from "./demo.ts";
 import { runDoctor } from "./doctor.ts";
 import { graphFormats, runGraph } from "./graph.ts";
@@ -187,6 +188,15 @@ function addQuestions(program: Command, io: CliIo, done: Done): void {
     .addOption(oneOf("--format <format>", "what to print", graphFormats).default("table"))
     .addHelpText("after", "\nExample:\n  $ mesh-insights graph --format dot | dot -Tsvg > mesh.svg")
     .action((options) => done(runGraph(options, io)));
+  program
+    .command("coverage")
+    .description("who is seen by what, and what the rules can judge")
+    .option("--url <url>", "the engine's page", defaultUrl)
+    .option("--namespace <namespace>", "only its workloads; names those that are not judged")
+    .option("--rule <id>", "only this rule")
+    .option("--json", "as the API answers")
+    .addHelpText("after", "\nExample:\n  $ mesh-insights coverage --namespace shop")
+    .action((options) => done(runCoverage(options, io)));
   program
     .command("doctor")
     .description("why a running engine shows less than there is, and what to do")

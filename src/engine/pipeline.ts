@@ -11,6 +11,7 @@ import { TracesDecoder } from "../decode/traces.ts";
 import type { DecodeError } from "../decode/views.ts";
 import { Graph, type GraphOptions } from "../graph/graph.ts";
 import { Insights, type InsightOptions } from "../insights/insights.ts";
+import type { RuleNeeds } from "../model/coverage.ts";
 import type { RuleFault, Transition } from "../model/insights.ts";
 import type { ObservationBatch, Trust } from "../model/observations.ts";
 import { makeWriteSet, type BlindRow, type Restored, type WriteSet } from "../model/rows.ts";
@@ -19,6 +20,7 @@ import type { Us } from "../model/time.ts";
 import { Normalizer, type NormalizeOptions } from "../normalize/normalizer.ts";
 import { Evaluator } from "../rules/evaluator.ts";
 import type { CompiledRule } from "../rules/load.ts";
+import { coverageCounters } from "./coverage-counters.ts";
 import { Receipts } from "./receipts.ts";
 
 export interface PipelineOptions {
@@ -60,6 +62,7 @@ export class Pipeline {
   readonly #graph: Graph;
   readonly #rules: Evaluator;
   readonly #insights: Insights;
+  readonly #ruleNeeds: readonly RuleNeeds[];
   #nowUs: Us = 0;
   /** Since when nobody was watching, until the first `advance` ends it; 0 = no gap. */
   #blindSinceUs: Us = 0;
@@ -67,6 +70,7 @@ export class Pipeline {
 
   constructor(options: PipelineOptions, next: Sink<readonly Transition[]>) {
     this.#insights = new Insights(options.insights, next);
+    this.#ruleNeeds = options.rules.map((rule) => rule.meta);
     this.#insights.setRules(options.rules.map((rule) => rule.meta));
     this.#rules = new Evaluator(options.rules, this.#insights);
     this.#graph = new Graph(options.graph, this.#rules);
@@ -150,6 +154,7 @@ export class Pipeline {
     this.#receipts.counters(samples);
     this.#normalizer.counters(samples);
     this.#graph.counters(samples);
+    coverageCounters(samples, this.#graph.coverageGroups(), this.#ruleNeeds);
     this.#rules.counters(samples);
     this.#insights.counters(samples);
     return samples;

@@ -28,7 +28,7 @@ absent, as \`telemetry_last_received_timestamp_seconds\` of a kind of source tha
 \`edge_requests_total\` counts requests once, under the ends and the security they had at the time.
 
 Not in this version, since what they would count does not exist yet: \`waivers\`,
-\`waiver_expiry_timestamp_seconds\`, \`posture\`, \`coverage_ratio\`, \`rules_blind\`.
+\`waiver_expiry_timestamp_seconds\`, \`posture\`.
 
 | name | kind | labels | meaning |
 |---|---|---|---|

@@ -37,6 +37,7 @@ interface Series {
 /** A name with labels as the stages give them. */
 interface Feed {
   readonly kind: InstrumentSpec["kind"];
+  readonly folded: InstrumentSpec["folded"];
   readonly series: Series;
   /** What the last snapshot said in all, and what this one has said so far. */
   last: number;
@@ -109,10 +110,13 @@ export class SampleSeries {
     }
   }
 
-  #sumUp({ series, sum }: Feed): void {
-    if (series.round !== this.#round) series.sum = 0;
+  #sumUp({ series, sum, folded }: Feed): void {
+    const isFirst = series.round !== this.#round;
     series.round = this.#round;
-    series.sum += sum;
+    if (isFirst) series.sum = sum;
+    else if (folded === "least") series.sum = Math.min(series.sum, sum);
+    else if (folded === "most") series.sum = Math.max(series.sum, sum);
+    else series.sum += sum;
   }
 
   #feed({ name, labels }: CounterSample, spec: InstrumentSpec): Feed | null {
@@ -126,7 +130,8 @@ export class SampleSeries {
       return null;
     }
     const isLate = this.#refused.has(name);
-    const feed = { kind: spec.kind, series, last: 0, sum: 0, round: 0, isLate };
+    const { kind, folded } = spec;
+    const feed = { kind, folded, series, last: 0, sum: 0, round: 0, isLate };
     this.#feeds.set(key, feed);
     return feed;
   }

@@ -42,6 +42,8 @@ export interface PodFacts {
   /** The workload's node. */
   readonly nodeId: number;
   readonly ips: readonly string[];
+  /** The machine that it runs on; left out while no object has told. */
+  readonly node?: string;
   readonly hostNetwork: boolean;
   readonly mode: NodeEntity["mode"];
   readonly proxy: ProxyFacts;

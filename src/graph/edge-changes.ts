@@ -6,7 +6,7 @@ import type { EntityChange, GraphChange } from "../model/changes.ts";
 import { usPerMinute, type Us } from "../model/time.ts";
 import { edgeEntityOf, facetKey, viewsOf, type FacetView } from "./edge-view.ts";
 import type { Edge, Facet, Facets } from "./facets.ts";
-import type { Nodes } from "./nodes.ts";
+import type { NodeRecord, Nodes } from "./nodes.ts";
 import { bucketUs } from "./security.ts";
 import type { Sources } from "./sources.ts";
 
@@ -27,9 +27,10 @@ export class EdgeChanges {
     this.#sources = sources;
   }
 
-  collect(nowUs: Us, out: GraphChange[]): void {
+  /** `changed`: nodes whose entity is another one since the last call. */
+  collect(nowUs: Us, changed: readonly NodeRecord[], out: GraphChange[]): void {
     this.#touchTurned(nowUs, out);
-    for (const node of this.#nodes.takeChanged()) this.#facets.touchNode(node.id);
+    for (const node of changed) this.#facets.touchNode(node.id);
     if (nowUs - this.#staleSweptUs >= staleSweepUs) this.#touchStale(nowUs);
     const edges = this.#facets.takeChangedEdges();
     for (const edge of edges) this.#edge(edge, nowUs, out);

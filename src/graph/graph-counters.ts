@@ -12,6 +12,7 @@ export interface Losses {
   readonly lines: number;
   readonly flows: number;
   readonly objects: number;
+  readonly coverage: number;
   readonly unoriented: number;
   readonly settledEarly: number;
 }
@@ -49,6 +50,7 @@ export function graphCounters(
     lines: losses.lines,
     flows: losses.flows,
     objects: losses.objects,
+    coverage: losses.coverage,
   };
   for (const [table, value] of Object.entries(dropped)) {
     into.push({ name: "graph_overflow_total", labels: { table }, value });

@@ -2,13 +2,13 @@
 import { hexToIp, ipToHex } from "../lib/ip.ts";
 import { makeEntity, type NodeEntity } from "../model/entities.ts";
 import { forget, type NodeRow, type Restored, type WriteSet } from "../model/rows.ts";
+import type { Coverage } from "./coverage.ts";
 import { collectFacets, restoreFacets } from "./facet-rows.ts";
 import type { Facets } from "./facets.ts";
 import type { IdentityTables, PodRecord } from "./identity.ts";
 import type { Claim } from "./ip-owners.ts";
 import type { NodeRecord } from "./nodes.ts";
-import type { Sources } from "./sources.ts";
-import { coverageOf, declaredOf, sourcesOf } from "./workload-detail.ts";
+import { declaredOf } from "./workload-detail.ts";
 
 /** Pod objects with more JSON than this are stored without the object. */
 const podDetailMax = 32_768;
@@ -17,13 +17,13 @@ export function collectGraph(
   into: WriteSet,
   identity: IdentityTables,
   facets: Facets,
-  sources: Sources,
+  coverage: Coverage,
 ): void {
   collectFacets(into, facets, identity.nodes);
   for (const key of identity.takeFormerKeys()) forget(into, "pods", key);
   const pods = identity.takeDirtyPods();
   for (const pod of pods) podRow(into, pod, identity);
-  nodeRows(into, pods, identity, sources);
+  nodeRows(into, pods, identity, coverage);
   into.nodeAliases.push(...identity.nodes.takeNewAliases());
   for (const claim of identity.owners.takeDirty()) ownerRow(into, claim, identity);
 }
@@ -44,30 +44,29 @@ export function restoreGraph(rows: Restored, identity: IdentityTables, facets: F
   identity.restoreDone();
 }
 
-/** Nodes that are others than their rows say, also for what their pods declare and who tells of them. */
+/** Nodes that are others than their rows say, also for what their pods declare. */
 function nodeRows(
   into: WriteSet,
   changed: readonly PodRecord[],
   identity: IdentityTables,
-  sources: Sources,
+  coverage: Coverage,
 ): void {
   const dirty = new Set(identity.nodes.takeDirty());
-  const covered = sources.takeChangedCoverage();
-  if (dirty.size === 0 && changed.length === 0 && covered.size === 0) return;
-  for (const pod of changed) dirty.add(identity.nodes.get(pod.facts.nodeId));
-  const podsOf = new Map<NodeRecord, PodRecord[]>();
-  for (const pod of identity.pods) {
+  const changedOf = new Map<NodeRecord, PodRecord>();
+  for (const pod of changed) {
     const node = identity.nodes.get(pod.facts.nodeId);
-    const pods = podsOf.get(node);
-    if (pods) pods.push(pod);
-    else podsOf.set(node, [pod]);
-    if (covered.size === 0 || dirty.has(node)) continue;
-    if (sourcesOf(pod).some(([kind, key]) => covered.has(`${kind}|${key}`))) dirty.add(node);
+    dirty.add(node);
+    changedOf.set(node, pod);
   }
-  for (const node of dirty) into.nodes.push(nodeToRow(node, podsOf.get(node), sources));
+  for (const node of dirty) {
+    const living = coverage.podsOf(node.id);
+    // Of a workload whose last pod has ended, that one still says what it was.
+    const last = changedOf.get(node);
+    into.nodes.push(nodeToRow(node, living.length === 0 && last ? [last] : living));
+  }
 }
 
-function nodeToRow(node: NodeRecord, pods: readonly PodRecord[] = [], sources: Sources): NodeRow {
+function nodeToRow(node: NodeRecord, pods: readonly PodRecord[]): NodeRow {
   const { entity, seenSigns, podSigns, uses } = node;
   return {
     id: node.id,
@@ -90,17 +89,16 @@ function nodeToRow(node: NodeRecord, pods: readonly PodRecord[] = [], sources: S
       podSigns: [...podSigns],
       isMerged: node.mergedInto > 0,
       uses,
-      ...shownOf(pods, sources),
+      ...shownOf(pods),
     }),
   };
 }
 
 /** What only readers need. A declaration of unlikely size is left out. */
-function shownOf(pods: readonly PodRecord[], sources: Sources): Record<string, unknown> {
+function shownOf(pods: readonly PodRecord[]): Record<string, unknown> {
   if (pods.length === 0) return {};
-  const coverage = coverageOf(pods, sources);
   const declared = declaredOf(pods);
-  return JSON.stringify(declared).length <= podDetailMax ? { declared, coverage } : { coverage };
+  return JSON.stringify(declared).length <= podDetailMax ? { declared } : {};
 }
 
 function rowToNode(row: NodeRow): NodeRecord {

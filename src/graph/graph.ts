@@ -4,6 +4,7 @@
  * no I/O, reads no clock and knows no rule; time comes with batches and with `advance`.
  */
 import type { GraphChange } from "../model/changes.ts";
+import type { CoverageGroup } from "../model/coverage.ts";
 import type {
   Capability,
   Flow,
@@ -24,6 +25,8 @@ import { EdgeCounters } from "./edge-counters.ts";
 import { graphCounters } from "./graph-counters.ts";
 import { collectGraph, restoreGraph } from "./graph-rows.ts";
 import { IdentityTables, podName, type PodRecord } from "./identity.ts";
+import { CoverageHosts } from "./coverage-hosts.ts";
+import { Coverage } from "./coverage.ts";
 import { addressKey, OwnerStrength } from "./ip-owners.ts";
 import { encodeJournal, readJournal } from "./journal.ts";
 import { Lines } from "./lines.ts";
@@ -31,6 +34,7 @@ import { Sign } from "./nodes.ts";
 import type { GraphOptions } from "./options.ts";
 import { Placements } from "./placements.ts";
 import { ObjectTable } from "./objects.ts";
+import { PodWitnesses } from "./pod-witnesses.ts";
 import { SeriesTable } from "./series.ts";
 import { SourcePods } from "./source-pods.ts";
 import { Sources } from "./sources.ts";
@@ -69,6 +73,9 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   readonly #flows: FlowEdges;
   readonly #sources: Sources;
   readonly #objects: ObjectTable;
+  readonly #witnesses: PodWitnesses;
+  readonly #coverage: Coverage;
+  readonly #hosts: CoverageHosts;
   readonly #bypass: Bypass;
   readonly #edgeChanges: EdgeChanges;
   readonly #edgeCounters: EdgeCounters;
@@ -99,6 +106,11 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       cluster: options.identity.cluster,
       runs: (ref, nowUs) => pods.runs(ref, nowUs),
     });
+    this.#witnesses = new PodWitnesses(this.#identity);
+    const bitsOf = (sourceId: string): number => this.#sources.coverageBits(sourceId);
+    const { nodes } = this.#identity;
+    this.#coverage = new Coverage({ bitsOf, nodes, reportersMax: limits.sourcesMax });
+    this.#hosts = new CoverageHosts(bitsOf);
     this.#bypass = new Bypass(this.#identity, this.#marks(), options.bypass);
     this.#edgeChanges = new EdgeChanges(this.#facets, this.#identity.nodes, this.#sources);
     this.#edgeCounters = new EdgeCounters(this.#identity, this.#facets);
@@ -144,8 +156,18 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   flushChanges(): void {
     this.#toldUs = this.#nowUs;
     this.#countGroups();
-    this.#edgeChanges.collect(this.#nowUs, this.#out);
+    const changed = this.#identity.nodes.takeChanged();
+    for (const node of changed) this.#coverage.nodeChanged(node);
+    this.#edgeChanges.collect(this.#nowUs, changed, this.#out);
+    this.#settleCoverage();
+    this.#hosts.tell(this.#nowUs, this.#out);
     this.#tell();
+  }
+
+  /** How many workloads of each namespace are seen by what. */
+  coverageGroups(): readonly CoverageGroup[] {
+    this.#settleCoverage();
+    return this.#coverage.groups();
   }
 
   /** Edges that `collect` would write, at most: spans that are not counted yet may share some. */
@@ -155,7 +177,9 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
 
   collect(into: WriteSet): void {
     this.#countGroups();
-    collectGraph(into, this.#identity, this.#facets, this.#sources);
+    this.#settleCoverage();
+    collectGraph(into, this.#identity, this.#facets, this.#coverage);
+    this.#coverage.collect(into);
     this.#objects.collect(into);
     this.#sources.collect(into);
     this.#series.collect(into);
@@ -177,6 +201,8 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#objects.restore(rows);
     this.#settleObjects();
     this.#sources.restore(rows);
+    for (const pod of this.#identity.pods) this.#podCovered(pod);
+    this.#coverage.restore(rows.coverage);
     this.#series.restore(rows);
     this.#placements.restoring();
     this.#journalDamaged += readJournal(rows.journal, "all", (one) => this.#remember(one));
@@ -196,6 +222,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       lines: this.#lines.dropped,
       flows: this.#flows.dropped,
       objects: this.#objects.dropped,
+      coverage: this.#coverage.dropped,
       unoriented: this.#flows.unoriented,
       settledEarly: this.#placements.settledEarly,
     });
@@ -239,13 +266,16 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       case "process_seen": {
         const { pod } = observation.process;
         const address = observation.kind === "socket_opened" ? observation.srcIp : pod.address;
-        this.#identity.podSeen({
+        const record = this.#identity.podSeen({
           name: { ...pod, address: pod.address || address },
           atUs: observation.timeUs,
           trust: observation.trust,
           strength: OwnerStrength.self,
           mode: "unknown",
         });
+        if (record && observation.trust !== "claimed") {
+          this.#witnesses.toldBy(record, observation.source);
+        }
         return;
       }
       case "flow":
@@ -293,9 +323,19 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     const placed = this.#place(observation);
     if (!placed || placed.kind === "span_half") return;
     let isKept = false;
-    if (placed.kind === "flow") isKept = this.#bypass.flow(placed, this.#out);
+    if (placed.kind === "flow") {
+      isKept = this.#bypass.flow(placed, this.#out);
+      this.#flowTold(placed);
+    }
     if (placed.kind === "proxy_leg") isKept = this.#bypass.leg(placed, this.#out);
     if (!isKept) this.#fresh.push(observation);
+  }
+
+  /** A flow agent on a machine that nobody knows tells of the pods that it shows. */
+  #flowTold({ cluster, source, srcIp, dstIp, timeUs, trust }: Flow): void {
+    if (trust === "claimed" || this.#hosts.isKnown(this.#witnesses.idOf(source))) return;
+    this.#witnesses.addressToldBy(cluster, srcIp, timeUs, source);
+    this.#witnesses.addressToldBy(cluster, dstIp, timeUs, source);
   }
 
   /** Span halves wait to be counted together; from here on the tables hold all of them. */
@@ -326,8 +366,12 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   /** Follows what identity has learned: nodes merge, events move, connections are judged again. */
   #settleIdentity(): void {
     this.#settleObjects();
-    const { pods, addresses, merges } = this.#identity.takeChanges();
+    const { pods, addresses, merges, reports } = this.#identity.takeChanges();
     for (const [oneId, otherId] of merges) this.#merge(oneId, otherId);
+    for (const pod of pods) this.#podCovered(pod);
+    for (const { nodeId, sourceId } of reports) {
+      this.#coverage.reported(this.#identity.nodes.get(nodeId), sourceId);
+    }
     if (pods.length === 0 && addresses.length === 0) return;
     const names = new Set(addresses);
     for (const { facts } of pods) {
@@ -340,6 +384,18 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     }
     this.#placements.resolveAgain(names);
     for (const pod of this.#podsOf(pods, addresses)) this.#bypass.podChanged(pod.facts, this.#out);
+  }
+
+  #podCovered(pod: PodRecord): void {
+    this.#coverage.podChanged(pod);
+    this.#hosts.podChanged(pod);
+  }
+
+  #settleCoverage(): void {
+    const ids = this.#sources.takeChangedCoverage();
+    if (ids.size === 0) return;
+    this.#coverage.sourcesChanged(ids);
+    this.#hosts.sourcesChanged(ids);
   }
 
   /** Follows what objects declare: which addresses are virtual, and what is behind them. */
@@ -367,6 +423,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     const before = [winner.key, loser.key];
     this.#facets.mergeNodes(winner.id, loser.id);
     nodes.merge(winner, loser);
+    this.#coverage.merged(winner, loser.id);
     for (const from of before) {
       if (from !== winner.key) this.#out.push({ kind: "renamed", from, to: winner.key });
     }

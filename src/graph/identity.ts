@@ -5,7 +5,14 @@
  */
 import { canonicalIp } from "../lib/ip.ts";
 import type { NodeEntity } from "../model/entities.ts";
-import type { ObjectSeen, PeerName, PodName, PodObject, Trust } from "../model/observations.ts";
+import type {
+  ObjectSeen,
+  PeerName,
+  PodName,
+  PodObject,
+  SourceRef,
+  Trust,
+} from "../model/observations.ts";
 import { usPerHour, type Us } from "../model/time.ts";
 import type { Identity, Owner, PodFacts } from "./contracts.ts";
 import { isPeerAddress } from "./address-scope.ts";
@@ -43,6 +50,8 @@ export interface PodRecord {
   isAttested: boolean;
   rank: Rank;
   lastUs: Us;
+  /** Other sources (`kind|key`) that tell of it; left out while none does. */
+  toldBy?: readonly string[];
 }
 
 /** What telemetry other than objects says of a pod. */
@@ -61,6 +70,13 @@ export interface IdentityChanges {
   readonly addresses: readonly string[];
   /** Node ids: the second proved to be the first. */
   readonly merges: readonly (readonly [number, number])[];
+  /** Sources (`kind|key`) that reported for a workload by its name. */
+  readonly reports: readonly Report[];
+}
+
+export interface Report {
+  readonly nodeId: number;
+  readonly sourceId: string;
 }
 
 const never = Number.MAX_SAFE_INTEGER;
@@ -82,6 +98,7 @@ export class IdentityTables implements Identity {
   /** Keys by which pods are known no more: they have got a UID, or were forgotten. */
   #formerKeys: string[] = [];
   #merges: (readonly [number, number])[] = [];
+  #reports: Report[] = [];
   #dropped = 0;
 
   constructor(options: GraphOptions) {
@@ -249,8 +266,18 @@ export class IdentityTables implements Identity {
     this.nodes.learn(node, { signs });
   }
 
+  /** A source reports for this workload, whether or not it names a pod. */
+  reported(node: NodeRecord, { kind, key }: SourceRef): void {
+    this.#reports.push({ nodeId: node.id, sourceId: `${kind}|${key}` });
+  }
+
   advance(nowUs: Us): void {
     this.owners.advance(nowUs);
+  }
+
+  /** What is kept with the pod is other than before. */
+  podTouched(pod: PodRecord): void {
+    this.#changed(pod);
   }
 
   takeChanges(): IdentityChanges {
@@ -258,9 +285,11 @@ export class IdentityTables implements Identity {
       pods: [...this.#changedPods],
       addresses: [...this.owners.takeChanged(), ...this.virtual.takeChanged()],
       merges: this.#merges,
+      reports: this.#reports,
     };
     this.#changedPods.clear();
     this.#merges = [];
+    this.#reports = [];
     return changes;
   }
 
@@ -417,6 +446,7 @@ export class IdentityTables implements Identity {
     this.#setFacts(pod, {
       cluster,
       ips: object.ips,
+      node: object.node,
       hostNetwork: object.hostNetwork,
       mode,
       proxy: proxyFactsOf(object, proxy),

@@ -95,6 +95,10 @@ export class Nodes {
     return record;
   }
 
+  has(id: number): boolean {
+    return this.#records[id - 1] !== undefined;
+  }
+
   byAlias(alias: string): NodeRecord | undefined {
     const record = this.#byAlias.get(alias);
     return record && this.get(record.id);

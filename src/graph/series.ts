@@ -344,6 +344,7 @@ export class SeriesTable {
     if (self && self.workload !== "") {
       const node = this.#identity.nodeOf(self, 0);
       this.#identity.signSeen(node, isAmbient ? Sign.proxy | Sign.ambient : Sign.proxy);
+      this.#identity.reported(node, definition.source);
     }
   }
 

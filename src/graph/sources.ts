@@ -4,6 +4,7 @@
  * only when the end of its pod or machine proves it, however long it has been silent.
  */
 import type { GraphChange, Observer } from "../model/changes.ts";
+import { coverageCapabilities, maskOf } from "../model/coverage.ts";
 import type { Capability, SourceKind, SourceRef } from "../model/observations.ts";
 import { forget, type Restored, type WriteSet } from "../model/rows.ts";
 import { usPerSecond, type Us } from "../model/time.ts";
@@ -22,6 +23,9 @@ import {
 /** Liveness is looked at this often. */
 const sweepUs = usPerSecond;
 const kinds: readonly SourceKind[] = ["proxy", "node_agent", "objects", "collector"];
+const bitOf: Readonly<Partial<Record<Capability, number>>> = Object.fromEntries(
+  coverageCapabilities.map((capability) => [capability, maskOf([capability])]),
+);
 const states: readonly SourceState[] = ["live", "late", "silent", "gone"];
 
 export interface SourcesOptions {
@@ -175,6 +179,22 @@ export class Sources {
     return coverage;
   }
 
+  /**
+   * Bits of what a source (`kind|key`) tells of: live ones below, ever heard ones above. 0 = never heard,
+   * or gone, which is no silence.
+   */
+  coverageBits(id: string): number {
+    const source = this.#sources.get(id);
+    if (!source || source.state === "gone") return 0;
+    let [live, heard] = [0, 0];
+    for (const [capability, { isSilent }] of source.heard) {
+      const bit = bitOf[capability] ?? 0;
+      heard |= bit;
+      if (!isSilent) live |= bit;
+    }
+    return live | (heard << coverageCapabilities.length);
+  }
+
   takeChangedCoverage(): ReadonlySet<string> {
     const changed = new Set(this.#changedCoverage);
     this.#changedCoverage.clear();
@@ -226,10 +246,14 @@ export class Sources {
     this.#dirty.delete(source);
     this.#changed.delete(source);
     this.#forgotten.push(id);
+    this.#changedCoverage.add(id);
     this.#gone.push({ id, atUs: source.lastReceivedUs });
   }
 
   #turn(source: Source, state: SourceState): void {
+    if (state === "gone" || source.state === "gone") {
+      this.#changedCoverage.add(sourceId(source.ref));
+    }
     source.state = state;
     if (state !== "silent") source.runs = "unknown";
     this.#changed.add(source);

@@ -1,23 +1,10 @@
 /**
- * What readers are shown of a workload beyond its node: what its newest pod declares, and which
- * telemetry about it arrives. It keeps nothing and judges nothing.
+ * What readers are shown of a workload beyond its node: what its newest pod declares. It keeps
+ * nothing and judges nothing.
  */
 import type { Entity } from "../model/entities.ts";
-import type { Capability, ContainerSpec } from "../model/observations.ts";
+import type { ContainerSpec } from "../model/observations.ts";
 import type { PodRecord } from "./identity.ts";
-import type { Sources } from "./sources.ts";
-
-const capabilities: readonly Capability[] = [
-  "proxy_metrics",
-  "proxy_logs",
-  "spans",
-  "flows",
-  "sockets",
-  "processes",
-  "objects",
-];
-/** Pods that are asked for their sources; a workload of more is covered like these. */
-const podsMax = 100;
 
 /** Facts of the newest object among its pods; empty while no object has come. */
 export function declaredOf(pods: readonly PodRecord[]): Record<string, unknown> {
@@ -69,31 +56,4 @@ function containerOf(spec: ContainerSpec): Entity<"container"> {
     allow_privilege_escalation: spec.allowPrivilegeEscalation,
     ports: spec.ports,
   };
-}
-
-/** Capability to `live`, `silent` or `never`: live if any source that tells of any of the pods is. */
-export function coverageOf(pods: readonly PodRecord[], sources: Sources): Record<string, string> {
-  const coverage = new Map<Capability, "live" | "silent">();
-  for (const pod of pods.slice(0, podsMax)) {
-    for (const [kind, key] of sourcesOf(pod)) {
-      for (const [capability, state] of sources.coverageOf(kind, key)) {
-        if (coverage.get(capability) !== "live") coverage.set(capability, state);
-      }
-    }
-  }
-  return Object.fromEntries(capabilities.map((name) => [name, coverage.get(name) ?? "never"]));
-}
-
-/** Who would tell of a pod: its proxy by name or address, the agents of its host, its cluster's feed. */
-export function sourcesOf({
-  facts,
-  object,
-}: PodRecord): ["proxy" | "node_agent" | "objects", string][] {
-  const { cluster, namespace, name, ips } = facts;
-  return [
-    ["proxy", `${cluster}/${namespace}/${name}`],
-    ...ips.map((ip): ["proxy", string] => ["proxy", `${cluster}//${ip}`]),
-    ["node_agent", `${cluster}/${object?.node ?? ""}`],
-    ["objects", cluster],
-  ];
 }

@@ -1,5 +1,7 @@
 /** What `GET /api/v1/status` answers, which the page and `doctor` show: what arrives, and what is amiss. */
 
+import type { ApiBypassCoverage } from "./api-coverage.ts";
+
 /** One thing that is amiss, with what to do about it. Codes are promises, texts are not. */
 export interface ApiProblem {
   /** Such as `no-telemetry`; stays the same from version to version. */
@@ -65,5 +67,7 @@ export interface ApiStatus {
   heard: ApiHeard[];
   /** Who last asked for /metrics. */
   scrape: { last: string | null; user_agent: string };
+  /** Who is watched for going around a proxy; null = no loaded rule watches, or the store is silent. */
+  bypass: ApiBypassCoverage | null;
   problems: ApiProblem[];
 }

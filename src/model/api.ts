@@ -2,6 +2,7 @@
  * The shapes of the HTTP API (fields may be added, never renamed) and the questions behind them, which
  * the store's readers answer from committed data. Times are RFC 3339 with nanoseconds, or null.
  */
+import type { CoverageFilter, StoredCoverage } from "./api-coverage.ts";
 import type { ApiOverview } from "./api-status.ts";
 
 export interface ApiEvidence {
@@ -212,4 +213,5 @@ export interface ApiQueries {
    */
   sources(filter?: SourceFilter): Promise<ApiPage<ApiSource>>;
   overview(): Promise<ApiOverview>;
+  coverage(filter: CoverageFilter): Promise<StoredCoverage>;
 }

@@ -232,9 +232,13 @@ const cluster = {
 
 const host = {
   name: "string",
+  /** Cluster and machine as a place. */
+  self: "node",
   pods: "int",
   meshed_pods: "int",
+  /** Keys of the node agents that are heard from it. */
   agents: "list<string>",
+  /** What node agents tell of, to `live`, `silent` or `never`. */
   coverage: "map<string, string>",
 } as const;
 
@@ -398,7 +402,7 @@ export const entityTraits: Readonly<Record<EntityType, EntityTraits>> = {
     peer: "",
   },
   cluster: { lifecycle: "state", key: ["cluster.name"], subject: "", peer: "" },
-  host: { lifecycle: "state", key: ["host.name"], subject: "", peer: "" },
+  host: { lifecycle: "state", key: ["host.self"], subject: "host.self", peer: "" },
   policy: {
     lifecycle: "state",
     key: ["policy.kind", "policy.namespace", "policy.name"],

@@ -81,6 +81,21 @@ export interface ObjectRow {
   readonly detail: string;
 }
 
+/** Which telemetry about a workload arrives; without living pods it has no row. */
+export interface CoverageRow {
+  readonly nodeId: number;
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly meshed: boolean;
+  readonly pods: number;
+  /** Capabilities that are live, and that were ever told of: bits of `model/coverage.ts`. */
+  readonly live: number;
+  readonly heard: number;
+  /** JSON: ids of the sources that report for it without a known pod. */
+  readonly reporters: string;
+}
+
 export interface SourceRow {
   readonly kind: string;
   readonly key: string;
@@ -302,6 +317,7 @@ export interface WriteSet {
   readonly pods: PodRow[];
   readonly ipOwners: IpOwnerRow[];
   readonly objects: ObjectRow[];
+  readonly coverage: CoverageRow[];
   readonly sources: SourceRow[];
   readonly series: SeriesRow[];
   readonly seriesPages: SeriesPageRow[];
@@ -323,7 +339,7 @@ export interface WriteSet {
 
 /** A row to remove: by its id or key, a source by `kind|key`. */
 export interface ForgottenRow {
-  readonly table: "sources" | "pods" | "objects" | "series" | "processes";
+  readonly table: "sources" | "pods" | "objects" | "coverage" | "series" | "processes";
   readonly key: string | number;
 }
 
@@ -353,6 +369,7 @@ export function makeWriteSet(seq: number, atUs: Us, isWhole = true): WriteSet {
     pods: [],
     ipOwners: [],
     objects: [],
+    coverage: [],
     sources: [],
     series: [],
     seriesPages: [],

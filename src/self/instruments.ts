@@ -10,6 +10,8 @@ export interface InstrumentSpec {
   readonly labels: readonly string[];
   /** Upper bounds of a histogram's buckets. */
   readonly buckets?: readonly number[];
+  /** What a gauge's series shows that several namespaces share; their sum unless given. */
+  readonly folded?: "least" | "most";
 }
 
 const counter = <const L extends readonly string[]>(help: string, ...labels: L) =>
@@ -110,6 +112,18 @@ export const instruments = {
   flows_oriented_total: counter("Flows by how their direction was found.", "orientation"),
   join_entries: gauge("Observations that wait for their counterpart.", "table"),
   join_overflow_total: counter("Observations not joined because a table was full.", "table"),
+  coverage_ratio: {
+    ...gauge(
+      "Share of the meshed workloads of which this is told now; of _other the least.",
+      "namespace",
+      "capability",
+    ),
+    folded: "least",
+  },
+  rules_blind: {
+    ...gauge("Rules that are blind for a meshed workload or more; of _other the most.", "namespace"),
+    folded: "most",
+  },
   workloads: gauge("Workloads by how they are part of the mesh.", "namespace", "mode"),
 
   insights: gauge("Insights that are not resolved.", "rule", "severity", "namespace", "state"),

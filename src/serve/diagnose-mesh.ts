@@ -1,6 +1,7 @@
 /** Problems of what arrives: whose it is cannot be told, when it was is wrong, or half of it is missing. */
 import type { ApiSource } from "../model/api.ts";
 import type { ApiProblem } from "../model/api-status.ts";
+import { bypassText } from "./coverage.ts";
 import { sumOf, type Facts } from "./facts.ts";
 
 /** A few rows without labels are ordinary, of proxies that just start. */
@@ -17,6 +18,7 @@ export function meshProblems(facts: Facts): ApiProblem[] {
     ...wrongClocks(facts),
     ...unwatchedNamespaces(facts),
     ...missingKinds(facts),
+    ...notJudged(facts),
     ...silentSources(facts),
     ...fullTables(facts),
   ];
@@ -142,6 +144,27 @@ function missingKinds(facts: Facts): ApiProblem[] {
       { code: `no-${kind.replace("_", "-")}`, severity: "warning", text, evidence, remedy: where },
     ];
   });
+}
+
+/** Where neither a kind nor the agents of a namespace are missing as a whole, which say more. */
+function notJudged(facts: Facts): ApiProblem[] {
+  const { bypass } = facts;
+  if (!bypass || bypass.judged_workloads === bypass.meshed_workloads) return [];
+  if (facts.nowMs - facts.startedMs < kindsAfterMs) return [];
+  if (unwatchedNamespaces(facts).length + missingKinds(facts).length > 0) return [];
+  return [
+    {
+      code: "workloads-not-judged",
+      severity: "warning",
+      text: bypassText(bypass),
+      evidence: {
+        meshed_workloads: bypass.meshed_workloads,
+        judged_workloads: bypass.judged_workloads,
+      },
+      remedy:
+        "mesh-insights coverage --namespace <namespace> names them and what is missing: see whether their proxies are scraped and send access logs, and whether node agents run on the machines of their pods",
+    },
+  ];
 }
 
 /** A proxy falls silent whenever a pod ends unseen; what was expected or is one of few does not. */

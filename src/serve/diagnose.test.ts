@@ -54,6 +54,7 @@ const healthy: Facts = {
     heard: ["proxy", "node_agent", "objects"].map(heard),
     namespaces: [seen("shop", 5, 5), seen("kube-system", 0, 0)],
   },
+  bypass: { meshed_workloads: 5, judged_workloads: 5, missing: [] },
   scrape: { lastMs: startedMs + 9 * minute, withinMs: 5 * minute },
   ruleFaults: [],
   store: { path: "data/mesh.db", freeBytes: 2 ** 40 },

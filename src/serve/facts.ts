@@ -1,4 +1,5 @@
 /** What a diagnosis is made from, all of it plain data, and how to read the numbers among it. */
+import type { ApiBypassCoverage } from "../model/api-coverage.ts";
 import type { ApiSource } from "../model/api.ts";
 import type { ApiComponent, ApiOverview } from "../model/api-status.ts";
 import type { RuleFault } from "../model/insights.ts";
@@ -18,6 +19,7 @@ export interface Facts {
   /** One page, those that need attention first. */
   readonly sources: readonly ApiSource[];
   readonly overview: ApiOverview;
+  readonly bypass: ApiBypassCoverage | null;
   /** When somebody last asked for /metrics, 0 = never, and how long ago is too long. */
   readonly scrape: { readonly lastMs: number; readonly withinMs: number };
   readonly ruleFaults: readonly RuleFault[];

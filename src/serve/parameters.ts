@@ -3,6 +3,7 @@
  * an error: a misspelt filter must not look like an answer.
  */
 import { z } from "zod";
+import type { CoverageFilter } from "../model/api-coverage.ts";
 import type { GraphFilter, InsightFilter, SourceFilter } from "../model/api.ts";
 import { parseDuration } from "../model/durations.ts";
 
@@ -35,6 +36,12 @@ const sourceParameters = z.strictObject({
   limit: limit(1_000),
 });
 
+const coverageParameters = z.strictObject({
+  namespace: text.optional(),
+  rule: text.optional(),
+  limit: limit(1_000),
+});
+
 const statusParameters = z.strictObject({
   scrape_within: z
     .string()
@@ -54,6 +61,9 @@ export const parseGraphFilter = (query: Record<string, string>): Parsed<GraphFil
 
 export const parseSourceFilter = (query: Record<string, string>): Parsed<SourceFilter> =>
   parse<SourceFilter>(sourceParameters, query);
+
+export const parseCoverageFilter = (query: Record<string, string>): Parsed<CoverageFilter> =>
+  parse<CoverageFilter>(coverageParameters, query);
 
 /** A length of time in which somebody should have asked for /metrics, as a duration's text. */
 export const parseStatusQuestion = (

@@ -4,10 +4,13 @@
  * last asked for /metrics.
  */
 import type { Clock } from "../lib/clock.ts";
+import type { ApiBypassCoverage } from "../model/api-coverage.ts";
 import type { ApiQueries, ApiSource } from "../model/api.ts";
 import type { ApiOverview, ApiReceived, ApiStatus } from "../model/api-status.ts";
+import type { RuleMeta } from "../model/insights.ts";
 import { usPerMs, usToRfc3339 } from "../model/time.ts";
 import type { InstrumentName, Reading } from "../self/instruments.ts";
+import { bypassCoverage } from "./coverage.ts";
 import { diagnose } from "./diagnose.ts";
 import { acceptedBySignal, seriesOf, watched } from "./facts.ts";
 import { RecentGrowth, type Readings } from "./recent.ts";
@@ -16,6 +19,7 @@ import type { StatusSource } from "./status.ts";
 export interface ReporterParts {
   readonly queries: ApiQueries;
   readonly status: StatusSource;
+  readonly rules: () => readonly RuleMeta[];
   /** What a scrape would say now of one instrument. */
   readonly read: (name: InstrumentName) => Promise<readonly Reading[]>;
   readonly clock: Clock;
@@ -32,6 +36,7 @@ const userAgentMaxLength = 200;
 interface Seen {
   readonly sources: readonly ApiSource[];
   readonly overview: ApiOverview;
+  readonly bypass: ApiBypassCoverage | null;
   /** Why the store did not answer, "" when it did. */
   readonly trouble: string;
 }
@@ -78,6 +83,7 @@ export class Reporter implements Disposable {
       recent: this.#recent.growth(totals),
       sources: seen.sources,
       overview: seen.overview,
+      bypass: seen.bypass,
       scrape: { lastMs, withinMs },
       ruleFaults,
       store,
@@ -91,6 +97,7 @@ export class Reporter implements Disposable {
       received: this.#received(totals),
       heard: seen.overview.heard,
       scrape: { last: timeOf(lastMs), user_agent: userAgent },
+      bypass: seen.bypass,
       problems,
     };
   }
@@ -108,18 +115,20 @@ export class Reporter implements Disposable {
   async #look(): Promise<Seen> {
     const { queries } = this.#parts;
     try {
-      const [first, live, overview] = await Promise.all([
+      const [first, live, overview, coverage] = await Promise.all([
         queries.sources({ limit: sourcesMax }),
         queries.sources({ state: "live", limit: sourcesMax }),
         queries.overview(),
+        queries.coverage({}),
       ]);
       const byKey = new Map(
         [...first.items, ...live.items].map((source) => [`${source.kind}|${source.key}`, source]),
       );
-      return { sources: [...byKey.values()], overview, trouble: "" };
+      const bypass = bypassCoverage(coverage, this.#parts.rules());
+      return { sources: [...byKey.values()], overview, bypass, trouble: "" };
     } catch (error) {
       const trouble = error instanceof Error ? error.message : String(error);
-      return { sources: [], overview: { heard: [], namespaces: [] }, trouble };
+      return { sources: [], overview: { heard: [], namespaces: [] }, bypass: null, trouble };
     }
   }
 

@@ -6,6 +6,7 @@
 import { html } from "hono/html";
 import type { ApiBlind, ApiInsight } from "../model/api.ts";
 import type { ApiHeard, ApiProblem, ApiReceived, ApiStatus } from "../model/api-status.ts";
+import { bypassText } from "./coverage.ts";
 import { printable } from "../self/log.ts";
 
 export const statusPageStyle = `
@@ -52,7 +53,7 @@ export function renderStatusPage(
         </p>
         ${renderProblems(status.problems)}
         <h2>Firing insights</h2>
-        ${renderInsights(firing)} ${renderBlind(blind)}
+        ${renderBypass(status)} ${renderInsights(firing)} ${renderBlind(blind)}
         <h2>What arrives</h2>
         ${renderArrivals(status.received, status.heard)}
         <h2>Components</h2>
@@ -70,6 +71,15 @@ export function renderStatusPage(
         </table>
       </body>
     </html>`;
+}
+
+/** A page without findings over a mesh that nobody watches must not look like health. */
+function renderBypass({ bypass }: ApiStatus): Html | string {
+  if (bypass === null) return "";
+  const isWhole = bypass.judged_workloads === bypass.meshed_workloads;
+  return html`<p class="${isWhole ? "" : "high"}">
+    ${bypassText(bypass)}: <a href="/api/v1/coverage">/api/v1/coverage</a>
+  </p>`;
 }
 
 function renderProblems(problems: readonly ApiProblem[]): Html | string {

@@ -8,11 +8,18 @@ import { serve, type ServerType } from "@hono/node-server";
 import { Hono, type Context, type MiddlewareHandler } from "hono";
 import { systemClock } from "../lib/clock.ts";
 import type { ApiQueries } from "../model/api.ts";
+import type { RuleMeta } from "../model/insights.ts";
 import { parseDuration } from "../model/durations.ts";
 import { usPerMs } from "../model/time.ts";
 import type { InstrumentName, Reading } from "../self/instruments.ts";
-import { parseGraphFilter, parseInsightFilter } from "./parameters.ts";
-import { parseSourceFilter, parseStatusQuestion } from "./parameters.ts";
+import { coverageOf } from "./coverage.ts";
+import {
+  parseCoverageFilter,
+  parseGraphFilter,
+  parseInsightFilter,
+  parseSourceFilter,
+  parseStatusQuestion,
+} from "./parameters.ts";
 import { problemResponse } from "./problem.ts";
 import { Reporter } from "./report.ts";
 import { renderStatusPage, statusPageStyle } from "./status-page.ts";
@@ -35,6 +42,8 @@ export interface WebParts {
   readonly queries: ApiQueries;
   readonly metrics: MetricsText;
   readonly status: StatusSource;
+  /** The rules that are loaded now. */
+  readonly rules: () => readonly RuleMeta[];
   /** Reads configuration and rules again, false when they cannot be used; null = not over HTTP. */
   readonly reload: (() => Promise<boolean>) | null;
   /** Told of faults of ours, with what was asked for. */
@@ -54,9 +63,9 @@ export class WebServer implements AsyncDisposable {
   constructor(options: WebOptions, parts: WebParts) {
     this.#options = options;
     this.#parts = parts;
-    const { queries, status, metrics } = parts;
+    const { queries, status, metrics, rules } = parts;
     const read = (name: InstrumentName): Promise<readonly Reading[]> => metrics.read(name);
-    this.#reporter = new Reporter({ queries, status, read, clock: systemClock });
+    this.#reporter = new Reporter({ queries, status, rules, read, clock: systemClock });
   }
 
   /** Resolves with the bound address; rejects with what to do when the port is taken. */
@@ -117,6 +126,7 @@ function makeRoutes(options: WebOptions, parts: WebParts, reporter: Reporter): H
   addReload(app, parts);
   addApi(app, parts.queries);
   addStatus(app, parts.queries, reporter);
+  addCoverage(app, parts);
   app.get("/metrics", async (context) => {
     reporter.scraped(context.req.header("user-agent") ?? "");
     return context.body(await parts.metrics.text(), 200, {
@@ -192,6 +202,17 @@ function addStatus(app: Hono, queries: ApiQueries, reporter: Reporter): void {
     return context.json(
       await (withinUs === null ? reporter.report() : reporter.report(withinUs / usPerMs)),
     );
+  });
+}
+
+function addCoverage(app: Hono, { queries, rules }: WebParts): void {
+  app.get("/api/v1/coverage", async (context) => {
+    const filter = parseCoverageFilter(context.req.query());
+    if (!filter.ok) return badParameters(context, filter.detail);
+    const known = rules();
+    const { rule } = filter.value;
+    if (rule !== undefined && !known.some(({ id }) => id === rule)) return noSuch(context, "rule");
+    return context.json(coverageOf(await queries.coverage(filter.value), known, filter.value));
   });
 }
 

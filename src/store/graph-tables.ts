@@ -121,6 +121,27 @@ export const objectTable: Table<"objects"> = {
     ORDER BY key`,
 };
 
+export const coverageTable: Table<"coverage"> = {
+  name: "coverage",
+  write: `
+    INSERT INTO coverage (node_id, cluster, namespace, name, meshed, pods, live, heard, reporters)
+    VALUES (@nodeId, @cluster, @namespace, @name, @meshed, @pods, @live, @heard, @reporters)
+    ON CONFLICT (node_id) DO UPDATE SET
+      cluster = excluded.cluster,
+      namespace = excluded.namespace,
+      name = excluded.name,
+      meshed = excluded.meshed,
+      pods = excluded.pods,
+      live = excluded.live,
+      heard = excluded.heard,
+      reporters = excluded.reporters`,
+  read: `
+    SELECT node_id AS nodeId, cluster, namespace, name, meshed, pods, live, heard, reporters
+    FROM coverage
+    ORDER BY node_id`,
+  booleans: ["meshed"],
+};
+
 export const sourceTable: Table<"sources"> = {
   name: "sources",
   write: `

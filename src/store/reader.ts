@@ -16,12 +16,14 @@ import type {
   InsightFilter,
   SourceFilter,
 } from "../model/api.ts";
+import type { CoverageFilter, StoredCoverage } from "../model/api-coverage.ts";
 import type { OutboxSummary } from "../model/outbox.ts";
 import type { ApiOverview } from "../model/api-status.ts";
 import { StoreError, toStoreError } from "./errors.ts";
 import { loadMigrations, schemaVersion } from "./migrate.ts";
 import { findDatabase } from "./place.ts";
 import { BlindQueries } from "./queries/blind.ts";
+import { CoverageQueries } from "./queries/coverage.ts";
 import { Drawer } from "./queries/drawing.ts";
 import { GraphQueries } from "./queries/graph.ts";
 import { InsightQueries } from "./queries/insights.ts";
@@ -49,6 +51,7 @@ export class StoreReader implements SyncQueries {
   readonly #outbox: OutboxQueries;
   readonly #sources: SourceQueries;
   readonly #overview: OverviewQueries;
+  readonly #coverage: CoverageQueries;
 
   /** The store must exist; the writer makes and migrates it. */
   constructor(path: string) {
@@ -60,7 +63,11 @@ export class StoreReader implements SyncQueries {
     this.#outbox = new OutboxQueries(this.#database);
     this.#sources = new SourceQueries(this.#database);
     this.#overview = new OverviewQueries(this.#database);
-    this.#workload = new WorkloadQueries(this.#database, drawer, this.#insights);
+    this.#coverage = new CoverageQueries(this.#database);
+    this.#workload = new WorkloadQueries(this.#database, drawer, {
+      insights: this.#insights,
+      coverage: this.#coverage,
+    });
   }
 
   insights(filter: InsightFilter): ApiPage<ApiInsight> {
@@ -89,6 +96,10 @@ export class StoreReader implements SyncQueries {
 
   overview(): ApiOverview {
     return this.#read("overview", () => this.#overview.overview());
+  }
+
+  coverage(filter: CoverageFilter): StoredCoverage {
+    return this.#read("coverage", () => this.#coverage.coverage(filter));
   }
 
   /** The oldest records after this number, in order, at most 1,000. */

@@ -2,6 +2,7 @@
 import type { ForgottenRow } from "../model/rows.ts";
 import type { AnyTable, Table } from "./table.ts";
 import {
+  coverageTable,
   edgeTable,
   facetColumnTable,
   facetTable,
@@ -197,6 +198,7 @@ export const tables: readonly AnyTable[] = [
   podTable,
   ipOwnerTable,
   objectTable,
+  coverageTable,
   sourceTable,
   seriesTable,
   seriesPageTable,
@@ -223,6 +225,7 @@ export const forgetSql: Readonly<Record<ForgottenRow["table"], string>> = {
     "DELETE FROM source WHERE (kind, key) = (substr(@key, 1, instr(@key, '|') - 1), substr(@key, instr(@key, '|') + 1))",
   pods: "DELETE FROM pod WHERE uid = @key",
   objects: "DELETE FROM object WHERE key = @key",
+  coverage: "DELETE FROM coverage WHERE node_id = @key",
   series: "DELETE FROM series WHERE id = @key",
   processes: "DELETE FROM process WHERE key = @key",
 };

@@ -14,6 +14,7 @@ import type {
   SourceFilter,
 } from "../model/api.ts";
 import type { ApiOverview } from "../model/api-status.ts";
+import type { CoverageFilter, StoredCoverage } from "../model/api-coverage.ts";
 import type { OutboxSummary } from "../model/outbox.ts";
 import type { StoredRecord } from "../store/queries/outbox.ts";
 import { ReaderClient } from "./reader-rpc.ts";
@@ -56,6 +57,10 @@ export class ReaderThread implements ApiQueries, AsyncDisposable {
 
   async overview(): Promise<ApiOverview> {
     return this.#client().overview();
+  }
+
+  async coverage(filter: CoverageFilter): Promise<StoredCoverage> {
+    return this.#client().coverage(filter);
   }
 
   /** The oldest records after this number, in order, at most 1,000. */

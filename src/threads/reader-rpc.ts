@@ -18,6 +18,7 @@ import type {
   SourceFilter,
 } from "../model/api.ts";
 import type { ApiOverview } from "../model/api-status.ts";
+import type { CoverageFilter, StoredCoverage } from "../model/api-coverage.ts";
 import type { OutboxSummary } from "../model/outbox.ts";
 import { StoreError, toStoreError } from "../store/errors.ts";
 import type { StoredRecord } from "../store/queries/outbox.ts";
@@ -83,6 +84,10 @@ export class ReaderClient implements ApiQueries {
 
   overview(): Promise<ApiOverview> {
     return this.#ask("overview", []) as Promise<ApiOverview>; // likewise
+  }
+
+  coverage(filter: CoverageFilter): Promise<StoredCoverage> {
+    return this.#ask("coverage", [filter]) as Promise<StoredCoverage>; // likewise
   }
 
   /** The oldest records after this number, in order, at most 1,000. */

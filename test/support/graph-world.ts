@@ -25,6 +25,7 @@ const rowKeys: Readonly<Partial<Record<keyof WriteSet, (row: never) => string>>>
   pods: (row: { uid: string }) => row.uid,
   ipOwners: (row: { id: number }) => String(row.id),
   objects: (row: { key: string }) => row.key,
+  coverage: (row: { nodeId: number }) => String(row.nodeId),
   sources: (row: { kind: string; key: string }) => `${row.kind} ${row.key}`,
   series: (row: { id: number }) => String(row.id),
   seriesPages: (row: { page: number }) => String(row.page),

@@ -219,6 +219,17 @@ export function makeFullWriteSet(seq: number): WriteSet {
     listedUs: 0,
     detail: "{}",
   });
+  set.coverage.push({
+    nodeId: 1,
+    cluster: "c1",
+    namespace: "shop",
+    name: "w1",
+    meshed: true,
+    pods: 1,
+    live: 65,
+    heard: 67,
+    reporters: "[]",
+  });
   set.sources.push({
     kind: "proxy",
     key: "c1/shop/w1-0",

@@ -103,6 +103,20 @@ CREATE TABLE object (
 ) STRICT;
 CREATE INDEX object_type ON object (cluster, type, namespace);
 
+-- Which telemetry about a workload with living pods arrives. Bits: 1 proxy_metrics, 2 proxy_logs, 4 spans,
+-- 8 flows, 16 sockets, 32 processes, 64 objects.
+CREATE TABLE coverage (
+  node_id   INTEGER PRIMARY KEY,
+  cluster   TEXT    NOT NULL,
+  namespace TEXT    NOT NULL,
+  name      TEXT    NOT NULL,
+  meshed    INTEGER NOT NULL,
+  pods      INTEGER NOT NULL,
+  live      INTEGER NOT NULL, -- told of now
+  heard     INTEGER NOT NULL, -- ever told of
+  reporters TEXT    NOT NULL  -- JSON: sources that report for it without a known pod
+) STRICT;
+
 -- Senders of telemetry and their liveness.
 CREATE TABLE source (
   kind          TEXT    NOT NULL,

@@ -1,6 +1,7 @@
 /** What is heard, and who is seen by what, summed up: rows of sources and workloads are too many. */
 import type Database from "better-sqlite3";
 import type { ApiHeard, ApiNamespaceCoverage, ApiOverview } from "../../model/api-status.ts";
+import { agentMask, proxyMask } from "../../model/coverage.ts";
 import { usToRfc3339, type Us } from "../../model/time.ts";
 
 const namespacesMax = 1_000;
@@ -24,19 +25,9 @@ export class OverviewQueries {
       SELECT
         namespace,
         count(*) AS workloads,
-        coalesce(sum('live' IN (
-          coverage ->> '$.proxy_metrics', coverage ->> '$.proxy_logs', coverage ->> '$.spans'
-        )), 0) AS proxies,
-        coalesce(sum('live' IN (
-          coverage ->> '$.sockets', coverage ->> '$.processes', coverage ->> '$.flows'
-        )), 0) AS node_agents
-      FROM (
-        SELECT namespace, detail -> '$.coverage' AS coverage
-        FROM node
-        WHERE merged_into = 0
-          AND namespace <> ''
-      )
-      WHERE coverage IS NOT NULL
+        sum((live & ${proxyMask}) <> 0) AS proxies,
+        sum((live & ${agentMask}) <> 0) AS node_agents
+      FROM coverage
       GROUP BY namespace
       ORDER BY workloads DESC, namespace
       LIMIT ${namespacesMax}`);

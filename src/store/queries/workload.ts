@@ -3,6 +3,7 @@ import type Database from "better-sqlite3";
 import type { ApiEdge, ApiProcess, ApiWorkload } from "../../model/api.ts";
 import type { ProcessRow } from "../../model/rows.ts";
 import { usToRfc3339 } from "../../model/time.ts";
+import type { CoverageQueries } from "./coverage.ts";
 import type { Drawer } from "./drawing.ts";
 import { parseDetail } from "./insight-rows.ts";
 import type { InsightQueries } from "./insights.ts";
@@ -14,14 +15,21 @@ const insightsMax = 200;
 
 type StoredProcess = Omit<ProcessRow, "inProxyContainer"> & { readonly inProxyContainer: number };
 
+export interface WorkloadParts {
+  readonly insights: InsightQueries;
+  readonly coverage: CoverageQueries;
+}
+
 export class WorkloadQueries {
   readonly #drawer: Drawer;
   readonly #insights: InsightQueries;
+  readonly #coverage: CoverageQueries;
   readonly #processes: Database.Statement;
 
-  constructor(database: Database.Database, drawer: Drawer, insights: InsightQueries) {
+  constructor(database: Database.Database, drawer: Drawer, parts: WorkloadParts) {
     this.#drawer = drawer;
-    this.#insights = insights;
+    this.#insights = parts.insights;
+    this.#coverage = parts.coverage;
     this.#processes = database.prepare(`
       SELECT
         container, exe, uid, gid,
@@ -56,23 +64,16 @@ export class WorkloadQueries {
       edges: drawing.edges,
       processes: processes.map(processToApi),
       insights: this.#insights.list(subject, stored.cluster).items,
-      coverage: detailToCoverage(detail),
+      coverage: this.#coverage.ofNode(stored.id),
     };
   }
 }
 
 /** What the graph keeps of objects and identity; nested facts of `declared` stand beside the rest. */
 function detailToDeclared(detail: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const { declared, coverage: _coverage, entity, ...rest } = detail;
+  const { declared, entity, ...rest } = detail;
   const identity = isRecord(entity) ? entity : rest;
   return { ...identity, ...(isRecord(declared) ? declared : {}) };
-}
-
-function detailToCoverage(detail: Readonly<Record<string, unknown>>): Record<string, string> {
-  const coverage = isRecord(detail["coverage"]) ? detail["coverage"] : {};
-  return Object.fromEntries(
-    Object.entries(coverage).map(([capability, state]) => [capability, String(state)]),
-  );
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

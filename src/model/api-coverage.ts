@@ -1,0 +1,93 @@
+/** What `GET /api/v1/coverage` answers: who is seen by what, and what rules can make of it. */
+import type { CoverageGroup, Judgement } from "./coverage.ts";
+
+/** Meshed workloads by what arrives about them. */
+export interface ApiCapabilityCoverage {
+  /** Told of now. */
+  live: number;
+  /** Told of before, and not now. */
+  silent: number;
+  never: number;
+}
+
+export interface ApiMissing {
+  judgement: Judgement;
+  /** What would have to arrive as well. */
+  missing: string[];
+  workloads: number;
+}
+
+/** Meshed workloads by what a rule can make of what arrives about them. */
+export interface ApiRuleCoverage {
+  rule: string;
+  judged: number;
+  partly: number;
+  blind: number;
+  /** Of those that are not judged, most workloads first. */
+  missing: ApiMissing[];
+}
+
+export interface ApiCoverageCounts {
+  /** With living pods, in the mesh or not. */
+  workloads: number;
+  meshed_workloads: number;
+  capabilities: Record<string, ApiCapabilityCoverage>;
+  rules: ApiRuleCoverage[];
+}
+
+export interface ApiCoverageOfNamespace extends ApiCoverageCounts {
+  cluster: string;
+  namespace: string;
+}
+
+/** A meshed workload that a rule does not judge, or only in part. */
+export interface ApiNotJudged {
+  cluster: string;
+  namespace: string;
+  name: string;
+  pods: number;
+  /** Capability to `live`, `silent` or `never`. */
+  coverage: Record<string, string>;
+  rules: { rule: string; judgement: Judgement; missing: string[] }[];
+}
+
+export interface ApiCoverage extends ApiCoverageCounts {
+  /** Those with most meshed workloads first. */
+  namespaces: ApiCoverageOfNamespace[];
+  /** Of the namespace asked for; empty when none is. */
+  not_judged: ApiNotJudged[];
+  /** True when `limit` cut namespaces or workloads away; the totals count all. */
+  truncated: boolean;
+}
+
+export interface CoverageFilter {
+  namespace?: string;
+  /** Only this rule's judgement. */
+  rule?: string;
+  /** Namespaces, and workloads of the one asked for; default 100, most 1,000. */
+  limit?: number;
+}
+
+export interface StoredWorkload {
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly pods: number;
+  readonly live: number;
+  readonly heard: number;
+}
+
+/** What the store knows of it; rules are not stored. */
+export interface StoredCoverage {
+  readonly groups: readonly CoverageGroup[];
+  /** Meshed ones of the namespace asked for. */
+  readonly workloads: readonly StoredWorkload[];
+}
+
+/** How much of the mesh is judged for what goes around its proxies, for one line on the page. */
+export interface ApiBypassCoverage {
+  meshed_workloads: number;
+  judged_workloads: number;
+  /** Sets that would have to arrive as well, most workloads first. */
+  missing: { capabilities: string[]; workloads: number }[];
+}
