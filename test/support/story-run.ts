@@ -11,7 +11,8 @@ import { readRuleFiles } from "../../src/cli/rules-folder.ts";
 import { loadConfig, type Config } from "../../src/config/config.ts";
 import { pipelineOptions } from "../../src/engine/options.ts";
 import { Pipeline } from "../../src/engine/pipeline.ts";
-import type { InsightRow } from "../../src/model/rows.ts";
+import { capabilitiesOf, judge, type Judgement } from "../../src/model/coverage.ts";
+import type { CoverageRow, InsightRow } from "../../src/model/rows.ts";
 import { usPerMinute, usPerMs, usPerSecond, type Us } from "../../src/model/time.ts";
 import { loadRules } from "../../src/rules/load.ts";
 import { StoreWriter } from "../../src/store/writer.ts";
@@ -37,11 +38,22 @@ export interface Findings {
   readonly accusations: readonly string[];
   /** `rule namespace/workload`, of coverage and of insights that became unknown. */
   readonly blindness: readonly string[];
+  /** What rules cannot judge of the workloads, or only in part. */
+  readonly notJudged: readonly NotJudged[];
   /** Of the accusations, with what they rest on: the same for every order of arrival. */
   readonly evidence: readonly string[];
 }
 
-export function configOf(story: Story): Config {
+export interface NotJudged {
+  readonly rule: string;
+  /** `namespace/name` */
+  readonly workload: string;
+  readonly judgement: Judgement;
+  /** What would have to be seen as well. */
+  readonly missing: readonly string[];
+}
+
+function configOf(story: Story): Config {
   const loaded = loadConfig([], ["cluster.name=demo", ...story.settings], {});
   if (!loaded.ok) throw new Error(`${story.name}.yaml: its settings are not valid`);
   return loaded.config;
@@ -54,12 +66,14 @@ export function tell(story: Story, requests: readonly Arrived[], restartAt = -1)
     if (index === restartAt) run.restart();
     run.take(request);
   }
-  return findingsOf(run.finish(startMs * usPerMs + Math.round(story.untilS * usPerSecond)));
+  const insights = run.finish(startMs * usPerMs + Math.round(story.untilS * usPerSecond));
+  return findingsOf(insights, run.coverage);
 }
 
 class Run {
   readonly #config: Config;
   readonly #insights = new Map<string, InsightRow>();
+  readonly #coverage = new Map<number, CoverageRow>();
   #pipeline: Pipeline;
   #seq = 0;
   #nowUs: Us = 0;
@@ -75,6 +89,11 @@ class Run {
     this.#pass(receivedUs);
     const handled = this.#pipeline.handle({ signal, hash, body: bytes, receivedUs, trust });
     if (handled.kind === "invalid") throw new Error(`refused: ${handled.message}`);
+  }
+
+  /** As it was when the story ended, before its sources fell silent for want of a story. */
+  get coverage(): readonly CoverageRow[] {
+    return [...this.#coverage.values()];
   }
 
   /** Through the store, as a new process would begin. */
@@ -129,6 +148,7 @@ class Run {
         (row.state === "pending" && !this.#insights.has(row.id));
       if (!isOver || !isOfEnd) this.#insights.set(row.id, row);
     }
+    if (!isOver) for (const row of writeSet.coverage) this.#coverage.set(row.nodeId, row);
     return writeSet;
   }
 }
@@ -139,7 +159,7 @@ function stands(row: InsightRow): boolean {
   return row.state === "resolved" && row.reason !== "late_evidence" && row.reason !== "withdrawn";
 }
 
-function findingsOf(insights: readonly InsightRow[]): Findings {
+function findingsOf(insights: readonly InsightRow[], coverage: readonly CoverageRow[]): Findings {
   const standing = insights.filter(stands);
   const accusing = standing.filter(({ rule }) => !coverageRules.has(rule));
   const blind = standing.filter(
@@ -150,8 +170,18 @@ function findingsOf(insights: readonly InsightRow[]): Findings {
     blindness: blind
       .map(({ rule, namespace, workload }) => `${rule} ${namespace}/${workload}`)
       .sort(),
+    notJudged: coverage.filter(({ meshed }) => meshed).flatMap(notJudgedOf),
     evidence: accusing.map(({ fingerprint, evidence }) => `${fingerprint} ${evidence}`).sort(),
   };
+}
+
+function notJudgedOf({ namespace, name, live }: CoverageRow): NotJudged[] {
+  return rules.flatMap(({ meta }) => {
+    const { judgement, missing } = judge(meta, live);
+    if (judgement === "judged") return [];
+    const workload = `${namespace}/${name}`;
+    return [{ rule: meta.id, workload, judgement, missing: capabilitiesOf(missing) }];
+  });
 }
 
 function accusationOf(row: InsightRow): string {
