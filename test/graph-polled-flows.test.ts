@@ -1,6 +1,8 @@
 /** Counters that a node agent exports every so often, from its points to the edges that rules see. */
 import { expect, test } from "vitest";
+import { decodeJournal } from "../src/graph/journal.ts";
 import type { ObservationBatch } from "../src/model/observations.ts";
+import { deployed, podSeen } from "./support/graph-observations.ts";
 import { GraphWorld } from "./support/graph-world.ts";
 import { NormalizeRun, receivedUs } from "./support/normalize-run.ts";
 import { keyValues, metricsRequest, type Attributes } from "./support/otlp-build.ts";
@@ -79,20 +81,78 @@ test("an edge remembers the first and the last export that told of it, also over
   expect([...world.edges.values()].map(({ entity }) => entity.connections)).toEqual([1]);
 });
 
-test("without ports it is a series of bytes between workloads, in the caller's view", () => {
-  const { "src.port": _port, ...addresses } = conversation;
-  const { "dst.port": _other, ...back } = reply;
+test("without addresses it is a series of bytes between workloads, in the caller's view", () => {
+  const names = (end: "src" | "dst", workload: string): Attributes => ({
+    [`k8s.${end}.namespace`]: "shop",
+    [`k8s.${end}.owner.name`]: workload,
+    [`k8s.${end}.owner.type`]: "Deployment",
+  });
+  const there = { direction: "request", ...names("src", "web"), ...names("dst", "cart") };
+  const back = { direction: "response", ...names("src", "cart"), ...names("dst", "web") };
   const world = new GraphWorld();
-  const run = [0, 30].map((second) => exportOf(second, [addresses, back]));
+  const points = [
+    { ...there, "dst.port": "8080" },
+    { ...back, "src.port": "8080" },
+  ];
+  const run = [0, 30].map((second) => exportOf(second, points));
   for (const batch of run) world.push(batch);
   world.flush();
   const [edge] = world.edges.values();
   expect(edge?.entity).toMatchObject({
     src: { name: "web" },
-    dst: { address: "198.51.100.66" },
-    port: 443,
+    dst: { name: "cart" },
+    port: 8080,
     bytes_sent: 130,
     bytes_received: 130,
     reporters: ["flow"],
   });
+});
+
+test("an address without a name is its pod's, also when the pod's object comes later", () => {
+  const { "src.port": _port, "dst.address": _address, ...rest } = conversation;
+  const batch = exportOf(0, [{ ...rest, "dst.address": "10.244.1.20", "dst.port": "8080" }]);
+  const cart = podSeen(0, deployed("cart", "10.244.1.20"));
+  const orders = [true, false].map((isObjectFirst) => {
+    const world = new GraphWorld();
+    if (isObjectFirst) world.observe(cart);
+    world.push(batch);
+    if (!isObjectFirst) world.observe(cart);
+    world.pass(1);
+    return world.edgeLines();
+  });
+  const line =
+    "lab/shop/web -> lab/shop/cart:8080  unknown unknown: 0 requests, 0 errors, 1 connections";
+  expect(orders).toEqual([[line], [line]]);
+});
+
+function scrapeOf(second: number, container: string, destination: string): ObservationBatch {
+  const timeUs = receivedUs + second * 1_000_000;
+  const attributes = keyValues({
+    container_id: `/k8s/shop/web-6d4b75cb9d-x7k2p/${container}`,
+    destination,
+    actual_destination: destination,
+  });
+  const point = { attributes, time_unix_nano: String(BigInt(timeUs) * 1_000n), as_double: 3 };
+  const sum = { is_monotonic: true, aggregation_temporality: 2, data_points: [point] };
+  const metric = { name: "container_net_tcp_successful_connects_total", sum };
+  return new NormalizeRun().push("metrics", metricsRequest({}, [metric]), { receivedUs: timeUs });
+}
+
+test("a container's connection is its pod's, and one that the proxy took is none", () => {
+  const world = new GraphWorld();
+  world.push(scrapeOf(0, "istio-proxy", "198.51.100.66:443"));
+  world.push(scrapeOf(0, "app", "127.0.0.1:15001"));
+  world.pass(1);
+  expect(world.edgeLines()).toEqual([
+    "lab/shop/web -> external/198.51.100.66:443  unknown unknown: 0 requests, 0 errors, 1 connections",
+  ]);
+});
+
+test("what an agent says of who talks survives the journal", () => {
+  const world = new GraphWorld();
+  const batch = scrapeOf(0, "app", "198.51.100.66:443");
+  world.push(batch);
+  const kept = world.commit().journal.flatMap(({ blob }) => decodeJournal(blob));
+  expect(kept).toEqual(batch.observations.filter(({ kind }) => kind === "flow"));
+  expect(kept).toMatchObject([{ container: "app", polled: "total", connections: 3 }]);
 });

@@ -114,6 +114,8 @@ test("envoy-access-log: a waypoint's", () =>
 test("netflow", () => check("netflow", recorded("collector/netflow.bin", 4)));
 
 test("obi-flows", () => check("obi-flows", exported("obi-flows.json")));
+test("otel-network", () => check("otel-network", exported("otel-network.json")));
+test("coroot", () => check("coroot", exported("coroot.json")));
 
 const tetragonLines = fixtureLines("tetragon.jsonl");
 

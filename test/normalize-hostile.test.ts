@@ -255,10 +255,38 @@ test("a point of a flow counter with senseless ends is counted, and wrong ports 
     expect(push(attributes)).toMatchObject({ flows: [], series: [], counts: unoriented });
   }
   const long = { ...ends, direction: "request", "k8s.src.owner.name": "w".repeat(9_999) };
-  const [series] = push(long).series;
-  expect(series?.src.workload).toHaveLength(253);
+  const [flow] = push(long).flows;
+  expect(flow?.kind === "flow" && flow.srcPod?.workload).toHaveLength(253);
   expect(push({ ...ends, "src.port": "1" }, { as_double: NaN }).flows).toEqual([]);
   expect(push({ ...ends, "src.port": "1" }).flows).toMatchObject([{ timeUs: receivedUs }]);
+});
+
+test("who talks is read from whole names only", () => {
+  const push = (name: string, attributes: Attributes) => {
+    const run = new NormalizeRun();
+    const point = { attributes: keyValues(attributes), time_unix_nano: "1", as_double: 2 };
+    const sum = { aggregation_temporality: 2, is_monotonic: true, data_points: [point] };
+    const { observations } = run.push("metrics", metricsRequest({}, [{ name, sum }]));
+    return { flows: observations.filter(({ kind }) => kind === "flow"), counts: run.counts() };
+  };
+  const connects = "container_net_tcp_successful_connects_total";
+  const actual_destination = "198.51.100.66:443";
+  for (const container_id of ["", "/k8s", "/k8s/a/b", "/k8s/a//c", "x/k8s/a/b/c", "/k8s/a/b/c/d"]) {
+    const { flows, counts } = push(connects, { container_id, actual_destination });
+    expect([container_id, flows]).toEqual([container_id, []]);
+    expect(counts).toMatchObject({ "normalize_dropped_items_total coroot:missing_field": 1 });
+  }
+  const talker = { container_id: `/k8s/a/${"p".repeat(9_999)}/c` };
+  expect(push(connects, { ...talker, actual_destination }).flows).toEqual([]);
+  for (const nowhere of ["", "example.com:443", "1.2.3.4.5:1"]) {
+    const { counts } = push(connects, { container_id: "/k8s/a/b/c", actual_destination: nowhere });
+    expect(counts).toMatchObject({ "normalize_dropped_items_total coroot:missing_address": 1 });
+  }
+  const lost = { "source.process.name": "sh", "source.ip": "x", "dest.ip": "198.51.100.66" };
+  const { counts } = push("tcp.bytes", lost);
+  expect(counts).toMatchObject({ "normalize_dropped_items_total otel-network:missing_address": 1 });
+  const [flow] = push("tcp.bytes", { ...lost, "source.ip": "10.0.0.1" }).flows;
+  expect(flow).toMatchObject({ process: "sh", srcIp: "10.0.0.1", srcPort: 0, transport: "tcp" });
 });
 
 test("spans of others are known but not used; broken ones are counted", () => {

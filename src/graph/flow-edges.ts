@@ -3,7 +3,7 @@
  * only records whose ports tell client from server count; the bypass join orients with more evidence
  * than this needs.
  */
-import type { Flow } from "../model/observations.ts";
+import type { Flow, PodName } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import { isPeerAddress } from "./address-scope.ts";
 import { makeAmounts, type Amounts } from "./columns.ts";
@@ -74,7 +74,7 @@ export class FlowEdges {
    */
   #addPolled(flow: Flow, nowUs: Us): boolean {
     if (flow.transport !== "tcp" && flow.transport !== "udp") return false;
-    if (!isPeerAddress(flow.srcIp) || !isPeerAddress(flow.dstIp)) return false;
+    if (!isEnd(flow.srcIp, flow.srcPod) || !isEnd(flow.dstIp, flow.dstPod)) return false;
     const key = polledKey(flow);
     const known = this.#polled.get(key);
     if (known?.isWaiting) {
@@ -116,9 +116,21 @@ function portsTell({ srcPort, dstPort }: Flow): "forward" | "reply" | "" {
   return isServerPort ? "forward" : "reply";
 }
 
+/** An address beyond the pod's own loopback, or at least a name. */
+function isEnd(ip: string, pod: PodName | undefined): boolean {
+  return ip === "" ? pod !== undefined : isPeerAddress(ip);
+}
+
 function polledKey(flow: Flow): string {
   const { agent, host, srcIp, srcPort, dstIp, dstPort, transport, trust } = flow;
-  return [agent, host, srcIp, srcPort, dstIp, dstPort, transport, trust].join(" ");
+  const { process = "", container = "" } = flow;
+  const [src, dst] = [nameOf(srcIp, flow.srcPod), nameOf(dstIp, flow.dstPod)];
+  const ends = [agent, host, src, srcPort, dst, dstPort, transport, trust];
+  return `${ends.join(" ")} ${container}/${process}`;
+}
+
+function nameOf(ip: string, pod: PodName | undefined): string {
+  return ip === "" && pod ? `${pod.namespace}/${pod.pod}/${pod.workload}` : ip;
 }
 
 function keyOf(flow: Flow): string {

@@ -214,6 +214,8 @@ export interface Flow extends Observed {
    */
   readonly process?: string;
   readonly container?: string;
+  /** Connections from there to there so far, where the agent counts those and no bytes. */
+  readonly connections?: number;
 }
 
 /** A process, as an agent describes it beside an event. */

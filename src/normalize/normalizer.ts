@@ -18,7 +18,14 @@ import { Sources } from "./sources.ts";
 import { Tally } from "./tally.ts";
 import { halvesToUs, isUsableTime, usableStart } from "./times.ts";
 import { defaultClusterAliases, makeVocabularies, type Vocabularies } from "./vocabularies.ts";
-import type { AlivePlan, MetricPlan, RequestContext } from "./vocabulary.ts";
+import type {
+  AlivePlan,
+  EdgePlan,
+  MetricPlan,
+  PointAt,
+  PointsPlan,
+  RequestContext,
+} from "./vocabulary.ts";
 
 export interface NormalizeLimits {
   readonly maxSeries: number;
@@ -48,6 +55,18 @@ export interface NormalizeOptions {
 
 /** What of every view tells of its resources. */
 type ResourceView = Pick<MetricsView, "bytes" | "attributes" | "resources">;
+
+interface PointsMetric {
+  readonly view: MetricsView;
+  readonly plan: PointsPlan;
+  readonly resource: Resource;
+}
+
+/** What decides whether a point has a number to count with. */
+interface UsableOf {
+  readonly view: MetricsView;
+  readonly plan: Pick<EdgePlan, "vocabulary"> & Partial<Pick<EdgePlan, "measure">>;
+}
 
 const maxNameBytes = 255;
 /** Attribute keys, names and the values that repeat from record to record. */
@@ -192,6 +211,7 @@ export class Normalizer implements Counted {
     const at = metrics.scope[metric] ?? 0;
     const resource = this.#resourceOf(view, scopes.resource[at] ?? 0);
     if (plan.kind === "alive") return this.#signsOfLife(view, metric, plan, resource, context);
+    if (plan.kind === "points") return this.#points({ view, plan, resource }, metric, context);
     const scope = this.#scopeName(bytes, scopes, at);
     this.#edgePoints({ view, plan, resource, scope, name, trust: context.trust }, metric, context);
   }
@@ -241,7 +261,12 @@ export class Normalizer implements Counted {
     for (let point = metrics.pointStart[index] ?? 0; point < end; point++) {
       const isStale = ((points.flags[point] ?? 0) & noRecordedValue) !== 0;
       if (!isStale && !this.#isUsable(metric, isNumber, point)) continue;
-      if (plan.observe && !isStale && this.#observe(metric, point, sampleKind, context)) continue;
+      if (
+        plan.observe &&
+        !isStale &&
+        plan.observe(this.#pointAt(metric, point, sampleKind, context))
+      )
+        continue;
       const series = this.#series.idOf(metric, seriesContext, point);
       if (series === noSeries) continue;
       const timeUs = this.#timeOf(view, point, context);
@@ -257,20 +282,34 @@ export class Normalizer implements Counted {
     }
   }
 
-  #observe(
-    metric: MetricContext,
+  /** Points that are observations by themselves; a stale one is none. */
+  #points(metric: PointsMetric, index: number, context: RequestContext): void {
+    const { view, plan } = metric;
+    const { metrics, points } = view;
+    const isNumber =
+      metrics.kind[index] === MetricKind.gauge || metrics.kind[index] === MetricKind.sum;
+    const kind = sampleKindOf(view, index);
+    const end = metrics.pointEnd[index] ?? 0;
+    for (let point = metrics.pointStart[index] ?? 0; point < end; point++) {
+      if (((points.flags[point] ?? 0) & noRecordedValue) !== 0) continue;
+      if (!this.#isUsable(metric, isNumber, point)) continue;
+      plan.observe(this.#pointAt(metric, point, kind, context));
+    }
+  }
+
+  #pointAt(
+    { view, resource }: Pick<PointsMetric, "view" | "resource">,
     point: number,
     kind: SampleKind,
     context: RequestContext,
-  ): boolean {
-    const { view, plan, resource } = metric;
+  ): PointAt {
     const { points, bytes, attributes } = view;
     const attrEnd = points.attrEnd[point] ?? 0;
     const labels = readPairs(bytes, attributes, points.attrStart[point] ?? 0, attrEnd);
     const timeUs = this.#timeOf(view, point, context);
     const isDelta = kind === SampleKind.delta;
     const value = points.value[point] ?? 0;
-    return plan.observe?.({ labels, resource, context, timeUs, value, isDelta }) ?? false;
+    return { labels, resource, context, timeUs, value, isDelta };
   }
 
   #lives(series: number, timeUs: number, capability: Capability): void {
@@ -279,7 +318,7 @@ export class Normalizer implements Counted {
   }
 
   /** A number to count with: present, not NaN or infinite, not below zero. */
-  #isUsable(metric: MetricContext, isNumber: boolean, point: number): boolean {
+  #isUsable(metric: UsableOf, isNumber: boolean, point: number): boolean {
     const { points } = metric.view;
     const isPresent = isNumber
       ? points.numberKind[point] !== NumberKind.none && metric.plan.measure !== "latency_ms"

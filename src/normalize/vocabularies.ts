@@ -1,12 +1,14 @@
 /** The table of all vocabularies. The first that claims a name or a record reads it. */
 import type { TextInterner } from "../lib/interner.ts";
 import type { LogVocabulary, MetricVocabulary, SpanVocabulary, Workshop } from "./vocabulary.ts";
+import { Coroot } from "./vocabulary/coroot.ts";
 import { EnvoyAccessLog } from "./vocabulary/envoy-access-log.ts";
 import { EnvoySpans } from "./vocabulary/envoy-spans.ts";
 import { IstioMetrics } from "./vocabulary/istio-metrics.ts";
 import { K8sObjects } from "./vocabulary/k8sobjects.ts";
 import { Netflow } from "./vocabulary/netflow.ts";
 import { ObiFlows } from "./vocabulary/obi-flows.ts";
+import { OtelNetwork } from "./vocabulary/otel-network.ts";
 import { Tetragon } from "./vocabulary/tetragon.ts";
 import { ZtunnelLog } from "./vocabulary/ztunnel-log.ts";
 
@@ -18,7 +20,12 @@ export interface Vocabularies {
 
 export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vocabularies {
   return {
-    metrics: [new IstioMetrics(workshop), new ObiFlows(workshop)],
+    metrics: [
+      new IstioMetrics(workshop),
+      new ObiFlows(workshop),
+      new OtelNetwork(workshop),
+      new Coroot(workshop),
+    ],
     spans: [new EnvoySpans(workshop, interner)],
     logs: [
       new EnvoyAccessLog(workshop, interner),

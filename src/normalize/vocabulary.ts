@@ -55,6 +55,13 @@ export interface PointAt {
   readonly isDelta: boolean;
 }
 
+/** A metric whose points are observations, each by itself, and no series. */
+export interface PointsPlan {
+  readonly kind: "points";
+  readonly vocabulary: string;
+  observe(point: PointAt): void;
+}
+
 /** A metric that only tells that its sender lives. */
 export interface AlivePlan {
   readonly kind: "alive";
@@ -67,7 +74,7 @@ export interface IgnoredPlan {
   readonly kind: "ignored";
 }
 
-export type MetricPlan = EdgePlan | AlivePlan | IgnoredPlan;
+export type MetricPlan = EdgePlan | PointsPlan | AlivePlan | IgnoredPlan;
 
 export interface MetricVocabulary {
   /** What the metric's points mean; null = not a name of this vocabulary. */

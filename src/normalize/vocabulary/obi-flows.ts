@@ -2,9 +2,9 @@
  * Network flows of OpenTelemetry's eBPF instrumentation and of Beyla, from which it comes: counters of
  * bytes between two ends in one direction, exported every so often, by OTLP or by a Prometheus scrape.
  *
- * What a point can tell hangs on the attributes that were selected. With both addresses and ports it is
- * one conversation, a `Flow`, and never a series: source ports would fill the table of series within
- * minutes. Without them it is a series between workloads, if the point says which way it goes.
+ * What a point can tell hangs on the attributes that were selected. With addresses it is a `Flow`, and
+ * never a series: source ports would fill the table of series within minutes, and whose an address was
+ * may turn out later. Without them it is a series between workloads, if the point says which way it goes.
  */
 import { canonicalIp } from "../../lib/ip.ts";
 import type { Flow, PeerName, PodName, SourceRef, Transport } from "../../model/observations.ts";
@@ -18,6 +18,7 @@ import type {
   SeriesFacts,
   Workshop,
 } from "../vocabulary.ts";
+import { polledFlow, type FlowEnd } from "./polled-flow.ts";
 
 const vocabulary = "obi-flows";
 
@@ -43,11 +44,6 @@ const transports: Readonly<Record<string, Transport>> = {
 
 type Side = "src" | "dst";
 
-interface End {
-  readonly ip: string;
-  readonly port: number;
-}
-
 export class ObiFlows implements MetricVocabulary {
   readonly #workshop: Workshop;
 
@@ -72,55 +68,40 @@ export class ObiFlows implements MetricVocabulary {
     };
   }
 
-  /** True for conversations, and for what names no direction: only series are left. */
+  /** True for what has addresses, and for what has no direction: only series are left. */
   #observe(point: PointAt): boolean {
     const { labels } = point;
     if (transportOf(labels) === "icmp") return true; // nobody's connection
     const [src, dst] = [endOf(labels, "src"), endOf(labels, "dst")];
-    if (src.ip === "" || dst.ip === "" || src.port === 0 || dst.port === 0) {
-      if (directionOf(labels, dst.port) !== undefined) return false;
+    const isConversation = src.ip !== "" && dst.ip !== "" && src.port > 0 && dst.port > 0;
+    if (!isConversation && directionOf(labels, dst.port) === undefined) {
       this.#workshop.tally.dropped(vocabulary, "unoriented");
       return true;
     }
+    const [from, to] = [peerOf(labels, "src", "", src.ip), peerOf(labels, "dst", "", dst.ip)];
+    if (!isConversation && isSettled(from) && isSettled(to)) return false;
     this.#flow(point, src, dst);
     return true;
   }
 
-  #flow({ labels, resource, context, timeUs, value, isDelta }: PointAt, src: End, dst: End): void {
+  #flow(point: PointAt, src: FlowEnd, dst: FlowEnd): void {
+    const { labels, resource, timeUs, value } = point;
     const { batch } = this.#workshop;
     const cluster = this.#cluster(labels, resource);
-    const host = hostOf(labels, resource);
     const source = this.#source(labels, resource);
     const direction = directionOf(labels, dst.port);
-    const srcPod = podOf(labels, "src", cluster, src.ip);
-    const dstPod = podOf(labels, "dst", cluster, dst.ip);
-    const flow: Flow = {
-      kind: "flow",
-      timeUs,
-      nanos: 0,
-      source,
-      trust: context.trust,
-      cluster,
-      host,
+    const ends = {
       agent: "obi",
-      srcIp: src.ip,
-      srcPort: src.port,
-      dstIp: dst.ip,
-      dstPort: dst.port,
+      cluster,
+      host: hostOf(labels, resource),
+      source,
       transport: transportOf(labels),
-      startUs: timeUs,
-      endUs: timeUs,
-      clamped: true,
-      bytes: value,
-      packets: 0,
-      tcpFlags: -1,
-      closed: false,
-      polled: isDelta ? "delta" : "total",
-      ...(direction ? { direction } : {}),
-      ...(isNamed(srcPod) ? { srcPod } : {}),
-      ...(isNamed(dstPod) ? { dstPod } : {}),
+      src,
+      dst,
+      srcPod: podOf(labels, "src", cluster, src.ip),
+      dstPod: podOf(labels, "dst", cluster, dst.ip),
     };
-    batch.add(flow);
+    batch.add(polledFlow(point, ends, { bytes: value, ...(direction ? { direction } : {}) }));
     batch.alive(source, "flows", timeUs);
   }
 
@@ -184,7 +165,7 @@ function hostOf(labels: Pairs, { pairs }: Resource): string {
   return host.slice(0, maxNameLength);
 }
 
-function endOf(labels: Pairs, side: Side): End {
+function endOf(labels: Pairs, side: Side): FlowEnd {
   const ip = canonicalIp(label(labels, `${side}.address`));
   return { ip, port: portOf(label(labels, `${side}.port`)) };
 }
@@ -224,8 +205,9 @@ function podOf(labels: Pairs, side: Side, cluster: string, address: string): Pod
   };
 }
 
-function isNamed({ pod, workload }: PodName): boolean {
-  return pod !== "" || workload !== "";
+/** Nothing that arrives later can say that it is somebody else. */
+function isSettled({ workload, service, address }: PeerName): boolean {
+  return workload !== "" || service !== "" || address === "";
 }
 
 /** What the agent calls an owner when there is none: the thing itself. */
