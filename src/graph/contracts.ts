@@ -14,6 +14,7 @@ import type {
   Transport,
 } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
+import type { CaptureHoles } from "./capture-holes.ts";
 
 /** The proxy container of a pod; ids default to 1337 where nothing declares them. */
 export interface ProxyFacts {
@@ -53,6 +54,8 @@ export interface PodFacts {
   /** Declared capture exclusions; null = unknown (no object seen). */
   readonly excludedOutboundPorts: readonly string[] | null;
   readonly excludedOutboundRanges: readonly string[] | null;
+  /** What the mesh's configuration leaves out beside; left out = nothing. */
+  readonly meshWideHoles?: readonly CaptureHoles[];
   /** What alone is captured, where the pod declares that; left out = everything. */
   readonly includedOutbound?: IncludedOutbound;
   readonly fromUs: Us;
@@ -81,6 +84,10 @@ export interface Identity {
    * known; empty when it is not virtual.
    */
   endpointsOf(cluster: string, ip: string, port: number, atUs?: Us): readonly string[];
+  /** Whether the mesh's own configuration of that cluster has been told. */
+  knowsMeshConfig(cluster: string): boolean;
+  /** Whether proxies connect there on their own account, as that configuration declares; false before. */
+  isControlTraffic(cluster: string, destination: string, port: number, atUs: Us): boolean;
   /** Whether the second end may have been behind the first, a virtual one, about that time. */
   isEndpoint(
     cluster: string,

@@ -401,7 +401,11 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   /** Follows what objects declare: which addresses are virtual, and what is behind them. */
   #settleObjects(): void {
     const { services } = this.#identity.virtual;
-    for (const record of this.#objects.takeChanges()) services.changed(record);
+    for (const record of this.#objects.takeChanges()) {
+      services.changed(record);
+      this.#identity.mesh.changed(record);
+    }
+    this.#identity.settleCapture();
     const ends = services.takeChangedEnds();
     if (ends.length > 0) this.#bypass.virtualChanged(ends);
   }

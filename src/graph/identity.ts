@@ -14,12 +14,15 @@ import type {
   Trust,
 } from "../model/observations.ts";
 import { usPerHour, type Us } from "../model/time.ts";
+import { holesOf, revisionOf, type CaptureHoles } from "./capture-holes.ts";
 import type { Identity, Owner, PodFacts } from "./contracts.ts";
 import { isPeerAddress } from "./address-scope.ts";
 import { IpOwners, OwnerStrength, strengthOf, type Holder } from "./ip-owners.ts";
+import { MeshSettings } from "./mesh-settings.ts";
 import { Nodes, Sign, type NodeRecord } from "./nodes.ts";
-import { objectBorderUs, type GraphOptions } from "./options.ts";
+import type { GraphOptions } from "./options.ts";
 import { Peers } from "./peers.ts";
+import { endOf, makePodRecord, podName, Rank, type PodRecord } from "./pod-record.ts";
 import { VirtualAddresses } from "./virtual-addresses.ts";
 import {
   exclusionsOf,
@@ -29,30 +32,13 @@ import {
   proxyContainerOf,
   proxyFactsOf,
   signsOfMode,
-  unknownProxy,
   workloadOfPod,
   workloadOfPodName,
   type WorkloadName,
 } from "./pods.ts";
 
-/** How sure the workload of a pod is: its name alone, a record that names it, its object. */
-const Rank = { inferred: 1, named: 2, object: 3 } as const;
-type Rank = (typeof Rank)[keyof typeof Rank];
-
-export interface PodRecord {
-  /** UID, or `cluster/namespace/name` until one is known. */
-  key: string;
-  facts: PodFacts;
-  /** The last object by event time, null while none has come. */
-  object: PodObject | null;
-  objectUs: Us;
-  /** Whether that object came from a believed sender. */
-  isAttested: boolean;
-  rank: Rank;
-  lastUs: Us;
-  /** Other sources (`kind|key`) that tell of it; left out while none does. */
-  toldBy?: readonly string[];
-}
+export { podName } from "./pod-record.ts";
+export type { PodRecord } from "./pod-record.ts";
 
 /** What telemetry other than objects says of a pod. */
 export interface PodSighting {
@@ -79,13 +65,13 @@ export interface Report {
   readonly sourceId: string;
 }
 
-const never = Number.MAX_SAFE_INTEGER;
 const podsPerNameMax = 16;
 
 export class IdentityTables implements Identity {
   readonly nodes: Nodes;
   readonly owners: IpOwners;
   readonly virtual = new VirtualAddresses();
+  readonly mesh: MeshSettings;
   readonly #peers: Peers;
   readonly #options: GraphOptions;
   readonly #pods = new Map<string, PodRecord>();
@@ -105,6 +91,7 @@ export class IdentityTables implements Identity {
     this.#options = options;
     this.nodes = new Nodes(options.limits.nodesMax);
     this.#peers = new Peers(options, this.nodes);
+    this.mesh = new MeshSettings(options.identity.meshNamespaces, this.virtual.services);
     this.owners = new IpOwners({
       addressesMax: options.limits.addressesMax,
       latenessUs: options.latenessUs,
@@ -119,7 +106,8 @@ export class IdentityTables implements Identity {
       this.#peers.dropped +
       this.owners.dropped +
       this.nodes.dropped +
-      this.virtual.dropped
+      this.virtual.dropped +
+      this.mesh.dropped
     );
   }
 
@@ -163,6 +151,14 @@ export class IdentityTables implements Identity {
 
   endpointsOf(cluster: string, ip: string, port: number, atUs?: Us): readonly string[] {
     return this.virtual.endpointsOf(this.clusterOf(cluster), ip, port, atUs);
+  }
+
+  knowsMeshConfig(cluster: string): boolean {
+    return this.mesh.configs(this.clusterOf(cluster)).length > 0;
+  }
+
+  isControlTraffic(cluster: string, destination: string, port: number, atUs: Us): boolean {
+    return this.mesh.isControlTraffic(this.clusterOf(cluster), destination, port, atUs);
   }
 
   isEndpoint(
@@ -258,6 +254,19 @@ export class IdentityTables implements Identity {
           isListed: seen.event === "listed",
         },
       );
+    }
+  }
+
+  /** Injectors leave out other things than before: pods that one of them may have injected follow. */
+  settleCapture(): void {
+    const clusters = this.mesh.takeChangedClusters();
+    if (clusters.length === 0) return;
+    for (const pod of this.#pods.values()) {
+      const { object, facts } = pod;
+      if (!object || !clusters.includes(facts.cluster)) continue;
+      const holes = this.#holesOf(facts.cluster, object);
+      if (JSON.stringify(holes) === JSON.stringify(facts.meshWideHoles ?? [])) continue;
+      this.#setFacts(pod, { meshWideHoles: holes });
     }
   }
 
@@ -380,30 +389,7 @@ export class IdentityTables implements Identity {
     const node = this.#peers.workload(cluster, name.namespace, workload.name);
     this.nodes.learn(node, { kind: workload.kind, resolved: "inferred" });
     this.nodes.use(node, 1);
-    const pod: PodRecord = {
-      key: name.podUid === "" ? nameKey : name.podUid,
-      facts: {
-        uid: name.podUid,
-        cluster,
-        namespace: name.namespace,
-        name: name.pod,
-        nodeId: node.id,
-        ips: [],
-        hostNetwork: false,
-        mode: "unknown",
-        proxy: unknownProxy,
-        containerNames: [],
-        excludedOutboundPorts: null,
-        excludedOutboundRanges: null,
-        fromUs: atUs,
-        endUs: 0,
-      },
-      object: null,
-      objectUs: 0,
-      isAttested: false,
-      rank: Rank.inferred,
-      lastUs: atUs,
-    };
+    const pod = makePodRecord(cluster, name, node.id, atUs);
     this.#pods.set(pod.key, pod);
     this.#nameList(nameKey).push(pod);
     this.#changed(pod);
@@ -455,6 +441,7 @@ export class IdentityTables implements Identity {
       excludedOutboundPorts: exclusions.ports,
       excludedOutboundRanges: exclusions.ranges,
       ...(includedOutbound ? { includedOutbound } : {}),
+      meshWideHoles: this.#holesOf(cluster, object),
       fromUs: object.startUs > 0 ? object.startUs : Math.min(pod.facts.fromUs, seen.timeUs),
     });
     const node = this.nodes.get(pod.facts.nodeId);
@@ -464,6 +451,10 @@ export class IdentityTables implements Identity {
       hostNetwork: object.hostNetwork,
       atUs: seen.timeUs,
     });
+  }
+
+  #holesOf(cluster: string, object: PodObject): readonly CaptureHoles[] {
+    return holesOf(object, this.mesh.injectorsFor(cluster, revisionOf(object)));
   }
 
   /** Puts the pod under its workload; an inferred workload that nothing else needs merges into it. */
@@ -571,22 +562,4 @@ export class IdentityTables implements Identity {
     if (end.principal !== "") this.nodes.learn(node, { signs: Sign.principal });
     return node;
   }
-}
-
-export function podName(cluster: string, namespace: string, pod: string): string {
-  return `${cluster}/${namespace}/${pod}`;
-}
-
-/** The border in which an object's pod ended, zeros while it lives. A future deletion ends nothing. */
-function endOf(seen: ObjectSeen, object: PodObject): { loUs: Us; hiUs: Us } {
-  const isDeleted = seen.event === "deleted";
-  const deletedUs = object.deletionUs > 0 ? object.deletionUs : never;
-  const candidates = [
-    deletedUs <= seen.timeUs || isDeleted ? deletedUs : never,
-    object.finishedUs > 0 ? object.finishedUs : never,
-    isDeleted ? seen.timeUs : never,
-  ];
-  const loUs = Math.min(...candidates);
-  if (loUs === never) return { loUs: 0, hiUs: 0 };
-  return { loUs: loUs - objectBorderUs, hiUs: isDeleted ? seen.timeUs : never };
 }

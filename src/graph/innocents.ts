@@ -6,6 +6,7 @@ import type { FlowEntity } from "../model/entities.ts";
 import { ipScope, parseCidr } from "../lib/ip.ts";
 import type { Us } from "../model/time.ts";
 import type { BypassOptions } from "./bypass-options.ts";
+import { isLeftOut } from "./capture-holes.ts";
 import type { Identity, PodFacts } from "./contracts.ts";
 
 export const dnsPort = 53;
@@ -35,7 +36,7 @@ export function isClusterDns(
   return node.namespace === "kube-system" && /\b(coredns|kube-dns)\b/.test(names);
 }
 
-/** Whether the pod's annotations take this destination out of the capture. */
+/** What takes this destination out of the capture: the pod's annotations, or the mesh's configuration. */
 export function excludedBy(pod: PodFacts, ip: string, port: number): FlowEntity["excluded_by"] {
   const { excludedOutboundPorts: ports, excludedOutboundRanges: ranges } = pod;
   if (ports?.some((text) => isSame(text, port)) || holds(ranges, ip)) return "annotation";
@@ -47,6 +48,7 @@ export function excludedBy(pod: PodFacts, ip: string, port: number): FlowEntity[
   ) {
     return "annotation";
   }
+  if (pod.meshWideHoles && isLeftOut(pod.meshWideHoles, ip, port)) return "config";
   return ports === null || ranges === null ? "unknown" : "none";
 }
 

@@ -16,6 +16,8 @@ export interface IdentityOptions {
   /** Networks that are external although they are private. */
   readonly externalCidrs: readonly string[];
   readonly proxyContainers: readonly string[];
+  /** Where the ConfigMaps of the control plane are; those of other namespaces are anybody's. */
+  readonly meshNamespaces: readonly string[];
 }
 
 export interface GraphLimits {
@@ -59,6 +61,7 @@ export const identityDefaults: IdentityOptions = {
   clusterCidrs: [],
   externalCidrs: [],
   proxyContainers: ["istio-proxy"],
+  meshNamespaces: ["istio-system"],
 };
 
 export const graphDefaults: GraphOptions = {

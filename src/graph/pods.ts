@@ -6,6 +6,7 @@
 import type { NodeEntity } from "../model/entities.ts";
 import type { ContainerSpec, PodObject } from "../model/observations.ts";
 import { captureContainers } from "./bypass-options.ts";
+import { captureAnnotations } from "./capture-holes.ts";
 import type { IncludedOutbound, ProxyFacts } from "./contracts.ts";
 import { Sign } from "./nodes.ts";
 import type { IdentityOptions } from "./options.ts";
@@ -17,10 +18,6 @@ const declared = {
   waypointController: "istio.io-mesh-controller",
   gatewayRole: "istio",
   redirection: "ambient.istio.io/redirection",
-  excludePorts: "traffic.sidecar.istio.io/excludeOutboundPorts",
-  excludeRanges: "traffic.sidecar.istio.io/excludeOutboundIPRanges",
-  includePorts: "traffic.sidecar.istio.io/includeOutboundPorts",
-  includeRanges: "traffic.sidecar.istio.io/includeOutboundIPRanges",
 } as const;
 
 /** UID and GID of Istio's proxy where its container declares none. */
@@ -144,18 +141,18 @@ export const unknownProxy: ProxyFacts = {
 
 export function exclusionsOf(pod: PodObject): { ports: string[]; ranges: string[] } {
   return {
-    ports: listOf(pod.annotations[declared.excludePorts]),
-    ranges: listOf(pod.annotations[declared.excludeRanges]),
+    ports: listOf(pod.annotations[captureAnnotations.excludePorts]),
+    ranges: listOf(pod.annotations[captureAnnotations.excludeRanges]),
   };
 }
 
 /** Null when all destinations are captured, as they are unless the pod lists ranges. */
 export function inclusionsOf(pod: PodObject): IncludedOutbound | null {
-  const declaredRanges = pod.annotations[declared.includeRanges];
+  const declaredRanges = pod.annotations[captureAnnotations.includeRanges];
   if (declaredRanges === undefined) return null;
   const ranges = listOf(declaredRanges);
   if (ranges.includes("*")) return null;
-  return { ranges, ports: listOf(pod.annotations[declared.includePorts]) };
+  return { ranges, ports: listOf(pod.annotations[captureAnnotations.includePorts]) };
 }
 
 const modeSigns: Readonly<Record<NodeEntity["mode"], number>> = {

@@ -118,6 +118,14 @@ export class Town implements Identity {
     return this.endpoints.get(`${ip}:${port}`) ?? [];
   }
 
+  knowsMeshConfig(): boolean {
+    return false;
+  }
+
+  isControlTraffic(): boolean {
+    return false;
+  }
+
   isEndpoint(cluster: string, ip: string, port: number, to: string, toPort: number): boolean {
     return this.endpointsOf(cluster, ip, port).includes(hostPort(to, toPort));
   }

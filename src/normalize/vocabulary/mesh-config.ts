@@ -111,7 +111,9 @@ function injector(at: ObjectAt, values: Json): InjectorObject {
     type: "injector",
     ...at.metadata,
     revision: revisionOf(at, injectorName),
-    includedOutboundRanges: listOf(proxy, "includeIPRanges"),
+    // Empty captures nothing; left out, it is the charts' default.
+    includedOutboundRanges:
+      field(proxy, "includeIPRanges") === undefined ? ["*"] : listOf(proxy, "includeIPRanges"),
     includedOutboundPorts: listOf(proxy, "includeOutboundPorts"),
     excludedOutboundPorts: listOf(proxy, "excludeOutboundPorts"),
     excludedOutboundRanges: listOf(proxy, "excludeIPRanges"),

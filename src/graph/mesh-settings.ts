@@ -1,0 +1,136 @@
+/**
+ * What Istio's own ConfigMaps declare for a whole cluster: the mesh's configuration, and what the sidecar
+ * injector leaves out of the capture of every pod. Only those of Istio's own namespace count, since
+ * anybody may name a ConfigMap of his own like that. It judges nothing.
+ */
+import { canonicalIp } from "../lib/ip.ts";
+import type { InjectorObject, MeshConfigObject } from "../model/objects.ts";
+import type { Us } from "../model/time.ts";
+import type { ObjectRecord } from "./objects.ts";
+import type { ServiceAddresses } from "./service-addresses.ts";
+
+interface ClusterSettings {
+  readonly configs: Map<string, MeshConfigObject>;
+  readonly injectors: Map<string, InjectorObject>;
+}
+
+/** Revisions of one control plane that are believed in one cluster; real ones have two or three. */
+const revisionsMax = 32;
+const none: readonly never[] = [];
+
+export class MeshSettings {
+  readonly #namespaces: readonly string[];
+  readonly #services: ServiceAddresses;
+  readonly #clusters = new Map<string, ClusterSettings>();
+  readonly #changedClusters = new Set<string>();
+  #dropped = 0;
+
+  /** `namespaces`: where Istio's own objects are. */
+  constructor(namespaces: readonly string[], services: ServiceAddresses) {
+    this.#namespaces = namespaces;
+    this.#services = services;
+  }
+
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Takes in what the table of objects has taken in; other types are passed over. */
+  changed({ object, cluster, isGone }: ObjectRecord): void {
+    if (object.type !== "mesh_config" && object.type !== "injector") return;
+    if (!this.#namespaces.includes(object.namespace)) return;
+    const key = `${object.namespace}/${object.name}`;
+    const { configs, injectors } = this.#cluster(cluster);
+    if (object.type === "mesh_config") this.#put(configs, key, object, isGone);
+    else {
+      this.#put(injectors, key, object, isGone);
+      this.#changedClusters.add(cluster);
+    }
+    if (configs.size + injectors.size === 0) this.#clusters.delete(cluster);
+  }
+
+  /** Clusters in which other things may be left out of the capture than before. */
+  takeChangedClusters(): readonly string[] {
+    if (this.#changedClusters.size === 0) return none;
+    const changed = [...this.#changedClusters];
+    this.#changedClusters.clear();
+    return changed;
+  }
+
+  /** One per revision of the control plane; empty while none has been told. */
+  configs(cluster: string): readonly MeshConfigObject[] {
+    return [...(this.#clusters.get(cluster)?.configs.values() ?? none)];
+  }
+
+  /** The injector that may have injected a pod of this revision ("" = unknown): all, if that one is not known. */
+  injectorsFor(cluster: string, revision: string): readonly InjectorObject[] {
+    const all = [...(this.#clusters.get(cluster)?.injectors.values() ?? none)];
+    const own = all.filter((injector) => injector.revision === revision);
+    return own.length > 0 ? own : all;
+  }
+
+  /**
+   * Whether proxies connect there on their own account, by the mesh's configuration: to the control
+   * plane, and to providers of telemetry and authorisation. By address as a socket or as the wire shows
+   * it, or by host name.
+   */
+  isControlTraffic(cluster: string, destination: string, port: number, atUs: Us): boolean {
+    for (const config of this.#clusters.get(cluster)?.configs.values() ?? none) {
+      const { discoveryHost: host, discoveryPort, providers, rootNamespace } = config;
+      for (const one of [{ host, port: discoveryPort }, ...providers]) {
+        if (this.#isAt(cluster, one, rootNamespace, destination, port, atUs)) return true;
+      }
+    }
+    return false;
+  }
+
+  #isAt(
+    cluster: string,
+    wanted: { readonly host: string; readonly port: number },
+    rootNamespace: string,
+    destination: string,
+    port: number,
+    atUs: Us,
+  ): boolean {
+    if (wanted.host === "" || wanted.port === 0) return false;
+    if (destination === wanted.host) return port === wanted.port;
+    const service = serviceOfHost(wanted.host, rootNamespace);
+    if (!service || canonicalIp(destination) === "") return false;
+    const { namespace, name } = service;
+    return this.#services.isOfService(
+      cluster,
+      namespace,
+      name,
+      wanted.port,
+      destination,
+      port,
+      atUs,
+    );
+  }
+
+  #cluster(cluster: string): ClusterSettings {
+    let settings = this.#clusters.get(cluster);
+    if (!settings) {
+      settings = { configs: new Map(), injectors: new Map() };
+      this.#clusters.set(cluster, settings);
+    }
+    return settings;
+  }
+
+  #put<Value>(map: Map<string, Value>, key: string, value: Value, isGone: boolean): void {
+    if (isGone) map.delete(key);
+    else if (map.has(key) || map.size < revisionsMax) map.set(key, value);
+    else this.#dropped++;
+  }
+}
+
+/** `istiod.istio-system.svc.cluster.local`, `.svc`, or less; null for a host beyond the cluster. */
+function serviceOfHost(
+  host: string,
+  rootNamespace: string,
+): { readonly namespace: string; readonly name: string } | null {
+  const [name = "", namespace, svc] = host.split(".");
+  if (name === "" || canonicalIp(host) !== "") return null;
+  if (namespace === undefined) return { namespace: rootNamespace, name };
+  return svc === undefined || svc === "svc" ? { namespace, name } : null;
+}
