@@ -31,6 +31,8 @@ export interface Pod {
   readonly namespace: string;
   readonly workload: string;
   readonly ip: string;
+  /** Its other addresses, of a dual stack. */
+  readonly otherIps: readonly string[];
   readonly containers: readonly Container[];
   readonly port: number;
   /** Tells the pods of one workload apart. */
@@ -65,6 +67,7 @@ export function makePod(workload: string, ip: string, changes: Partial<Pod> = {}
     namespace: "shop",
     workload,
     ip,
+    otherIps: [],
     containers: [initContainer, appContainer, proxyContainer],
     port: 8080,
     suffix: "x7k2p",
@@ -130,7 +133,7 @@ export function object(pod: Pod, atS = 0): Step {
       phase: "Running",
       hostIP: "10.0.0.1",
       podIP: pod.ip,
-      podIPs: [{ ip: pod.ip }],
+      podIPs: [pod.ip, ...pod.otherIps].map((ip) => ({ ip })),
       startTime: iso(msOf(pod.startS)),
       initContainerStatuses: inits.map(status),
       containerStatuses: others.map(status),
@@ -207,13 +210,19 @@ export interface End {
 
 export const at = (ip: string, port: number): End => ({ ip, port });
 
+/** The pod's address of the peer's family. */
+function ownAddress(pod: Pod, peer: string): string {
+  const isSix = peer.includes(":");
+  return [pod.ip, ...pod.otherIps].find((ip) => ip.includes(":") === isSix) ?? pod.ip;
+}
+
 /** The socket's own addresses, whether or not its packets are redirected afterwards. */
 export function connect(process: Process, atS: number, port: number, to: End, udp = false): Step {
   const sock_arg = {
     family: to.ip.includes(":") ? "AF_INET6" : "AF_INET",
     type: udp ? "SOCK_DGRAM" : "SOCK_STREAM",
     protocol: udp ? "IPPROTO_UDP" : "IPPROTO_TCP",
-    saddr: to.ip.startsWith("127.") ? "127.0.0.1" : process.pod.ip,
+    saddr: to.ip.startsWith("127.") ? "127.0.0.1" : ownAddress(process.pod, to.ip),
     sport: port,
     daddr: to.ip,
     dport: to.port,
@@ -342,7 +351,8 @@ export interface Row {
   readonly policy: "mutual_tls" | "none" | "unknown";
   /** Null: `unknown`. */
   readonly from: Pod | null;
-  readonly to: Pod;
+  /** Null: beyond what the proxy knows. */
+  readonly to: Pod | null;
   readonly principals: boolean;
   /** The pod that was scraped. */
   readonly by: Pod;
@@ -361,13 +371,13 @@ export function rows(atS: number, row: Row): readonly Step[] {
     source_workload_namespace: from?.namespace ?? "unknown",
     source_principal: idOf(from),
     source_cluster: from ? from.cluster : "unknown",
-    destination_workload: to.workload,
-    destination_workload_namespace: to.namespace,
+    destination_workload: to?.workload ?? "unknown",
+    destination_workload_namespace: to?.namespace ?? "unknown",
     destination_principal: idOf(to),
-    destination_cluster: to.cluster,
-    destination_service: `${to.workload}.${to.namespace}.svc.cluster.local`,
-    destination_service_name: to.workload,
-    destination_service_namespace: to.namespace,
+    destination_cluster: to?.cluster ?? "unknown",
+    destination_service: to ? `${to.workload}.${to.namespace}.svc.cluster.local` : "unknown",
+    destination_service_name: to?.workload ?? "unknown",
+    destination_service_namespace: to?.namespace ?? "unknown",
     request_protocol: "http",
     response_code: "200",
     response_flags: "-",

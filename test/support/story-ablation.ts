@@ -4,7 +4,7 @@
  */
 import { arrive, orders } from "./story-arrival.ts";
 import type { Story } from "./story-file.ts";
-import { lineOf, tell, type Findings } from "./story-run.ts";
+import { isExpected, tell, type Findings } from "./story-run.ts";
 import { sourceNames, type ExpectedInsight, type SourceName } from "./story-schema.ts";
 
 /** From best to worst. */
@@ -37,7 +37,8 @@ function without(story: Story, source: SourceName): Rest | null {
 
 function restOf(insight: ExpectedInsight, found: Findings): Rest {
   const { rule, workload } = insight;
-  if (found.accusations.includes(lineOf(insight))) return { outcome: "found", detail: "" };
+  if (found.accusations.some((line) => isExpected(insight, line)))
+    return { outcome: "found", detail: "" };
   const ofWorkload = found.accusations.filter((line) => line.split(" ")[1] === workload);
   if (ofWorkload.some((line) => line.startsWith(`${rule} `)))
     return { outcome: "weaker", detail: "" };

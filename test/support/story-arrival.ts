@@ -39,7 +39,11 @@ export const objectsTooLate: Readonly<Record<string, Arrival>> = {
 };
 
 export function arrive(steps: readonly StoryStep[], arrival: Arrival): Arrived[] {
-  return inTime(steps.map((step, index) => toArrived(step, arrival(step, index, steps.length))));
+  return inTime(
+    steps.map((step, index) =>
+      toArrived(step, step.arrivesS ?? arrival(step, index, steps.length)),
+    ),
+  );
 }
 
 function toArrived(step: StoryStep, atS: number): Arrived {

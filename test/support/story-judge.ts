@@ -9,7 +9,8 @@ import {
   type Arrived,
 } from "./story-arrival.ts";
 import type { Story } from "./story-file.ts";
-import { expectedLines, tell, type Findings } from "./story-run.ts";
+import { isExpected, lineOf, tell, type Findings } from "./story-run.ts";
+import type { ExpectedBlindness } from "./story-schema.ts";
 
 /** One way in which a story's telemetry may arrive. */
 export interface Telling {
@@ -50,20 +51,31 @@ export function faultsOf(story: Story, telling: Telling): string[] {
 }
 
 function compare({ expect }: Story, found: Findings): string[] {
-  const expected = expectedLines(expect.insights);
-  const { silent } = expect;
-  const isJudged = (line: string) =>
-    expected.includes(line) || silent === undefined || silent.includes(line.split(" ")[0] ?? "");
+  const { insights, silent } = expect;
+  const isMeant = (line: string) => insights.some((insight) => isExpected(insight, line));
+  const isJudged = (line: string) => silent?.includes(line.split(" ")[0] ?? "") ?? true;
   return [
-    ...expected
-      .filter((line) => !found.accusations.includes(line))
-      .map((line) => `missing: ${line}`),
+    ...insights
+      .filter((insight) => !found.accusations.some((line) => isExpected(insight, line)))
+      .map((insight) => `missing: ${lineOf(insight)}`),
     ...found.accusations
-      .filter((line) => isJudged(line) && !expected.includes(line))
+      .filter((line) => isJudged(line) && !isMeant(line))
       .map((line) => `too much: ${line}`),
     ...expect.unknown
-      .map(({ rule, workload }) => `${rule} ${workload}`.trim())
-      .filter((line) => !found.blindness.some((blind) => blind.startsWith(line)))
-      .map((line) => `not said to be blind: ${line}`),
+      .filter((blind) => !isSaid(blind, found))
+      .map(
+        ({ rule, workload, lacks }) => `not said: ${rule} ${workload} lacks ${lacks.join(" and ")}`,
+      ),
   ];
+}
+
+function isSaid({ rule, workload, lacks }: ExpectedBlindness, found: Findings): boolean {
+  const line = `${rule} ${workload}`.trim();
+  if (lacks.length === 0 && found.blindness.some((one) => one.startsWith(line))) return true;
+  return found.notJudged.some(
+    (one) =>
+      one.rule === rule &&
+      one.workload === workload &&
+      lacks.every((capability) => one.missing.includes(capability)),
+  );
 }

@@ -53,6 +53,7 @@ function podOf(name: string, fields: PodFields): StoryPod {
     labels,
     annotations,
     node,
+    otherIps: fields.other_ips,
     containers: fields.containers.map(containerOf),
     hostNetwork: fields.host_network,
     hostUsers: fields.host_users ?? true,
@@ -88,7 +89,8 @@ export function podNamed(mesh: Mesh, name: string): StoryPod {
 export function endOf(mesh: Mesh, text: string): End {
   const colon = text.lastIndexOf(":");
   const name = text.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
-  const ip = mesh.pods.get(name)?.ip ?? mesh.services.get(name)?.ip ?? mesh.hosts.get(name);
+  const six = mesh.pods.get(name.replace(/-6$/, ""))?.otherIps[0];
+  const ip = mesh.pods.get(name)?.ip ?? six ?? mesh.services.get(name)?.ip ?? mesh.hosts.get(name);
   if (ip === undefined && !/^[\d.]+$|:/.test(name)) {
     throw new Error(`"${name}" is neither an address nor a pod, service or host of the mesh`);
   }

@@ -32,6 +32,10 @@ const everyEntry = {
   at: seconds,
   /** How far the telemetry's origin may be believed; what the receiver stamps. */
   trust: z.enum(["verified", "attested", "claimed"]).default("attested"),
+  /** How far the sender's clock is ahead; negative: behind. */
+  skew: seconds.default(0),
+  /** When the request arrives, whatever the order of the others: a batch that was retried. */
+  arrives: seconds.optional(),
   /** The same again and again, until then. */
   every: seconds.optional(),
   until: seconds.optional(),
@@ -108,7 +112,9 @@ const metricFields = {
   identities: z.boolean().default(false),
   /** Instead of the principal that the source's pod would have. */
   source_principal: text.optional(),
+  /** `destination_service_name` and `destination_service`, where they are not the destination's. */
   service: name.optional(),
+  host: name.optional(),
   flags: text.default("-"),
   /** The counter at two scrapes that lie ten seconds apart. */
   values: z.tuple([z.number(), z.number()]).default([3, 7]),
@@ -222,6 +228,8 @@ export type ContainerFields = z.output<typeof containerFields>;
 
 const pod = z.strictObject({
   ip: z.string(),
+  /** Of a dual stack; a name with `-6` stands for the first of them: `web-6:443`. */
+  other_ips: z.array(z.string()).default([]),
   workload: name.optional(),
   namespace: name.default("shop"),
   cluster: name.default("demo"),
@@ -262,15 +270,18 @@ const insight = z.strictObject({
   workload: text,
   peer: text.default(""),
   port: port.default(0),
-  confidence: z.enum(["high", "medium", "low"]),
+  /** Without it, any. */
+  confidence: z.enum(["high", "medium", "low"]).optional(),
   state: z.enum(["firing", "unknown", "resolved"]).default("firing"),
 });
 export type ExpectedInsight = z.output<typeof insight>;
 
-/** The engine says that it does not know. */
+/** The engine says that it does not know: by a rule on coverage, or of a rule that lacks telemetry. */
 const blindness = z.strictObject({
   rule: name,
   workload: text.default(""),
+  /** What a rule would need to see as well, or at least some of it. */
+  lacks: z.array(name).default([]),
 });
 export type ExpectedBlindness = z.output<typeof blindness>;
 

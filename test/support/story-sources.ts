@@ -27,6 +27,8 @@ import type { Entry, EntryOf, ServiceFields, SourceName } from "./story-schema.t
 export interface StoryStep extends Step {
   readonly source: SourceName;
   readonly trust: Entry["trust"];
+  /** When it arrives whatever the order of the others, in seconds of the story. */
+  readonly arrivesS?: number;
 }
 
 type Tetragon = EntryOf<"tetragon">;
@@ -35,11 +37,15 @@ type Tetragon = EntryOf<"tetragon">;
 export function stepsOf(mesh: Mesh, entry: Entry): StoryStep[] {
   const { at, every = 0, until = at } = entry;
   const times = every > 0 ? Math.floor((until - at) / every) + 1 : 1;
+  const { trust, skew, arrives } = entry;
+  const fixed = arrives === undefined ? {} : { arrivesS: arrives };
   return Array.from({ length: times }, (_, index) => at + index * every).flatMap((atS) =>
-    onceAt(mesh, entry, atS).map((step) => ({
-      trust: entry.trust,
+    onceAt(mesh, entry, atS + skew).map((step) => ({
+      trust,
       source: sourceOf(entry),
       ...step,
+      ...fixed,
+      atS: step.atS - skew,
     })),
   );
 }
@@ -140,6 +146,7 @@ function rowOf(mesh: Mesh, entry: EntryOf<"envoy_metrics" | "ztunnel_metrics">):
   const more = {
     ...(entry.source_principal === undefined ? {} : { source_principal: entry.source_principal }),
     ...(entry.service === undefined ? {} : { destination_service_name: entry.service }),
+    ...(entry.host === undefined ? {} : { destination_service: entry.host }),
     ...(flags === "-" ? {} : { response_flags: flags }),
   };
   return {
@@ -149,7 +156,7 @@ function rowOf(mesh: Mesh, entry: EntryOf<"envoy_metrics" | "ztunnel_metrics">):
     values,
     more,
     from: entry.source === "unknown" ? null : podNamed(mesh, entry.source),
-    to: podNamed(mesh, entry.destination),
+    to: entry.destination === "unknown" ? null : podNamed(mesh, entry.destination),
     by: podNamed(mesh, entry.scraped),
   };
 }
