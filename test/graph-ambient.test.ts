@@ -5,7 +5,7 @@ import type { Observation, ProxyLeg, Trust } from "../src/model/observations.ts"
 import { deployed, podSeen } from "./support/graph-observations.ts";
 import { GraphWorld } from "./support/graph-world.ts";
 import { NormalizeRun, receivedUs } from "./support/normalize-run.ts";
-import { logsRequest } from "./support/otlp-build.ts";
+import { keyValues, logsRequest, metricsRequest, type Attributes } from "./support/otlp-build.ts";
 
 function linesOf(name: string): string[] {
   const url = new URL(`fixtures/vocabulary/${name}`, import.meta.url);
@@ -78,6 +78,60 @@ test("a claimed line encrypts nothing and makes no pod ambient", () => {
   for (const world of worldsOf(legsOf([inbound], "claimed"))) {
     expect(edgesOf(world)).toMatchObject([{ security: "unknown", modes: ["unknown", "unknown"] }]);
   }
+});
+
+/** ztunnel's counters of plaintext from prometheus to cart at two scrapes. */
+function scrapes(counted: Readonly<Record<"opened" | "closed" | "denied", number>>): GraphWorld {
+  const world = new GraphWorld();
+  const run = new NormalizeRun();
+  const labels = {
+    reporter: "destination",
+    source_workload: "prometheus",
+    source_workload_namespace: "monitoring",
+    source_principal: "unknown",
+    destination_workload: "ambient-cart",
+    destination_workload_namespace: "shop",
+    connection_security_policy: "unknown",
+    request_protocol: "tcp",
+    response_flags: "-",
+  };
+  const denials = { ...labels, response_flags: "DENY" };
+  for (const [index, second] of [0, 15].entries()) {
+    const metric = (name: string, attributes: Attributes, value: number) => ({
+      name: `istio_tcp_connections_${name}_total`,
+      sum: {
+        is_monotonic: true,
+        aggregation_temporality: 2,
+        data_points: [
+          {
+            attributes: keyValues(attributes),
+            time_unix_nano: String(BigInt(receivedUs + second * 1_000_000) * 1_000n),
+            as_double: index * value,
+          },
+        ],
+      },
+    });
+    const metrics = [
+      metric("opened", labels, counted.opened),
+      metric("closed", labels, counted.closed),
+      metric("closed", denials, counted.denied),
+    ];
+    const resource = { "service.name": "ztunnel", "service.instance.id": "10.0.0.1:15020" };
+    world.push(run.push("metrics", metricsRequest({ resource }, metrics)));
+  }
+  world.pass(1);
+  world.flush();
+  return world;
+}
+
+test("plaintext that ztunnel refused is none, although it counts as opened", () => {
+  const ends = { ends: "prometheus ambient-cart", modes: ["unknown", "ambient"] };
+  const refused = scrapes({ opened: 3, closed: 0, denied: 3 });
+  expect(edgesOf(refused)).toMatchObject([{ ...ends, security: "unknown", denied: 3 }]);
+  const served = scrapes({ opened: 3, closed: 2, denied: 1 });
+  expect(edgesOf(served)).toMatchObject([{ ...ends, security: "none", denied: 1 }]);
+  const [edge] = served.edges.values();
+  expect(edge?.evidence).toMatchObject([{ fields: { count: 2, reporter: "ztunnel" } }]);
 });
 
 test("a waypoint's lines tell of the ends, not of the waypoint", () => {

@@ -301,10 +301,9 @@ export class SeriesTable {
 
   #countSecurity(slot: Slot, facet: Facet, column: Column, delta: Delta, sign: 1 | -1): void {
     const { definition } = slot;
-    const isCounted =
-      definition.measure === "requests" || definition.measure === "connections_opened";
     // A client's proxy never says how the connection was secured (telemetry: always "unknown").
-    if (!isCounted || definition.reporter === "source" || definition.security === "unknown") return;
+    if (definition.reporter === "source" || definition.security === "unknown") return;
+    if (!tellsOfSecurity(definition)) return;
     const isNone = definition.security === "none";
     // A claim may raise plaintext, never take it back.
     if (!isNone && definition.trust === "claimed") return;
@@ -360,6 +359,16 @@ export class SeriesTable {
     if (this.#restoredPages.has(page)) this.#restoredPages.set(page, values);
     return new Uint8Array(values.slice().buffer);
   }
+}
+
+/**
+ * What is counted once per exchange. ztunnel counts a connection as opened before it asks its policies: of
+ * plaintext, which a STRICT policy refuses so, only what ended well has taken place.
+ */
+function tellsOfSecurity({ measure, reporter, security, isDenied, isError }: EdgeSeries): boolean {
+  if (measure === "requests") return true;
+  if (reporter !== "ztunnel" || security !== "none") return measure === "connections_opened";
+  return measure === "connections_closed" && !isDenied && !isError;
 }
 
 /** The end whose own proxy reports; a waypoint is nobody's. */
