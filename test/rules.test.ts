@@ -11,9 +11,9 @@ const shipped = new URL("../rules", import.meta.url).pathname;
 const examples = new URL("fixtures/rules-examples", import.meta.url).pathname;
 
 test.each([
-  ["shipped rules", shipped, readRuleFiles(shipped).length],
-  ["the worked examples of the format", examples, 3],
-])("%s load and pass their tests", (_, dir, count) => {
+  ["shipped rules", shipped],
+  ["the worked examples of the format", examples],
+])("%s load and pass their tests", (_, dir) => {
   const { rules, diagnostics } = loadRules(readRuleFiles(dir));
   expect(diagnostics).toEqual([]);
   // One rule per file.

@@ -21,27 +21,28 @@ import type { Us } from "../model/time.ts";
 import { bypassDefaults, type BypassOptions } from "./bypass-options.ts";
 import { judgeConnection, type Scene, type Verdict } from "./connection-verdict.ts";
 import type { AroundProxyMarks, ConnectionJudge, Identity, PodFacts } from "./contracts.ts";
+import { ControlTraffic } from "./control-traffic.ts";
 import { verdictToFlow } from "./flow-entity.ts";
 import { FlowSkew } from "./flow-skew.ts";
 import { flowId } from "./flows.ts";
 import { canLeavePod, dnsPort } from "./innocents.ts";
 import { JoinTable } from "./join-table.ts";
 import { encodeJournal, readJournal } from "./journal.ts";
-import { extendLeg, lineToLegs, type Leg } from "./legs.ts";
-import { FlowEnds, type Orientation } from "./orientation.ts";
+import { extendLeg, legEndKey, lineToLegs, type Leg } from "./legs.ts";
+import { endKey, FlowEnds, type Orientation } from "./orientation.ts";
 import { eventPod, ProcessTable } from "./processes.ts";
-import { isTakenBack, Sayings } from "./sayings.ts";
+import { isTakenBack, Sayings, type Said } from "./sayings.ts";
 import { connectionId, socketCluster, socketId } from "./sockets.ts";
 import {
   SourceEnds,
   type FlowRecord,
   type LegRecord,
-  type Said,
   type SocketRecord,
   type SourceEnd,
 } from "./source-ends.ts";
 import { VirtualWatch } from "./virtual-watch.ts";
 import { Waiting } from "./waiting.ts";
+import { WireJudge } from "./wire-judge.ts";
 
 /** Farther apart than this, a socket and the nearest flow of its addresses are different connections. */
 const skewReachUs = 15_000_000;
@@ -59,6 +60,8 @@ export class Bypass implements ConnectionJudge {
   readonly #skew = new FlowSkew();
   readonly #virtual = new VirtualWatch<SourceEnd>();
   readonly #waiting = new Waiting<SourceEnd>();
+  readonly #control: ControlTraffic;
+  readonly #wire: WireJudge;
   /** Senders whose clock bound has moved: their flows are judged again at the next `advance`. */
   readonly #reskewed = new Set<string>();
   /** Ends whose destination has turned out to be virtual, or that were just restored: likewise. */
@@ -68,6 +71,8 @@ export class Bypass implements ConnectionJudge {
   /** One for all verdicts; `nowUs` moves with `advance`. */
   readonly #scene: Scene & { nowUs: Us };
   #isRestoring = false;
+  /** Since when nobody was watching, until the first `advance` after a restart; 0 = no gap. */
+  #blindSinceUs: Us = 0;
   readonly #oriented = { observed: 0, inferred: 0, reply: 0, unknown: 0 };
 
   constructor(
@@ -86,6 +91,17 @@ export class Bypass implements ConnectionJudge {
       endOf: (cluster, ip, port) => this.#ends.find(cluster, ip, port),
       isBlind: (pod, end, fromUs) => this.#isBlind(pod, end, fromUs),
     };
+    this.#control = new ControlTraffic(identity, options);
+    this.#wire = new WireJudge({
+      identity,
+      options,
+      ends: this.#ends,
+      sayings: this.#sayings,
+      scene: this.#scene,
+      waiting: this.#waiting,
+      orient: (flow, end) => this.#orient(flow, end),
+      isControl: (toward, atUs) => this.#control.has(toward, atUs),
+    });
     const share = options.workloadShare;
     this.#processes = new ProcessTable(identity, options);
     this.#sockets = new JoinTable(options.socketsMax, share, ({ value }) =>
@@ -117,27 +133,33 @@ export class Bypass implements ConnectionJudge {
     if (!canLeavePod(srcIp) || !canLeavePod(dstIp)) return false;
     const id = flowId(flow);
     if (this.#flows.get(id)) return false;
-    this.#flowEnds.seen(flow);
+    const servers = this.#flowEnds.seen(flow);
     const end = this.#ends.withRoom("flows", flow.cluster, flow.srcIp, flow.srcPort);
-    this.#countOrientation(flow, end);
+    const orientation = this.#orient(flow, end);
+    this.#oriented[countedAs(orientation)]++;
     if (!end) return false;
     const record = { id, flow, end };
     end.flows.set(id, record);
+    this.#ends.leads(end, endKey(flow.cluster, dstIp, flow.dstPort));
+    if (orientation.side !== "reply") this.#wire.schedule(end, flow.endUs);
     const owner = this.#ownerOf(flow.cluster, flow.srcIp, flow.startUs);
     this.#flows.add({ id, owner, value: record, atUs: flow.startUs, expiresUs: this.#expiry() });
     this.#keep(flow);
     this.#learnSkew(end);
-    this.#judgeEnd(end, out);
+    this.#judgeSockets(end, out);
+    for (const server of servers) this.#judgeAround(server, out);
     return true;
   }
 
   leg(observation: ProxyLeg, out: GraphChange[]): boolean {
     let isNews = false;
+    this.#wire.line(observation, !this.#isRestoring);
     for (const leg of lineToLegs(observation)) {
       const end = this.#joinLeg(leg);
       if (!end) continue;
       isNews = true;
-      this.#judgeEnd(end, out);
+      this.#judgeSockets(end, out);
+      if (!this.#isRestoring) this.#wire.legSeen(leg, end, out);
       this.#judgeRepliesTo(leg, out);
     }
     if (isNews) this.#keep(observation);
@@ -161,6 +183,8 @@ export class Bypass implements ConnectionJudge {
   }
 
   advance(nowUs: Us, out: GraphChange[]): void {
+    if (this.#blindSinceUs > 0) this.#wire.gap(this.#blindSinceUs, nowUs);
+    this.#blindSinceUs = 0;
     this.#scene.nowUs = Math.max(this.#scene.nowUs, nowUs);
     this.#sockets.expire(this.#scene.nowUs);
     this.#flows.expire(this.#scene.nowUs);
@@ -169,6 +193,7 @@ export class Bypass implements ConnectionJudge {
     this.#judgeRemapped(out);
     if (this.#reskewed.size > 0) this.#judgeReskewed(out);
     for (const end of this.#waiting.take(this.#scene.nowUs)) this.#judgeEnd(end, out);
+    this.#wire.advance(out);
   }
 
   /** Process rows, and one journal blob of what has come since the last call. */
@@ -191,11 +216,14 @@ export class Bypass implements ConnectionJudge {
     this.#processes.restore(rows, this.#scene.nowUs, out);
     readJournal(rows.journal, "without spans", (observation) => this.#replay(observation, out));
     this.#isRestoring = false;
+    this.#blindSinceUs = rows.lastCommitUs;
+    this.#wire.restored(rows.lastCommitUs);
     this.#judgeRemapped(out);
   }
 
   counters(into: CounterSample[]): void {
     this.#sayings.counters(into);
+    this.#wire.counters(into);
     for (const [orientation, value] of Object.entries(this.#oriented)) {
       into.push({ name: "flows_oriented_total", labels: { orientation }, value });
     }
@@ -232,6 +260,7 @@ export class Bypass implements ConnectionJudge {
     const dueUs = Math.min(socket.timeUs, this.#scene.nowUs) + this.#options.latenessUs;
     const record: SocketRecord = { id, cluster, socket, dueUs, end };
     this.#ends.addSocket(record);
+    this.#control.socket(record);
     this.#virtual.watch(cluster, socket.dstIp, socket.dstPort, end);
     if (socket.dstPort === dnsPort) this.#ends.dependsOn(end, socket.dstIp);
     const pod = this.#identity.podOf(eventPod(socket), socket.timeUs);
@@ -239,9 +268,7 @@ export class Bypass implements ConnectionJudge {
     const { timeUs: atUs } = socket;
     this.#sockets.add({ id, owner, value: record, atUs, expiresUs: this.#expiry() });
     this.#keep(socket);
-    if (socket.trust !== "claimed") {
-      this.#flowEnds.listens(cluster, socket.dstIp, socket.dstPort);
-    }
+    if (socket.trust !== "claimed") this.#listens(cluster, socket.dstIp, socket.dstPort, out);
     this.#learnSkew(end);
     this.#judgeEnd(end, out);
     this.#judgeFrom(cluster, socket.dstIp, socket.dstPort, out);
@@ -250,10 +277,18 @@ export class Bypass implements ConnectionJudge {
   /** The leg's end if the leg is new or says more than before. */
   #joinLeg(leg: Leg): SourceEnd | null {
     const known = this.#legs.get(leg.id)?.value;
-    if (known) return extendLeg(known.leg, leg) ? known.end : null;
-    const end = this.#ends.withRoom("legs", leg.cluster, leg.ip, leg.port);
+    if (known) {
+      if (!extendLeg(known.leg, leg)) return null;
+      if (leg.role === "inbound") this.#wire.schedule(known.end, leg.toUs);
+      return known.end;
+    }
+    const end = this.#ends.withRoomAt("legs", legEndKey(leg), leg.ip);
     if (!end) return null;
     end.legs.set(leg.id, leg);
+    if (leg.role === "inbound" && leg.toIp !== "") {
+      this.#ends.leads(end, endKey(leg.cluster, leg.toIp, leg.toPort));
+      this.#wire.schedule(end, leg.toUs);
+    }
     const owner = this.#ownerOf(leg.cluster, leg.ip, leg.fromUs);
     const value = { leg, end };
     this.#legs.add({ id: leg.id, owner, value, atUs: leg.fromUs, expiresUs: this.#expiry() });
@@ -263,35 +298,63 @@ export class Bypass implements ConnectionJudge {
   /** What opens a connection to an end shows that the end's flows back are replies. */
   #judgeRepliesTo(leg: Leg, out: GraphChange[]): void {
     if (leg.role === "captured" || leg.toIp === "") return;
-    if (leg.first.trust !== "claimed") this.#flowEnds.listens(leg.cluster, leg.toIp, leg.toPort);
+    if (leg.first.trust !== "claimed") this.#listens(leg.cluster, leg.toIp, leg.toPort, out);
     this.#judgeFrom(leg.cluster, leg.toIp, leg.toPort, out);
   }
 
   #judgeFrom(cluster: string, ip: string, port: number, out: GraphChange[]): void {
     const end = this.#ends.find(cluster, ip, port);
-    if (end) this.#judgeEnd(end, out);
+    if (!end) return;
+    this.#judgeSockets(end, out);
+    // An end without a verdict is a server's in most cases, with many flows back.
+    if (end.wireSaid.size > 0 && !this.#isRestoring) this.#wire.judge(end, out);
+  }
+
+  #listens(cluster: string, ip: string, port: number, out: GraphChange[]): void {
+    if (this.#flowEnds.listens(cluster, ip, port)) {
+      this.#judgeAround(endKey(cluster, ip, port), out);
+    }
+  }
+
+  /** An end has turned out to be a server's: flows to and from it are oriented otherwise. */
+  #judgeAround(server: string, out: GraphChange[]): void {
+    if (this.#isRestoring) return;
+    for (const end of this.#ends.toward(server)) this.#wire.judge(end, out);
   }
 
   #dropSocket(record: SocketRecord): void {
     const { cluster, socket, end } = record;
+    this.#control.forget(record);
     this.#freeze(end, socket.timeUs, socket.timeUs);
     this.#ends.removeSocket(record);
     if (!hasOpened(end, socket.dstIp, socket.dstPort)) {
       this.#virtual.forget(cluster, socket.dstIp, socket.dstPort, end);
     }
-    if (end.sockets.size === 0) this.#waiting.delete(end);
+    this.#leave(end);
   }
 
   #dropFlow({ id, flow, end }: FlowRecord): void {
     end.flows.delete(id);
     this.#freeze(end, flow.startUs, flow.endUs);
-    this.#ends.leave(end);
+    this.#leadsLess(end, flow.cluster, flow.dstIp, flow.dstPort);
+    this.#leave(end);
   }
 
   #dropLeg({ leg, end }: LegRecord): void {
     end.legs.delete(leg.id);
     this.#freeze(end, leg.fromUs, leg.toUs);
-    this.#ends.leave(end);
+    if (leg.role === "inbound") this.#leadsLess(end, leg.cluster, leg.toIp, leg.toPort);
+    this.#leave(end);
+  }
+
+  #leadsLess(end: SourceEnd, cluster: string, ip: string, port: number): void {
+    if (!leadsTo(end, ip, port)) this.#ends.leadsNoMore(end, endKey(cluster, ip, port));
+  }
+
+  #leave(end: SourceEnd): void {
+    if (!this.#ends.leave(end)) return;
+    this.#waiting.delete(end);
+    this.#wire.forget(end);
   }
 
   /** Verdicts that may rest on a record that leaves are final. */
@@ -304,6 +367,11 @@ export class Bypass implements ConnectionJudge {
   }
 
   #judgeEnd(end: SourceEnd, out: GraphChange[]): void {
+    this.#judgeSockets(end, out);
+    if (!this.#isRestoring) this.#wire.judge(end, out);
+  }
+
+  #judgeSockets(end: SourceEnd, out: GraphChange[]): void {
     if (end.sockets.size === 0) return;
     if (this.#isRestoring) {
       this.#remapped.add(end);
@@ -385,12 +453,12 @@ export class Bypass implements ConnectionJudge {
     for (const end of ends) this.#judgeEnd(end, out);
   }
 
-  #countOrientation(flow: Flow, end: SourceEnd | null): void {
+  #orient(flow: Flow, end: SourceEnd | null): Orientation {
     const far = this.#ends.find(flow.cluster, flow.dstIp, flow.dstPort);
     const { srcIp, srcPort, dstIp, dstPort } = flow;
     const opened = hasOpened(end, dstIp, dstPort) || hasOpenedLeg(end, dstIp, dstPort);
     const answered = hasOpened(far, srcIp, srcPort) || hasOpenedLeg(far, srcIp, srcPort);
-    this.#oriented[countedAs(this.#flowEnds.orient(flow, opened, answered))]++;
+    return this.#flowEnds.orient(flow, opened, answered);
   }
 }
 
@@ -405,6 +473,17 @@ function hasOpened(end: SourceEnd | null | undefined, ip: string, port: number):
 function hasOpenedLeg(end: SourceEnd | null | undefined, ip: string, port: number): boolean {
   for (const leg of end?.legs.values() ?? []) {
     if (leg.role !== "captured" && leg.toIp === ip && leg.toPort === port) return true;
+  }
+  return false;
+}
+
+/** Whether flows or callers' legs show a connection to there. */
+function leadsTo(end: SourceEnd, ip: string, port: number): boolean {
+  for (const { flow } of end.flows.values()) {
+    if (flow.dstIp === ip && flow.dstPort === port) return true;
+  }
+  for (const leg of end.legs.values()) {
+    if (leg.role === "inbound" && leg.toIp === ip && leg.toPort === port) return true;
   }
   return false;
 }

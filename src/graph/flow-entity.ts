@@ -7,6 +7,7 @@ import type { Verdict } from "./connection-verdict.ts";
 import { nodeAs } from "./processes.ts";
 import type { JudgedFlow } from "./sayings.ts";
 import type { SocketRecord } from "./source-ends.ts";
+import type { Toward, WireVerdict } from "./wire-verdict.ts";
 
 export function verdictToFlow(
   verdict: Verdict,
@@ -63,4 +64,40 @@ function realDestination(
   const first = endpoints.toSorted()[0];
   const endpoint = first === undefined ? null : parseHostPort(first);
   return endpoint && endpoint.ip !== "" ? endpoint : { ip: socket.dstIp, port: socket.dstPort };
+}
+
+/** A connection without a socket as rules see it; null when not even its pod is known. */
+export function wireToFlow(
+  verdict: WireVerdict,
+  { end, cluster, ip, port }: Toward,
+  identity: Identity,
+): JudgedFlow | null {
+  const { pod } = verdict;
+  if (!pod) return null;
+  const dstId = identity.nodeOfAddress(cluster, ip, verdict.fromUs);
+  const entity = makeEntity("flow");
+  const flow = verdict.flows[0];
+  const leg = verdict.callerLegs[0];
+  entity.src = nodeAs(identity.node(pod.nodeId), pod.mode);
+  entity.dst = identity.node(dstId);
+  entity.external = entity.dst.external;
+  entity.src_ip = end.ip;
+  entity.src_port = flow?.srcPort ?? leg?.port ?? 0;
+  entity.dst_ip = ip;
+  entity.dst_port = port;
+  entity.transport = "tcp";
+  entity.family = ipFamily(ip);
+  entity.direction = "egress";
+  entity.oriented = verdict.oriented;
+  entity.open = verdict.reason === "open";
+  entity.bytes = Math.max(0, ...verdict.flows.map(({ bytes }) => bytes));
+  entity.vantage = flow ? "wire" : "proxy";
+  entity.agent = flow?.agent ?? "";
+  entity.rung = verdict.rung;
+  entity.outcome = verdict.kind === "found" ? "found" : "unknown";
+  entity.reason = verdict.reason;
+  entity.confidence = verdict.confidence;
+  entity.trust = flow?.trust ?? leg?.first.trust ?? "attested";
+  entity.excluded_by = verdict.excludedBy;
+  return { entity, srcId: pod.nodeId, dstId };
 }

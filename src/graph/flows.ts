@@ -59,7 +59,7 @@ export function overlaps(
 }
 
 /** Clamped times, or exporters that give the whole second of the export as start and end. */
-function hasLooseStart(flow: Flow): boolean {
+export function hasLooseStart(flow: Flow): boolean {
   return flow.clamped || (flow.startUs === flow.endUs && flow.packets !== 1);
 }
 

@@ -36,6 +36,20 @@ export function isClusterDns(
   return node.namespace === "kube-system" && /\b(coredns|kube-dns)\b/.test(names);
 }
 
+/** Ports of the proxy's own statistics and health, which Istio leaves out of the capture. */
+const proxyTelemetryPorts: ReadonlySet<number> = new Set([15_020, 15_021, 15_090]);
+
+export function isProxyTelemetry(
+  cluster: string,
+  ip: string,
+  port: number,
+  atUs: Us,
+  identity: Identity,
+): boolean {
+  if (!proxyTelemetryPorts.has(port)) return false;
+  return !identity.node(identity.nodeOfAddress(cluster, ip, atUs)).external;
+}
+
 /** What takes this destination out of the capture: the pod's annotations, or the mesh's configuration. */
 export function excludedBy(pod: PodFacts, ip: string, port: number): FlowEntity["excluded_by"] {
   const { excludedOutboundPorts: ports, excludedOutboundRanges: ranges } = pod;

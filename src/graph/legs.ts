@@ -10,6 +10,7 @@ import { usPerMinute, usPerSecond, type Us } from "../model/time.ts";
 import type { BypassOptions } from "./bypass-options.ts";
 import { contentHash, contentText } from "./content-hash.ts";
 import { overlaps } from "./flows.ts";
+import { endKey } from "./orientation.ts";
 import { hostPort } from "./sockets.ts";
 
 /** `opened`: by the proxy itself; `captured`: its own pod's redirected socket; `inbound`: a caller's. */
@@ -22,6 +23,11 @@ export interface Leg {
   /** The end that opened the connection. */
   readonly ip: string;
   readonly port: number;
+  /**
+   * What the line tells: the opening end's port, only what was reached, that reaching it failed before
+   * there was a port, or only what was dialled.
+   */
+  readonly tells: "port" | "peer" | "failed" | "dialled";
   /** The other end; "" and 0 where the line does not say. */
   readonly toIp: string;
   readonly toPort: number;
@@ -29,6 +35,15 @@ export interface Leg {
   first: ProxyLeg;
   fromUs: Us;
   toUs: Us;
+  /** The times within, in order: a port may be another connection's in between. */
+  spans: readonly Span[];
+}
+
+/** Time that lines without a pause between them cover, and the first of them. */
+export interface Span {
+  readonly fromUs: Us;
+  readonly toUs: Us;
+  readonly first: ProxyLeg;
 }
 
 /** Ends are rounded up to this, so that a busy connection does not change with each request. */
@@ -51,7 +66,7 @@ export function lineToLegs(line: ProxyLeg): readonly Leg[] {
     [line.upstreamLocalIp, line.upstreamLocalPort],
     [line.upstreamHostIp, line.upstreamHostPort],
   );
-  return [...accepted, ...opened];
+  return [...accepted, ...(opened.length > 0 ? opened : makePortlessLeg(line))];
 }
 
 type End = readonly [ip: string, port: number];
@@ -59,27 +74,88 @@ type End = readonly [ip: string, port: number];
 /** None where the line does not name the opening end. */
 function makeLeg(role: LegRole, line: ProxyLeg, near: End, far: End): readonly Leg[] {
   const [ip, port] = near;
-  const [toIp, toPort] = far;
   if (ip === "" || port <= 0) return [];
+  return [legOf(role, "port", line, near, far)];
+}
+
+/**
+ * What a proxy opened, where its log leaves the proxy's port out or the connection failed before there
+ * was one. A waypoint's lines are about neither end's pod.
+ */
+function makePortlessLeg(line: ProxyLeg): readonly Leg[] {
+  const ip = line.upstreamLocalIp || line.pod.address || line.downstreamRemoteIp;
+  if (ip === "" || line.side !== "outbound" || line.writer !== undefined) return [];
+  const { upstreamHostIp: host, downstreamLocalIp: dialled } = line;
+  if (host !== "") {
+    const tells = line.responseFlags === "" ? "peer" : "failed";
+    return [legOf("opened", tells, line, [ip, 0], [host, line.upstreamHostPort])];
+  }
+  if (dialled === "") return [];
+  return [legOf("opened", "dialled", line, [ip, 0], [dialled, line.downstreamLocalPort])];
+}
+
+function legOf(role: LegRole, tells: Leg["tells"], line: ProxyLeg, near: End, far: End): Leg {
+  const [ip, port] = near;
+  const [toIp, toPort] = far;
   const minute = Math.floor(line.timeUs / usPerMinute);
-  const id = contentText(role, line.cluster, ip, port, toIp, toPort, minute, line.trust);
-  const { cluster, timeUs } = line;
+  const id = contentText(role, line.cluster, ip, port, toIp, toPort, minute, line.trust, tells);
+  const { cluster, timeUs: fromUs } = line;
   const toUs = roundedEnd(line);
-  return [{ id, role, cluster, ip, port, toIp, toPort, first: line, fromUs: timeUs, toUs }];
+  const spans = [{ fromUs, toUs, first: line }];
+  return { id, role, cluster, ip, port, tells, toIp, toPort, first: line, fromUs, toUs, spans };
+}
+
+/** Where a leg is kept: at the opening end, or, without its port, by the pod and what it led to. */
+export function legEndKey({ tells, cluster, ip, port, toIp, toPort }: Leg): string {
+  if (tells === "port") return endKey(cluster, ip, port);
+  return tells === "dialled" ? dialledKey(cluster, ip) : peerKey(cluster, ip, toIp, toPort);
+}
+
+export function peerKey(cluster: string, ip: string, toIp: string, toPort: number): string {
+  return `${endKey(cluster, ip, 0)} ${hostPort(toIp, toPort)}`;
+}
+
+export function dialledKey(cluster: string, ip: string): string {
+  return `${endKey(cluster, ip, 0)} dialled`;
+}
+
+/** Whether the leg was there at some time of these, borders widened. */
+export function touches(leg: Leg, fromUs: Us, toUs: Us, boundUs: Us): boolean {
+  return leg.spans.some((span) => span.toUs >= fromUs - boundUs && span.fromUs <= toUs + boundUs);
 }
 
 /** Adds another line of the same leg; true if the leg now says something else. */
 export function extendLeg(leg: Leg, by: Leg): boolean {
-  const isEarlier =
-    by.fromUs < leg.fromUs ||
-    (by.fromUs === leg.fromUs && lineOrder(by.first) < lineOrder(leg.first));
-  if (isEarlier) {
-    leg.first = by.first;
-    leg.fromUs = by.fromUs;
+  const [more] = by.spans;
+  if (!more) return false;
+  const around = leg.spans.find((span) => span.fromUs <= more.fromUs && span.toUs >= more.toUs);
+  if (around && firstOf(around, more) === around.first) return false;
+  leg.spans = addSpan(leg.spans, more);
+  leg.fromUs = Math.min(leg.fromUs, more.fromUs);
+  leg.toUs = Math.max(leg.toUs, more.toUs);
+  leg.first = leg.spans[0]?.first ?? leg.first;
+  return true;
+}
+
+/** The same in every order: spans that touch are one. */
+function addSpan(spans: readonly Span[], more: Span): readonly Span[] {
+  let { fromUs, toUs, first } = more;
+  const apart: Span[] = [];
+  for (const span of spans) {
+    if (span.toUs < more.fromUs || span.fromUs > more.toUs) {
+      apart.push(span);
+      continue;
+    }
+    first = firstOf(span, { fromUs, toUs, first });
+    fromUs = Math.min(fromUs, span.fromUs);
+    toUs = Math.max(toUs, span.toUs);
   }
-  const isLonger = by.toUs > leg.toUs;
-  if (isLonger) leg.toUs = by.toUs;
-  return isEarlier || isLonger;
+  return [...apart, { fromUs, toUs, first }].sort((a, b) => a.fromUs - b.fromUs);
+}
+
+function firstOf(one: Span, other: Span): ProxyLeg {
+  if (one.fromUs !== other.fromUs) return one.fromUs < other.fromUs ? one.first : other.first;
+  return lineOrder(one.first) <= lineOrder(other.first) ? one.first : other.first;
 }
 
 function roundedEnd(line: ProxyLeg): Us {
@@ -95,7 +171,7 @@ export function holdsFlow(leg: Leg, flow: Flow, boundUs: Us, options: BypassOpti
   return (
     leg.role === "opened" &&
     (leg.toIp === "" || (leg.toIp === flow.dstIp && leg.toPort === flow.dstPort)) &&
-    overlaps(flow, leg.fromUs, leg.toUs, boundUs, options)
+    leg.spans.some((span) => overlaps(flow, span.fromUs, span.toUs, boundUs, options))
   );
 }
 
@@ -105,8 +181,11 @@ export function isCaptured(leg: Leg, socket: SocketOpened, options: BypassOption
     leg.role === "captured" &&
     leg.toIp === socket.dstIp &&
     leg.toPort === socket.dstPort &&
-    leg.toUs >= socket.timeUs - options.closenessUs &&
-    leg.fromUs <= socket.timeUs + options.latenessUs
+    leg.spans.some(
+      (span) =>
+        span.toUs >= socket.timeUs - options.closenessUs &&
+        span.fromUs <= socket.timeUs + options.latenessUs,
+    )
   );
 }
 
@@ -116,7 +195,7 @@ export function showsReply(leg: Leg, flow: Flow, boundUs: Us, options: BypassOpt
     leg.role !== "captured" &&
     leg.toIp === flow.srcIp &&
     leg.toPort === flow.srcPort &&
-    overlaps(flow, leg.fromUs, leg.toUs, boundUs, options)
+    leg.spans.some((span) => overlaps(flow, span.fromUs, span.toUs, boundUs, options))
   );
 }
 

@@ -17,6 +17,7 @@ const firstClientPort = 32_768;
 /** So many different peers make an end a server's. */
 const sharedBy = 3;
 const endsMax = 50_000;
+const none: readonly string[] = [];
 
 interface End {
   listens: boolean;
@@ -32,16 +33,22 @@ export class FlowEnds {
     return this.#ends.size;
   }
 
-  /** Somebody connected to this end, so it listens. */
-  listens(cluster: string, ip: string, port: number): void {
-    this.#end(endKey(cluster, ip, port)).listens = true;
+  /** Somebody connected to this end, so it listens; true if that is news. */
+  listens(cluster: string, ip: string, port: number): boolean {
+    const end = this.#end(endKey(cluster, ip, port));
+    if (end.listens) return false;
+    end.listens = true;
+    return true;
   }
 
-  seen(flow: Flow): void {
+  /** The ends (`endKey`) that many peers have shown to be a server's with this flow. */
+  seen(flow: Flow): readonly string[] {
     const src = endKey(flow.cluster, flow.srcIp, flow.srcPort);
     const dst = endKey(flow.cluster, flow.dstIp, flow.dstPort);
-    addPeer(this.#end(src), dst);
-    addPeer(this.#end(dst), src);
+    const isSrcShared = addPeer(this.#end(src), dst);
+    const isDstShared = addPeer(this.#end(dst), src);
+    if (!isSrcShared && !isDstShared) return none;
+    return [...(isSrcShared ? [src] : []), ...(isDstShared ? [dst] : [])];
   }
 
   /** `opened`, `answered`: a socket or leg shows the source, or the destination, as the opener. */
@@ -81,8 +88,11 @@ function isShared(end: End | undefined): boolean {
   return (end?.peers.size ?? 0) >= sharedBy;
 }
 
-function addPeer(end: End, peer: string): void {
-  if (end.peers.size < sharedBy) end.peers.add(peer);
+/** True when the end has just become one of many peers. */
+function addPeer(end: End, peer: string): boolean {
+  if (end.peers.size >= sharedBy) return false;
+  end.peers.add(peer);
+  return end.peers.size === sharedBy;
 }
 
 export function endKey(cluster: string, ip: string, port: number): string {

@@ -65,6 +65,11 @@ function isSameId(one: string, other: string): boolean {
   return one.startsWith(other) || other.startsWith(one);
 }
 
+/** By its path alone, which anybody can copy: whether it may be a proxy at all. */
+export function hasProxyExecutable(process: ProcessRef, options: BypassOptions): boolean {
+  return isListed(process.exe, options.proxyExecutables);
+}
+
 function isListed(exe: string, listed: readonly string[]): boolean {
   return listed.some((path) => (path.includes("/") ? exe === path : exe.endsWith(`/${path}`)));
 }

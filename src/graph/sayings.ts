@@ -11,13 +11,34 @@ import type { Us } from "../model/time.ts";
 import { contentHash } from "./content-hash.ts";
 import type { AroundProxyMarks } from "./contracts.ts";
 import { observersOf } from "./processes.ts";
-import type { Mark, Said } from "./source-ends.ts";
 
 /** A judged connection: the entity, and the ids of its nodes. */
 export interface JudgedFlow {
   readonly entity: FlowEntity;
   readonly srcId: number;
   readonly dstId: number;
+}
+
+/** What was last said of a connection. */
+export interface Said {
+  readonly outcome: "found" | "unknown" | "cleared";
+  readonly saying: string;
+  readonly mark: Mark | null;
+  /** Event time of the connection. */
+  readonly atUs: Us;
+  /** A record behind it has left: what was said stands. */
+  isFrozen: boolean;
+}
+
+/** Also what it was said of, to take it back when not even the pod is known any more. */
+export interface WireSaid extends Said {
+  readonly judged: JudgedFlow;
+}
+
+interface Mark {
+  readonly srcId: number;
+  readonly dstId: number;
+  readonly port: number;
 }
 
 export interface Saying extends JudgedFlow {

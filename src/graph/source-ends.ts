@@ -7,6 +7,7 @@ import type { Flow, SocketOpened } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import type { PodFacts } from "./contracts.ts";
 import type { Leg } from "./legs.ts";
+import type { Said, WireSaid } from "./sayings.ts";
 import { endKey } from "./orientation.ts";
 
 export interface SocketRecord {
@@ -29,23 +30,6 @@ export interface LegRecord {
   readonly end: SourceEnd;
 }
 
-/** What was last said of a connection. */
-export interface Said {
-  readonly outcome: "found" | "unknown" | "cleared";
-  readonly saying: string;
-  readonly mark: Mark | null;
-  /** Event time of the connection. */
-  readonly atUs: Us;
-  /** A record behind it has left: what was said stands. */
-  isFrozen: boolean;
-}
-
-export interface Mark {
-  readonly srcId: number;
-  readonly dstId: number;
-  readonly port: number;
-}
-
 export interface SourceEnd {
   readonly key: string;
   readonly ip: string;
@@ -53,6 +37,8 @@ export interface SourceEnd {
   readonly flows: Map<string, FlowRecord>;
   readonly legs: Map<string, Leg>;
   readonly said: Map<string, Said>;
+  /** What was said of connections without a socket, by their destination (`endKey`). */
+  readonly wireSaid: Map<string, WireSaid>;
   /** Addresses whose owner a verdict here names or asks for. */
   readonly peers: Set<string>;
   /** A record was refused because the end was full: absence here proves nothing. */
@@ -66,6 +52,7 @@ export class SourceEnds {
   readonly #byIp = new Map<string, Map<string, SourceEnd>>();
   readonly #byPod = new Map<string, Set<SourceEnd>>();
   readonly #byPeer = new Map<string, Set<SourceEnd>>();
+  readonly #byDestination = new Map<string, Set<SourceEnd>>();
   #refused = 0;
 
   get refused(): number {
@@ -73,7 +60,11 @@ export class SourceEnds {
   }
 
   find(cluster: string, ip: string, port: number): SourceEnd | undefined {
-    return this.#byIp.get(ip)?.get(endKey(cluster, ip, port));
+    return this.findAt(ip, endKey(cluster, ip, port));
+  }
+
+  findAt(ip: string, key: string): SourceEnd | undefined {
+    return this.#byIp.get(ip)?.get(key);
   }
 
   /** The end that a socket belongs to; one of its own when the port is not known or the end is full. */
@@ -103,12 +94,41 @@ export class SourceEnds {
     this.leave(record.end);
   }
 
-  /** The end for another flow or leg, or null if it is full. */
+  /** The end for another flow, or null if it is full. */
   withRoom(kind: "flows" | "legs", cluster: string, ip: string, port: number): SourceEnd | null {
-    const end = this.#at(endKey(cluster, ip, port), ip);
+    return this.withRoomAt(kind, endKey(cluster, ip, port), ip);
+  }
+
+  /** The same for an end of another key: legs without a port are kept by what they lead to. */
+  withRoomAt(kind: "flows" | "legs", key: string, ip: string): SourceEnd | null {
+    const end = this.#at(key, ip);
     if (end[kind].size < perEndMax) return end;
     this.#refuse(end);
     return null;
+  }
+
+  /** A flow, or a caller's leg at the server, shows a connection from the end to there. */
+  leads(end: SourceEnd, destination: string): void {
+    const ends = this.#byDestination.get(destination);
+    if (ends) ends.add(end);
+    else this.#byDestination.set(destination, new Set([end]));
+  }
+
+  /** The last sign of a connection from the end to there has left. */
+  leadsNoMore(end: SourceEnd, destination: string): void {
+    end.wireSaid.delete(destination);
+    const ends = this.#byDestination.get(destination);
+    ends?.delete(end);
+    if (ends?.size === 0) this.#byDestination.delete(destination);
+  }
+
+  /** Ends from which something leads to this one. */
+  toward(destination: string): Iterable<SourceEnd> {
+    return this.#byDestination.get(destination) ?? [];
+  }
+
+  ofIp(ip: string): Iterable<SourceEnd> {
+    return this.#byIp.get(ip)?.values() ?? [];
   }
 
   /** The end's verdicts depend on who this address is; bounded by the verdicts. */
@@ -120,13 +140,14 @@ export class SourceEnds {
     else this.#byPeer.set(ip, new Set([end]));
   }
 
-  /** Drops the end if nothing is left in it. */
-  leave(end: SourceEnd): void {
-    if (end.sockets.size === 0) this.#dependsOnNobody(end);
-    if (end.sockets.size + end.flows.size + end.legs.size > 0) return;
+  /** Drops the end if nothing is left in it; true if it is gone. */
+  leave(end: SourceEnd): boolean {
+    if (end.sockets.size + end.wireSaid.size === 0) this.#dependsOnNobody(end);
+    if (end.sockets.size + end.flows.size + end.legs.size > 0) return false;
     const ofIp = this.#byIp.get(end.ip);
     ofIp?.delete(end.key);
     if (ofIp?.size === 0) this.#byIp.delete(end.ip);
+    return true;
   }
 
   /** The ends whose verdicts rest on this pod: it is their own, or the other end's. */
@@ -134,7 +155,7 @@ export class SourceEnds {
     const ends = new Set(this.#byPod.get(`${pod.namespace}/${pod.name}`));
     for (const end of this.#byPod.get(pod.uid) ?? []) ends.add(end);
     for (const ip of pod.ips) {
-      for (const end of this.#byIp.get(ip)?.values() ?? []) if (end.sockets.size > 0) ends.add(end);
+      for (const end of this.ofIp(ip)) if (isJudged(end)) ends.add(end);
       for (const end of this.#byPeer.get(ip) ?? []) ends.add(end);
     }
     return [...ends];
@@ -161,6 +182,7 @@ export class SourceEnds {
         flows: new Map(),
         legs: new Map(),
         said: new Map(),
+        wireSaid: new Map(),
         peers: new Set(),
         isBlind: false,
       };
@@ -173,6 +195,16 @@ export class SourceEnds {
     end.isBlind = true;
     this.#refused++;
   }
+}
+
+/** Whether there is, or may be, anything to say of it. */
+export function isJudged(end: SourceEnd): boolean {
+  return end.sockets.size + end.flows.size > 0 || hasCallerLeg(end);
+}
+
+function hasCallerLeg(end: SourceEnd): boolean {
+  for (const leg of end.legs.values()) if (leg.role === "inbound") return true;
+  return false;
 }
 
 function podKeyOf(socket: SocketOpened): string {

@@ -109,6 +109,10 @@ export const instruments = {
   journal_damaged_total: counter("Journal entries that could not be read at the start."),
   processes_judged_total: counter("Processes judged for the proxy's UID and GID."),
   flows_judged_total: counter("Flows judged for going around the proxy.", "outcome"),
+  flows_undecided_total: counter(
+    "Looks at a flow that may have gone around the proxy, without a verdict.",
+    "reason",
+  ),
   flows_oriented_total: counter("Flows by how their direction was found.", "orientation"),
   join_entries: gauge("Observations that wait for their counterpart.", "table"),
   join_overflow_total: counter("Observations not joined because a table was full.", "table"),
@@ -121,7 +125,10 @@ export const instruments = {
     folded: "least",
   },
   rules_blind: {
-    ...gauge("Rules that are blind for a meshed workload or more; of _other the most.", "namespace"),
+    ...gauge(
+      "Rules that are blind for a meshed workload or more; of _other the most.",
+      "namespace",
+    ),
     folded: "most",
   },
   workloads: gauge("Workloads by how they are part of the mesh.", "namespace", "mode"),

@@ -1,0 +1,298 @@
+/**
+ * Rungs B5 and B5s for what one source end sent to one destination, without any socket: a closed flow of
+ * which the pod's proxy logged nothing, or a caller that the server's proxy logged and the caller's own
+ * did not. A pure function of what the end holds, of who is who, and of how far each proxy's log has got.
+ *
+ * A missing leg accuses only where the proxy is proved to have logged past it; all else is said to be
+ * unknown, with the reason. Only attested presence clears.
+ */
+import { mergeEvidence, type Evidence } from "../model/changes.ts";
+import type { FlowEntity } from "../model/entities.ts";
+import type { Flow } from "../model/observations.ts";
+import type { Us } from "../model/time.ts";
+import { judgeConnection, type Scene, type Verdict } from "./connection-verdict.ts";
+import type { PodFacts } from "./contracts.ts";
+import { closeness, flowEvidence } from "./flows.ts";
+import { excludedBy, isClusterDns, isProxyTelemetry } from "./innocents.ts";
+import type { Life } from "./leg-liveness.ts";
+import { dialledKey, legEvidence, peerKey, touches, type Leg } from "./legs.ts";
+import type { Orientation } from "./orientation.ts";
+import { hostPort, leadsTo } from "./sockets.ts";
+import type { SourceEnd } from "./source-ends.ts";
+import { chainsOf, type Chain } from "./wire-chains.ts";
+
+export interface WireScene extends Scene {
+  /** How far the log of this pod's proxy is proved to have got. */
+  lifePast(pod: PodFacts, atUs: Us): Life;
+  tellsPorts(pod: PodFacts): boolean;
+  graceUs(pod: PodFacts): Us;
+  /** `waitUs`: until then, since we were not there; -1 = nobody will tell any more. */
+  gapUntilUs(fromUs: Us, toUs: Us): Us;
+  isControl(toward: Toward, atUs: Us): boolean;
+  orient(flow: Flow, end: SourceEnd): Orientation;
+  endAt(ip: string, key: string): SourceEnd | undefined;
+}
+
+/** A destination of a source end. */
+export interface Toward {
+  readonly end: SourceEnd;
+  readonly cluster: string;
+  readonly ip: string;
+  readonly port: number;
+}
+
+export interface WireVerdict {
+  /** `final`: what was said stands. `wait`: nothing yet; look again at `dueUs`. */
+  readonly kind: "none" | "wait" | "found" | "unknown" | "cleared" | "final";
+  readonly reason: string;
+  readonly rung: "none" | "b5" | "b5s";
+  readonly confidence: "unknown" | "low" | "medium" | "high";
+  readonly pod: PodFacts | null;
+  readonly excludedBy: FlowEntity["excluded_by"];
+  readonly oriented: FlowEntity["oriented"];
+  readonly fromUs: Us;
+  readonly dueUs: Us;
+  readonly flows: readonly Flow[];
+  readonly callerLegs: readonly Leg[];
+  readonly evidence: readonly Evidence[];
+}
+
+const nothing: WireVerdict = {
+  kind: "none",
+  reason: "",
+  rung: "none",
+  confidence: "unknown",
+  pod: null,
+  excludedBy: "none",
+  oriented: "unknown",
+  fromUs: 0,
+  dueUs: 0,
+  flows: [],
+  callerLegs: [],
+  evidence: [],
+};
+
+/** What all connections from the end to there come to, and those that must be looked at again. */
+export function judgeToward(toward: Toward, scene: WireScene): readonly WireVerdict[] {
+  const { end, ip, port } = toward;
+  let boundUs = scene.options.closenessUs;
+  for (const { flow } of end.flows.values()) {
+    boundUs = Math.max(boundUs, scene.skewUs(flow.source.key));
+  }
+  return chainsOf(end, ip, port, boundUs).map((chain) =>
+    judgeChain(chain, { ...toward, boundUs }, scene),
+  );
+}
+
+interface Place extends Toward {
+  readonly boundUs: Us;
+}
+
+function judgeChain(chain: Chain, place: Place, scene: WireScene): WireVerdict {
+  const { identity, options } = scene;
+  const { cluster, end, ip, port } = place;
+  const atUs = chain.isLoose ? chain.flowToUs : chain.fromUs;
+  const owner = identity.ownerAt(cluster, end.ip, atUs, place.boundUs);
+  if (owner.kind === "ambiguous") {
+    return { ...nothing, fromUs: chain.fromUs, kind: "unknown", reason: "ambiguous_owner" };
+  }
+  if (owner.kind !== "pod") return nothing;
+  const { pod } = owner;
+  const known: WireVerdict = { ...nothing, pod, fromUs: chain.fromUs };
+  if (pod.mode !== "sidecar" || pod.hostNetwork) return { ...known, reason: "no_sidecar" };
+  if (pod.ips.includes(ip)) return { ...known, reason: "destination" };
+  const counters = countersOf(chain, place, pod, scene);
+  const proof = counters.find((leg) => leg.first.trust !== "claimed");
+  if (proof) {
+    const evidence = mergeEvidence([], [...evidenceOf(chain), legEvidence(proof)]);
+    return { ...known, kind: "cleared", reason: "proxy_leg", evidence };
+  }
+  const bySocket = judgeSockets(chain, place, scene);
+  if (bySocket) return { ...known, ...bySocket };
+  if (scene.nowUs >= chain.fromUs + options.retentionUs - options.latenessUs) {
+    return { ...known, kind: "final", reason: "too_long_ago" };
+  }
+  if (
+    isClusterDns(cluster, ip, port, atUs, identity, options) ||
+    isProxyTelemetry(cluster, ip, port, atUs, identity) ||
+    scene.isControl(place, atUs)
+  ) {
+    return { ...known, reason: "destination" };
+  }
+  return judgeAbsence(chain, place, known, pod, counters, scene);
+}
+
+/** Nothing attested speaks for the proxy: is that silence, or proof? */
+function judgeAbsence(
+  chain: Chain,
+  place: Place,
+  known: WireVerdict,
+  pod: PodFacts,
+  disputing: readonly Leg[],
+  scene: WireScene,
+): WireVerdict {
+  const isByServer = chain.callerLegs.length > 0;
+  const oriented = isByServer ? "observed" : orientedOf(chain, place, scene);
+  if (oriented === "unknown" || oriented === "reply") return { ...known, reason: "unoriented" };
+  if (!isByServer && !chain.hasStart) return { ...known, reason: "no_handshake" };
+  const flows = chain.flows.map(({ flow }) => flow);
+  const evidence = evidenceOf(chain);
+  const open: WireVerdict = { ...known, kind: "unknown", oriented, flows, evidence };
+  if (!isByServer && !chain.isClosed) return { ...open, reason: "open" };
+
+  const endUs = isByServer ? chain.firstLegToUs : chain.flowToUs;
+  const dueUs = endUs + scene.graceUs(pod);
+  if (scene.nowUs < dueUs) return { ...known, kind: "wait", dueUs };
+  const gapUs = scene.gapUntilUs(chain.fromUs, dueUs);
+  if (gapUs < 0) return { ...open, reason: "gap" };
+  if (scene.nowUs < gapUs) return { ...known, kind: "wait", dueUs: gapUs };
+  const seenUs = chain.fromUs - scene.options.latenessUs;
+  if (place.end.isBlind || scene.isBlind(pod, place.end, seenUs)) {
+    return { ...open, reason: "capacity" };
+  }
+  const life = scene.lifePast(pod, endUs + place.boundUs);
+  if (life !== "live") {
+    return { ...open, reason: life === "ended" ? "pod_ended" : "proxy_silent" };
+  }
+  const excluded = holeOf(chain, place, pod, scene);
+  const tellsPorts = scene.tellsPorts(pod);
+  const isSure =
+    tellsPorts &&
+    excluded !== "unknown" &&
+    (isByServer
+      ? !chain.callerLegs.some((leg) => leg.first.serverName.startsWith(meshServerName))
+      : oriented === "observed" && !chain.isLoose);
+  const confidence = stepDown(isSure ? "high" : "medium", disputing.length > 0);
+  const all = mergeEvidence(evidence, disputing.map(legEvidence));
+  return {
+    ...open,
+    kind: "found",
+    reason: disputing.length > 0 ? "disputed" : excluded === "unknown" ? "exclusions_unknown" : "",
+    rung: isByServer ? "b5s" : "b5",
+    confidence,
+    excludedBy: excluded,
+    callerLegs: chain.callerLegs,
+    evidence: all,
+  };
+}
+
+/** The SNI of Istio's own mutual TLS: whoever sends it looks like a proxy, or wants to. */
+const meshServerName = "outbound_";
+
+function stepDown(confidence: "medium" | "high", isDisputed: boolean): "low" | "medium" | "high" {
+  if (!isDisputed) return confidence;
+  return confidence === "high" ? "medium" : "low";
+}
+
+/** Legs of the proxy that may be this connection: at its own port, or without one to the same peer. */
+function countersOf(chain: Chain, place: Place, pod: PodFacts, scene: WireScene): readonly Leg[] {
+  const { cluster, end, ip, port, boundUs } = place;
+  const { fromUs, toUs } = lifeOf(chain, scene);
+  const isThen = (leg: Leg): boolean => touches(leg, fromUs, toUs, boundUs);
+  const counters: Leg[] = [];
+  for (const leg of end.legs.values()) {
+    const isThere = leg.toIp === "" || (leg.toIp === ip && leg.toPort === port);
+    if (leg.role === "opened" && isThere && isThen(leg)) counters.push(leg);
+  }
+  const tellsPorts = scene.tellsPorts(pod);
+  for (const own of pod.ips) {
+    const byPeer = scene.endAt(own, peerKey(cluster, own, ip, port));
+    for (const leg of byPeer?.legs.values() ?? []) {
+      // Where the log tells ports, another variant of a line without one must not count beside it.
+      if ((leg.tells === "failed" || !tellsPorts) && isThen(leg)) counters.push(leg);
+    }
+    if (tellsPorts) continue;
+    for (const leg of scene.endAt(own, dialledKey(cluster, own))?.legs.values() ?? []) {
+      if (isThen(leg) && mayLeadTo(leg, place, scene)) counters.push(leg);
+    }
+  }
+  return counters;
+}
+
+/** A log that tells only what was dialled: endpoints that nobody has told may be any. */
+function mayLeadTo(leg: Leg, { cluster, ip, port }: Place, scene: WireScene): boolean {
+  if (leg.toIp === ip && leg.toPort === port) return true;
+  const endpoints = scene.identity.endpointsOf(cluster, leg.toIp, leg.toPort);
+  return endpoints.length === 0 || endpoints.includes(hostPort(ip, port));
+}
+
+function lifeOf(chain: Chain, scene: WireScene): { readonly fromUs: Us; readonly toUs: Us } {
+  const toUs = Math.max(chain.flowToUs, chain.legToUs);
+  const reachUs = chain.isLoose ? scene.options.retentionUs : 0;
+  return { fromUs: chain.fromUs - reachUs, toUs };
+}
+
+/**
+ * A socket that explains the connection is judged in its place: its rung is the stronger one, and who it
+ * was is known. A claimed socket takes a connection only when it accuses.
+ */
+function judgeSockets(chain: Chain, place: Place, scene: WireScene): Partial<WireVerdict> | null {
+  let waits: Partial<WireVerdict> | null = null;
+  for (const record of place.end.sockets.values()) {
+    const { socket } = record;
+    if (!leadsTo(socket, place.ip, place.port, scene.identity)) continue;
+    if (!isNear(chain, socket.timeUs, place.boundUs, scene)) continue;
+    const verdict = judgeConnection(record, scene);
+    if (verdict.kind === "found") return { kind: "cleared", reason: "stronger_rung" };
+    if (socket.trust === "claimed") continue;
+    if (verdict.kind === "wait") waits = { kind: "wait", dueUs: record.dueUs };
+    else if (explains(verdict)) return { kind: "cleared", reason: verdict.reason };
+  }
+  return waits;
+}
+
+function explains(verdict: Verdict): boolean {
+  return (
+    verdict.reason !== "" && verdict.reason !== "no_sidecar" && verdict.reason !== "pod_unknown"
+  );
+}
+
+function isNear(chain: Chain, atUs: Us, boundUs: Us, scene: WireScene): boolean {
+  if (chain.flows.length > 0) {
+    return chain.flows.some(({ flow }) => closeness(flow, atUs, boundUs, scene.options) !== "none");
+  }
+  // A line tells when a request began; the connection may be older.
+  return atUs <= chain.legToUs + boundUs && atUs >= chain.fromUs - scene.options.retentionUs;
+}
+
+function orientedOf(
+  chain: Chain,
+  place: Place,
+  scene: WireScene,
+): "observed" | "inferred" | "reply" | "unknown" {
+  const [first] = chain.flows;
+  if (!first) return "unknown";
+  const { side, how } = scene.orient(first.flow, place.end);
+  if (side === "reply") return "reply";
+  return side === "forward" ? how : "unknown";
+}
+
+/**
+ * Exclusions are about what was dialled, which the wire does not show: inside the cluster it may have been
+ * a Service's address and port.
+ */
+function holeOf(
+  chain: Chain,
+  { cluster, ip, port }: Place,
+  pod: PodFacts,
+  scene: WireScene,
+): FlowEntity["excluded_by"] {
+  const excluded = excludedBy(pod, ip, port);
+  if (excluded !== "none") return excluded;
+  const declares =
+    pod.includedOutbound !== undefined ||
+    (pod.excludedOutboundPorts ?? []).length + (pod.excludedOutboundRanges ?? []).length > 0;
+  if (!declares) return "none";
+  const node = scene.identity.node(scene.identity.nodeOfAddress(cluster, ip, chain.fromUs));
+  return node.external ? "none" : "unknown";
+}
+
+function evidenceOf(chain: Chain): readonly Evidence[] {
+  return mergeEvidence(
+    [],
+    [
+      ...chain.flows.map(({ flow, id }) => flowEvidence(flow, id)),
+      ...chain.callerLegs.map(legEvidence),
+    ],
+  );
+}
