@@ -196,9 +196,17 @@ export function countMove(column: Column, fromUs: Us, toUs: Us, by: number): voi
 
 /** Adds a whole column of the same reporter and channel: two facets proved to be one. */
 export function mergeColumn(into: Column, more: Column): void {
+  for (const [contribution, count] of more.movable) into.movable.set(contribution, count);
+  mergeNumbers(into, more);
+}
+
+/**
+ * Adds what a column says, without the contributions behind it: enough for a view, which nothing will
+ * move away from. A busy column has thousands of them, and views are made for every change.
+ */
+export function mergeNumbers(into: Column, more: Column): void {
   addAmounts(into.amounts, more.amounts, 1);
   addBuckets(into.security, more.security);
-  for (const [contribution, count] of more.movable) into.movable.set(contribution, count);
   for (const [atUs, count] of more.bareLines) countAt(into.bareLines, atUs, count);
   for (const [toUs, move] of more.plaintextMoves) countMove(into, move.fromUs, toUs, move.count);
   into.settled += more.settled;

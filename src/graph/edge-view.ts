@@ -12,7 +12,7 @@ import {
   leadingColumn,
   makeAmounts,
   makeColumn,
-  mergeColumn,
+  mergeNumbers,
   securityOfColumns,
   sortColumns,
   type Amounts,
@@ -170,7 +170,7 @@ function unite(parts: readonly Facet[]): Column[] {
         (one) => one.reporter === column.reporter && one.channel === column.channel,
       );
       if (!into) united.push((into = makeColumn(column.reporter, column.channel)));
-      mergeColumn(into, column);
+      mergeNumbers(into, column);
     }
   }
   return united;
