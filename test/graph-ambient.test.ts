@@ -147,3 +147,51 @@ test("a waypoint's lines tell of the ends, not of the waypoint", () => {
     for (const { entity } of world.edges.values()) expect(entity.via_waypoint).toBe(true);
   }
 });
+
+/** Steps of Fisher and Yates by a small generator of its own. */
+function shuffled<Item>(items: readonly Item[], seed: number): Item[] {
+  const all = [...items];
+  let state = seed;
+  for (let at = all.length - 1; at > 0; at--) {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    const other = (state >>> 8) % (at + 1);
+    [all[at], all[other]] = [all[other] as Item, all[at] as Item]; // both are within the list
+  }
+  return all;
+}
+
+test("any order and repetition of all kinds of lines, objects and exports gives the same graph", () => {
+  const pods = ["web 10.244.1.10", "cart 10.244.1.67", "prometheus 10.244.1.40"].map((pod) => {
+    const [name = "", ip = ""] = pod.split(" ");
+    return podSeen(0, deployed(name, ip, name === "web"));
+  });
+  const point = {
+    direction: "request",
+    transport: "TCP",
+    "src.address": "10.244.1.10",
+    "src.port": "40001",
+    "dst.address": "10.244.1.67",
+    "dst.port": "8080",
+  };
+  const flows = [0, 30].flatMap((second) => {
+    const time_unix_nano = String(BigInt(receivedUs - second * 1_000_000) * 1_000n);
+    const data_points = [{ attributes: keyValues(point), time_unix_nano, as_int: "7" }];
+    const sum = { is_monotonic: true, aggregation_temporality: 2, data_points };
+    const metrics = [{ name: "obi.network.flow.bytes", sum }];
+    return new NormalizeRun().push("metrics", metricsRequest({}, metrics)).observations;
+  });
+  const legs = legsOf([...linesOf("ztunnel.log"), ...linesOf("waypoint.log")]);
+  const all = [...pods, ...legs, ...flows.filter(({ kind }) => kind === "flow")];
+  const pictureOf = (observations: readonly Observation[]) => {
+    const world = new GraphWorld();
+    world.advance(receivedUs);
+    for (const observation of observations) world.observe(observation);
+    world.pass(1);
+    return world.picture();
+  };
+  const expected = pictureOf(all);
+  for (let seed = 1; seed <= 100; seed++) {
+    const more = shuffled(all, seed).slice(0, 5);
+    expect(pictureOf(shuffled([...all, ...more], seed)), `seed ${seed}`).toEqual(expected);
+  }
+});

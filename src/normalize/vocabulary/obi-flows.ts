@@ -78,8 +78,9 @@ export class ObiFlows implements MetricVocabulary {
       this.#workshop.tally.dropped(vocabulary, "unoriented");
       return true;
     }
-    const [from, to] = [peerOf(labels, "src", "", src.ip), peerOf(labels, "dst", "", dst.ip)];
-    if (!isConversation && isSettled(from) && isSettled(to)) return false;
+    if (!isConversation && isSettled(labels, "src", src) && isSettled(labels, "dst", dst)) {
+      return false;
+    }
     this.#flow(point, src, dst);
     return true;
   }
@@ -144,9 +145,18 @@ export class ObiFlows implements MetricVocabulary {
   }
 }
 
+/** By OTLP name; bounded, since the names are this file's own. */
+const scrapedNames = new Map<string, string>();
+
+function scrapedName(name: string): string {
+  let scraped = scrapedNames.get(name);
+  if (scraped === undefined) scrapedNames.set(name, (scraped = name.replaceAll(".", "_")));
+  return scraped;
+}
+
 /** A label by its OTLP name, or as a scrape spells it. */
 function label(labels: Pairs, name: string): string {
-  const text = labels.get(name) ?? labels.get(name.replaceAll(".", "_")) ?? "";
+  const text = labels.get(name) ?? labels.get(scrapedName(name)) ?? "";
   return text.slice(0, maxNameLength);
 }
 
@@ -206,8 +216,9 @@ function podOf(labels: Pairs, side: Side, cluster: string, address: string): Pod
 }
 
 /** Nothing that arrives later can say that it is somebody else. */
-function isSettled({ workload, service, address }: PeerName): boolean {
-  return workload !== "" || service !== "" || address === "";
+function isSettled(labels: Pairs, side: Side, { ip }: FlowEnd): boolean {
+  const { workload, service } = peerOf(labels, side, "", ip);
+  return workload !== "" || service !== "" || ip === "";
 }
 
 /** What the agent calls an owner when there is none: the thing itself. */
