@@ -75,6 +75,8 @@ export class IdentityTables implements Identity {
   readonly #peers: Peers;
   readonly #options: GraphOptions;
   readonly #pods = new Map<string, PodRecord>();
+  /** Node ids to how many pods, living or not, were put under them. */
+  readonly #podCounts = new Map<number, number>();
   /** `cluster/namespace/name` to the pods that have borne it. */
   readonly #podsByName = new Map<string, PodRecord[]>();
   /** `cluster|ip` of machines, told by the objects of pods on the host's network. */
@@ -333,6 +335,7 @@ export class IdentityTables implements Identity {
 
   restorePod(pod: PodRecord): void {
     this.#pods.set(pod.key, pod);
+    this.#countPod(pod.facts.nodeId, 1);
     this.nodes.use(this.nodes.get(pod.facts.nodeId), 1);
     this.#nameList(podName(pod.facts.cluster, pod.facts.namespace, pod.facts.name)).push(pod);
     if (pod.object?.hostNetwork) {
@@ -390,6 +393,7 @@ export class IdentityTables implements Identity {
     this.nodes.learn(node, { kind: workload.kind, resolved: "inferred" });
     this.nodes.use(node, 1);
     const pod = makePodRecord(cluster, name, node.id, atUs);
+    this.#countPod(node.id, 1);
     this.#pods.set(pod.key, pod);
     this.#nameList(nameKey).push(pod);
     this.#changed(pod);
@@ -474,10 +478,10 @@ export class IdentityTables implements Identity {
     this.nodes.podSigns(before, pod.key, 0);
     this.nodes.use(node, 1);
     this.nodes.use(before, -1);
+    this.#countPod(pod.facts.nodeId, -1);
+    this.#countPod(node.id, 1);
     this.#setFacts(pod, { nodeId: node.id });
-    const isLeft =
-      before.entity.resolved === "inferred" &&
-      ![...this.#pods.values()].some((other) => other.facts.nodeId === before.id);
+    const isLeft = before.entity.resolved === "inferred" && !this.#podCounts.has(before.id);
     if (isLeft) this.#merges.push([node.id, before.id]);
   }
 
@@ -521,9 +525,16 @@ export class IdentityTables implements Identity {
       if (named.length > 0) this.#podsByName.set(key, named);
       else this.#podsByName.delete(key);
       this.nodes.use(this.nodes.get(pod.facts.nodeId), -1);
+      this.#countPod(pod.facts.nodeId, -1);
       return true;
     }
     return false;
+  }
+
+  #countPod(nodeId: number, by: 1 | -1): void {
+    const count = (this.#podCounts.get(nodeId) ?? 0) + by;
+    if (count > 0) this.#podCounts.set(nodeId, count);
+    else this.#podCounts.delete(nodeId);
   }
 
   // Nodes
