@@ -382,6 +382,10 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       names.add(podName(facts.cluster, facts.namespace, facts.name));
       for (const ip of facts.ips) names.add(addressKey(facts.cluster, ip));
     }
+    const { services } = this.#identity.virtual;
+    for (const name of [...names]) {
+      for (const virtual of services.virtualAddressesOf(name)) names.add(virtual);
+    }
     this.#placements.resolveAgain(names);
     for (const pod of this.#podsOf(pods, addresses)) this.#bypass.podChanged(pod.facts, this.#out);
   }

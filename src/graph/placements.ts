@@ -22,6 +22,7 @@ import {
   type Amounts,
   type Contribution,
 } from "./columns.ts";
+import { destinationOf } from "./destinations.ts";
 import type { Facet, Facets } from "./facets.ts";
 import type { IdentityTables } from "./identity.ts";
 import { podName } from "./identity.ts";
@@ -205,9 +206,11 @@ export class Placements {
         if (placement.isDirty && !placement.counted) continue;
         const { event, atUs } = placement;
         const src = this.#identity.nodeOf(event.src, atUs);
-        const dst = this.#identity.nodeOf(event.dst, atUs);
-        const edge = placement.facet && this.#facets.live(placement.facet).edge;
-        if (edge && edge.srcId === src.id && edge.dstId === dst.id) continue;
+        const dst = destinationOf(this.#identity, event.dst, event.port, atUs);
+        const facet = placement.facet && this.#facets.live(placement.facet);
+        const edge = facet?.edge;
+        const isThere = edge?.srcId === src.id && edge.dstId === dst.node.id;
+        if (isThere && facet?.port === dst.port) continue;
         if (placement.count > 0) this.#move(placement, event);
       }
     }
@@ -232,9 +235,10 @@ export class Placements {
   }
 
   #facetOf(placement: Placement): Facet | null {
-    const { src, dst, transport, protocol, port } = placement.event;
-    const from = this.#identity.nodeOf(src, placement.atUs);
-    const to = this.#identity.nodeOf(dst, placement.atUs);
+    const { event, atUs } = placement;
+    const { src, dst, transport, protocol } = event;
+    const from = this.#identity.nodeOf(src, atUs);
+    const { node: to, port } = destinationOf(this.#identity, dst, event.port, atUs);
     for (const node of [from, to]) {
       this.#identity.nodes.seen(node, placement.firstUs);
       this.#identity.nodes.seen(node, placement.lastUs);

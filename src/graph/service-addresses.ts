@@ -3,6 +3,7 @@
  * and which pods' addresses and ports are behind one of its ports, at a time. A Service's port leads to
  * the slices' ports of the same name. It judges nothing and keeps no history of its own: objects do.
  */
+import type { HostPort } from "../lib/ip.ts";
 import { usPerMinute, type Us } from "../model/time.ts";
 import type { ObjectRecord } from "./objects.ts";
 import { endKey } from "./orientation.ts";
@@ -31,6 +32,8 @@ export class ServiceAddresses {
   readonly #services = new Map<string, Service>();
   /** `cluster|ip` to the Services that have, or had, the address. */
   readonly #byAddress = new Map<string, Set<Service>>();
+  /** `cluster|ip` of endpoints to the Services that they are, or were, behind. */
+  readonly #byEndpoint = new Map<string, Set<Service>>();
   readonly #changedAddresses = new Set<string>();
   readonly #changedEnds = new Set<string>();
 
@@ -46,6 +49,15 @@ export class ServiceAddresses {
   /** Addresses (`cluster|ip`) that may stand for another Service than before. */
   takeChangedAddresses(): readonly string[] {
     return take(this.#changedAddresses);
+  }
+
+  /** Virtual addresses behind which this one (`cluster|ip`) is, or was. */
+  virtualAddressesOf(endpoint: string): readonly string[] {
+    const services = this.#byEndpoint.get(endpoint);
+    if (!services) return [];
+    return [...services].flatMap(({ cluster, record }) =>
+      [...(record?.holdings?.items ?? [])].map((ip) => addressKey(cluster, ip)),
+    );
   }
 
   /** Virtual ends (cluster, address and port as `endKey`) behind which may be others than before. */
@@ -64,6 +76,11 @@ export class ServiceAddresses {
       const all = this.#byAddress.get(addressKey(cluster, ip)) ?? [];
       return [...all].flatMap((service) => endpointsEver(service, port));
     }
+    return this.ends(cluster, ip, port, atUs).map((end) => hostPort(end.ip, end.port));
+  }
+
+  /** The same as addresses and ports. */
+  ends(cluster: string, ip: string, port: number, atUs: Us): readonly HostPort[] {
     const service = this.#serviceAt(cluster, ip, atUs);
     return service ? endpointsAt(service, port, atUs) : [];
   }
@@ -118,13 +135,8 @@ export class ServiceAddresses {
     const addresses = [...(record.holdings?.items ?? [])];
     service.record = record.isForgotten ? null : record;
     for (const ip of addresses) {
-      const key = addressKey(record.cluster, ip);
-      const services = this.#byAddress.get(key) ?? new Set();
-      if (record.isForgotten) services.delete(service);
-      else services.add(service);
-      if (services.size > 0) this.#byAddress.set(key, services);
-      else this.#byAddress.delete(key);
-      this.#changedAddresses.add(key);
+      index(this.#byAddress, addressKey(record.cluster, ip), service, !record.isForgotten);
+      this.#changedAddresses.add(addressKey(record.cluster, ip));
     }
     this.#endsChange(service, record);
     this.#dropIfEmpty(service);
@@ -134,8 +146,19 @@ export class ServiceAddresses {
     const service = this.#service(record, name);
     if (record.isForgotten) service.slices.delete(record);
     else service.slices.add(record);
+    this.#indexEndpoints(service, record, !record.isForgotten);
+    // Another slice may have had the same endpoints.
+    if (record.isForgotten) {
+      for (const slice of service.slices) this.#indexEndpoints(service, slice, true);
+    }
     this.#endsChange(service, service.record);
     this.#dropIfEmpty(service);
+  }
+
+  #indexEndpoints(service: Service, slice: ObjectRecord, isThere: boolean): void {
+    for (const ip of slice.holdings?.items ?? []) {
+      index(this.#byEndpoint, addressKey(slice.cluster, ip), service, isThere);
+    }
   }
 
   #endsChange({ cluster }: Service, record: ObjectRecord | null): void {
@@ -144,6 +167,7 @@ export class ServiceAddresses {
       for (const { port } of record.object.ports) {
         this.#changedEnds.add(endKey(cluster, ip, port));
       }
+      this.#changedAddresses.add(addressKey(cluster, ip));
     }
   }
 
@@ -180,6 +204,19 @@ function serviceKey(cluster: string, namespace: string, name: string): string {
   return `${cluster}/${namespace}/${name}`;
 }
 
+function index(
+  map: Map<string, Set<Service>>,
+  key: string,
+  service: Service,
+  isThere: boolean,
+): void {
+  const services = map.get(key) ?? new Set();
+  if (isThere) services.add(service);
+  else services.delete(service);
+  if (services.size > 0) map.set(key, services);
+  else map.delete(key);
+}
+
 function take(set: Set<string>): readonly string[] {
   if (set.size === 0) return [];
   const all = [...set];
@@ -199,9 +236,9 @@ function isBetter(one: Service, other: Service, ip: string, atUs: Us): boolean {
   return serviceKey("", one.namespace, one.name) < serviceKey("", other.namespace, other.name);
 }
 
-function endpointsAt(service: Service, port: number, atUs: Us): readonly string[] {
-  const certain: string[] = [];
-  const possible: string[] = [];
+function endpointsAt(service: Service, port: number, atUs: Us): readonly HostPort[] {
+  const certain: HostPort[] = [];
+  const possible: HostPort[] = [];
   for (const slice of service.slices) {
     const { holdings } = slice;
     const targets = holdings ? targetPorts(service, slice, port) : [];
@@ -209,7 +246,7 @@ function endpointsAt(service: Service, port: number, atUs: Us): readonly string[
     for (const ip of holdings.items) {
       if (!holdings.isHeld(ip, atUs, beforeUs, afterUs)) continue;
       const list = holdings.isHeld(ip, atUs, 0, 0) ? certain : possible;
-      for (const target of targets) list.push(hostPort(ip, target));
+      for (const target of targets) list.push({ ip, port: target });
     }
   }
   return certain.length > 0 ? certain : possible;
