@@ -27,6 +27,7 @@ import { collectGraph, restoreGraph } from "./graph-rows.ts";
 import { IdentityTables, podName, type PodRecord } from "./identity.ts";
 import { CoverageHosts } from "./coverage-hosts.ts";
 import { Coverage } from "./coverage.ts";
+import { Declared } from "./declared/declared.ts";
 import { addressKey, OwnerStrength } from "./ip-owners.ts";
 import { encodeJournal, readJournal } from "./journal.ts";
 import { Lines } from "./lines.ts";
@@ -76,6 +77,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   readonly #witnesses: PodWitnesses;
   readonly #coverage: Coverage;
   readonly #hosts: CoverageHosts;
+  readonly #declared: Declared;
   readonly #bypass: Bypass;
   readonly #edgeChanges: EdgeChanges;
   readonly #edgeCounters: EdgeCounters;
@@ -111,6 +113,8 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     const { nodes } = this.#identity;
     this.#coverage = new Coverage({ bitsOf, nodes, reportersMax: limits.sourcesMax });
     this.#hosts = new CoverageHosts(bitsOf);
+    const coverage = this.#coverage;
+    this.#declared = new Declared({ nodes, bitsOf, coverage });
     this.#bypass = new Bypass(this.#identity, this.#marks(), options.bypass);
     this.#edgeChanges = new EdgeChanges(this.#facets, this.#identity.nodes, this.#sources);
     this.#edgeCounters = new EdgeCounters(this.#identity, this.#facets);
@@ -158,9 +162,13 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#countGroups();
     const changed = this.#identity.nodes.takeChanged();
     for (const node of changed) this.#coverage.nodeChanged(node);
+    this.#declared.nodesChanged(changed);
+    this.#declared.settle();
     this.#edgeChanges.collect(this.#nowUs, changed, this.#out);
     this.#settleCoverage();
     this.#hosts.tell(this.#nowUs, this.#out);
+    this.#declared.coverageChanged(this.#coverage.takeChanged());
+    this.#declared.tell(this.#nowUs, this.#out);
     this.#tell();
   }
 
@@ -201,7 +209,10 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#objects.restore(rows);
     this.#settleObjects();
     this.#sources.restore(rows);
-    for (const pod of this.#identity.pods) this.#podCovered(pod);
+    for (const pod of this.#identity.pods) {
+      this.#podCovered(pod);
+      this.#declared.podRestored(pod);
+    }
     this.#coverage.restore(rows.coverage);
     this.#series.restore(rows);
     this.#placements.restoring();
@@ -393,6 +404,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   #podCovered(pod: PodRecord): void {
     this.#coverage.podChanged(pod);
     this.#hosts.podChanged(pod);
+    this.#declared.podChanged(pod);
   }
 
   #settleCoverage(): void {
@@ -408,6 +420,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     for (const record of this.#objects.takeChanges()) {
       services.changed(record);
       this.#identity.mesh.changed(record);
+      this.#declared.objectChanged(record);
     }
     this.#identity.settleCapture();
     const ends = services.takeChangedEnds();
@@ -432,6 +445,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#facets.mergeNodes(winner.id, loser.id);
     nodes.merge(winner, loser);
     this.#coverage.merged(winner, loser.id);
+    this.#declared.merged(loser.id);
     for (const from of before) {
       if (from !== winner.key) this.#out.push({ kind: "renamed", from, to: winner.key });
     }

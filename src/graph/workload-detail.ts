@@ -41,7 +41,7 @@ export function declaredOf(pods: readonly PodRecord[]): Record<string, unknown> 
 }
 
 /** By the field names that rules know. */
-function containerOf(spec: ContainerSpec): Entity<"container"> {
+export function containerOf(spec: ContainerSpec): Entity<"container"> {
   return {
     name: spec.name,
     image: spec.image,

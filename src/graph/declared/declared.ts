@@ -1,0 +1,313 @@
+/**
+ * What is declared, told to the rules: workloads, namespaces, clusters and policies, each when something
+ * that it was made of is different, and only then. All of it is made of objects and pods, so a restart
+ * that has those back tells everything again. Judged while the cluster's object feed is heard.
+ */
+import type { Evidence, GraphChange, Observer } from "../../model/changes.ts";
+import type { Entity, EntityType } from "../../model/entities.ts";
+import { maskOf } from "../../model/coverage.ts";
+import type { Us } from "../../model/time.ts";
+import { contentHash } from "../content-hash.ts";
+import type { Coverage } from "../coverage.ts";
+import type { PodRecord } from "../identity.ts";
+import type { NodeRecord, Nodes } from "../nodes.ts";
+import type { ObjectRecord } from "../objects.ts";
+import {
+  clusterEntity,
+  clusterEvidence,
+  namesOf,
+  namespaceEntity,
+  objectEvidence,
+  policyEntity,
+} from "./scope-entities.ts";
+import { Scopes, type Affected, type ClusterScope, type NamespaceScope } from "./scopes.ts";
+import type { Policy } from "./scopes.ts";
+import { oldestFirst, workloadEntity } from "./workload-entity.ts";
+import { Workloads, type Workload } from "./workloads.ts";
+
+export interface DeclaredOptions {
+  readonly nodes: Nodes;
+  /** What a source (`kind|key`) tells of, as bits: a feed that is not heard tells what nobody can tell. */
+  readonly bitsOf: (sourceId: string) => number;
+  readonly coverage: Pick<Coverage, "coverageOf" | "coverageOfNamespace">;
+}
+
+const objectsMask = maskOf(["objects"]);
+/** Workloads told at a time: a policy for the whole mesh must not hold everything else up. */
+const toldAtOnceMax = 2_000;
+
+export class Declared {
+  readonly #options: DeclaredOptions;
+  readonly #scopes = new Scopes();
+  readonly workloads: Workloads;
+  readonly #affected: Affected = {
+    clusters: new Set(),
+    namespaces: new Set(),
+    workloadsOf: new Set(),
+    policies: new Set(),
+    gonePolicies: new Set(),
+    hasOtherTrust: false,
+  };
+  /** Settled, but not told since. */
+  readonly #untold = new Set<Workload>();
+  /** By `type|id`, what rules know of namespaces, clusters and policies. */
+  readonly #told = new Map<string, string>();
+  /** What was told while nobody could tell, by cluster: told again when somebody can. */
+  readonly #deafClusters = new Set<string>();
+
+  constructor(options: DeclaredOptions) {
+    this.#options = options;
+    this.workloads = new Workloads(options.nodes, this.#scopes);
+  }
+
+  /** Trust domains of all meshes that have told theirs, sorted. */
+  get trustDomains(): readonly string[] {
+    const all = [...this.#scopes.clusters].flatMap(({ mesh }) => mesh.trustDomains);
+    return [...new Set(all)].sort();
+  }
+
+  objectChanged(record: ObjectRecord): void {
+    this.#scopes.changed(record, this.#affected);
+  }
+
+  coverageChanged({ nodes, namespaces }: ReturnType<Coverage["takeChanged"]>): void {
+    for (const id of nodes) {
+      const workload = this.workloads.get(id);
+      if (workload) this.workloads.dirty.add(workload);
+    }
+    for (const key of namespaces) {
+      const slash = key.lastIndexOf("/");
+      const cluster = this.#scopes.cluster(key.slice(0, slash));
+      const namespace = cluster.namespaces.get(key.slice(slash + 1));
+      if (namespace) this.#affected.namespaces.add(namespace);
+    }
+  }
+
+  nodesChanged(nodes: Iterable<NodeRecord>): void {
+    for (const node of nodes) this.workloads.nodeChanged(node);
+  }
+
+  podChanged(pod: PodRecord): void {
+    this.workloads.podChanged(pod);
+  }
+
+  podRestored(pod: PodRecord): void {
+    this.workloads.podRestored(pod);
+  }
+
+  merged(loserId: number): void {
+    this.workloads.merged(loserId);
+  }
+
+  /** Looks again at what changes concern: afterwards modes and policies are those of now. */
+  settle(): void {
+    const { workloadsOf } = this.#affected;
+    for (const scope of workloadsOf) {
+      if ("namespaces" in scope) this.workloads.touchCluster(scope.name);
+      else this.workloads.touchNamespace(scope);
+    }
+    workloadsOf.clear();
+    for (const workload of this.workloads.dirty) {
+      this.workloads.settle(workload);
+      this.#untold.add(workload);
+    }
+    this.workloads.dirty.clear();
+  }
+
+  /** Whether other trust domains are ours since the last call, or others speak for their callers. */
+  takeChangedTrust(): boolean {
+    const has = this.#affected.hasOtherTrust || this.workloads.hasNewIntermediary;
+    this.#affected.hasOtherTrust = false;
+    this.workloads.hasNewIntermediary = false;
+    return has;
+  }
+
+  /** Nodes of which another mode is in force, or other accounts are known, since the last call. */
+  takeChangedNodes(): readonly number[] {
+    const { changedNodes } = this.workloads;
+    const changed = [...changedNodes];
+    changedNodes.clear();
+    return changed;
+  }
+
+  /** Tells what is different from what was told. */
+  tell(nowUs: Us, out: GraphChange[]): void {
+    this.settle();
+    this.#hearAgain();
+    this.#tellWorkloads(nowUs, out);
+    const { clusters, namespaces, policies, gonePolicies } = this.#affected;
+    const { changedNamespaces, changedPolicies } = this.workloads;
+    for (const one of changedNamespaces) namespaces.add(one);
+    for (const one of changedPolicies) policies.add(one);
+    for (const key of gonePolicies) this.#goneScope("policy", key, nowUs, out);
+    for (const one of policies) this.#tellPolicy(one, nowUs, out);
+    for (const one of namespaces) this.#tellNamespace(one, nowUs, out);
+    for (const one of clusters) this.#tellCluster(one, nowUs, out);
+    for (const set of [clusters, namespaces, policies, gonePolicies]) set.clear();
+    changedNamespaces.clear();
+    changedPolicies.clear();
+  }
+
+  #tellWorkloads(nowUs: Us, out: GraphChange[]): void {
+    let left = toldAtOnceMax;
+    for (const workload of this.#untold) {
+      if (left-- === 0) break;
+      this.#untold.delete(workload);
+      if (workload.pods.size > 0) this.#tellWorkload(workload, nowUs, out);
+    }
+    const { ended } = this.workloads;
+    for (const [id, nodeId] of ended) {
+      const node = this.#options.nodes.get(nodeId);
+      if (node.key === id && this.workloads.get(node.id)) continue;
+      out.push({ kind: "gone", type: "workload", id, atUs: nowUs });
+    }
+    ended.clear();
+  }
+
+  #tellWorkload(workload: Workload, nowUs: Us, out: GraphChange[]): void {
+    const { nodeId, namespace, toldAs } = workload;
+    const node = this.#options.nodes.get(nodeId);
+    const pods = [...workload.pods];
+    const entity = workloadEntity(pods, {
+      self: node.entity,
+      namespace: namespace.object,
+      declaredMode: workload.modes.mode,
+      authorizationPolicies: namesOf(workload.authorization),
+      networkPolicies: namesOf(workload.network),
+      coverage: this.#options.coverage.coverageOf(nodeId),
+    });
+    const { name: cluster } = namespace.cluster;
+    const judged = this.#isJudged(cluster);
+    const told = contentHash([JSON.stringify(entity), String(judged)]);
+    const { key: id } = node;
+    if (told === workload.told && id === toldAs) return;
+    workload.told = told;
+    workload.toldAs = id;
+    const replaces = toldAs !== "" && toldAs !== id ? [toldAs] : [];
+    const evidence = podEvidence(cluster, pods);
+    const observers = observersOf(cluster);
+    const change = { kind: "entity", id, judged, atUs: nowUs, evidence, observers } as const;
+    out.push({ ...change, type: "workload", entity, replaces });
+    // What it replaces goes after it, so that its insights have somewhere to go on.
+    for (const former of replaces) this.workloads.ended.set(former, nodeId);
+  }
+
+  #tellNamespace(namespace: NamespaceScope, nowUs: Us, out: GraphChange[]): void {
+    const { key: id, cluster, name, object } = namespace;
+    const counts = this.workloads.inNamespace(namespace);
+    if (!object && !counts) {
+      this.#goneScope("namespace", id, nowUs, out);
+      this.#scopes.drop(namespace);
+      return;
+    }
+    const { nodes, coverage } = this.#options;
+    const unguarded = [...(counts?.unguarded ?? [])];
+    const entity = namespaceEntity(namespace, {
+      workloads: counts?.all.size ?? 0,
+      meshed: counts?.meshed ?? 0,
+      withoutPolicy: unguarded.map(({ nodeId }) => nodes.get(nodeId).entity.name),
+      coverage: coverage.coverageOfNamespace(cluster.name, name),
+    });
+    const evidence = object ? [objectEvidence(cluster.name, object, namespace.sinceUs)] : [];
+    this.#tellScope({ type: "namespace", id, entity, evidence }, cluster, nowUs, out);
+  }
+
+  #tellCluster(cluster: ClusterScope, nowUs: Us, out: GraphChange[]): void {
+    const entity = clusterEntity(cluster);
+    const evidence = clusterEvidence(cluster);
+    this.#tellScope({ type: "cluster", id: cluster.name, entity, evidence }, cluster, nowUs, out);
+  }
+
+  #tellPolicy(policy: Policy, nowUs: Us, out: GraphChange[]): void {
+    const { key: id, object, sinceUs, namespace } = policy;
+    if (!isThere(policy)) return;
+    const entity = policyEntity(policy);
+    const evidence = [objectEvidence(namespace.cluster.name, object, sinceUs)];
+    this.#tellScope({ type: "policy", id, entity, evidence }, namespace.cluster, nowUs, out);
+  }
+
+  #tellScope(what: Told, { name: cluster }: ClusterScope, nowUs: Us, out: GraphChange[]): void {
+    const judged = this.#isJudged(cluster);
+    const key = `${what.type}|${what.id}`;
+    const told = contentHash([JSON.stringify(what.entity), String(judged)]);
+    if (this.#told.get(key) === told) return;
+    this.#told.set(key, told);
+    const observers = observersOf(cluster);
+    out.push({ ...what, kind: "entity", judged, atUs: nowUs, observers });
+  }
+
+  /** Also when nothing was told: before a restart something may have been. */
+  #goneScope(type: EntityType, id: string, nowUs: Us, out: GraphChange[]): void {
+    this.#told.delete(`${type}|${id}`);
+    out.push({ kind: "gone", type, id, atUs: nowUs });
+  }
+
+  #isTold(cluster: string): boolean {
+    return (this.#options.bitsOf(`objects|${cluster}`) & objectsMask) !== 0;
+  }
+
+  #isJudged(cluster: string): boolean {
+    const isTold = this.#isTold(cluster);
+    if (!isTold) this.#deafClusters.add(cluster);
+    return isTold;
+  }
+
+  /** What was told while nobody could tell is told again when somebody can. */
+  #hearAgain(): void {
+    for (const name of this.#deafClusters) {
+      if (!this.#isTold(name)) continue;
+      this.#deafClusters.delete(name);
+      const cluster = this.#scopes.cluster(name);
+      this.#affected.clusters.add(cluster);
+      for (const namespace of cluster.namespaces.values()) {
+        this.#affected.namespaces.add(namespace);
+        for (const policy of policiesOf(namespace)) this.#affected.policies.add(policy);
+        for (const one of this.workloads.inNamespace(namespace)?.all ?? []) this.#untold.add(one);
+      }
+    }
+  }
+}
+
+type Told = {
+  [T in "namespace" | "cluster" | "policy"]: {
+    readonly type: T;
+    readonly id: string;
+    readonly entity: Entity<T>;
+    readonly evidence: readonly Evidence[];
+  };
+}["namespace" | "cluster" | "policy"];
+
+function* policiesOf({ peer, authorization, network }: NamespaceScope): Iterable<Policy> {
+  yield* peer.values();
+  yield* authorization.values();
+  yield* network.values();
+}
+
+/** A policy that was deleted may still be known to workloads that it selected. */
+function isThere({ key, namespace, object }: Policy): boolean {
+  const { peer, authorization, network } = namespace;
+  if (object.type === "peer_authentication") return peer.has(key);
+  return object.type === "network_policy" ? network.has(key) : authorization.has(key);
+}
+
+function observersOf(cluster: string): readonly Observer[] {
+  return [{ kind: "objects", key: cluster }];
+}
+
+/** The youngest pod, for all of them: its siblings come from the same template. */
+function podEvidence(cluster: string, pods: readonly PodRecord[]): readonly Evidence[] {
+  const youngest = oldestFirst(pods).at(-1);
+  if (!youngest) return [];
+  const { namespace, name, fromUs } = youngest.pod.facts;
+  return [
+    {
+      atUs: fromUs,
+      nanos: 0,
+      vantage: "object",
+      source: cluster,
+      text: `pod ${namespace}/${name} is declared so`,
+      fields: { cluster, namespace, pod: name },
+      hash: contentHash(["declared", cluster, youngest.pod.key]),
+    },
+  ];
+}

@@ -1,0 +1,249 @@
+/**
+ * Declared objects by where they hold: clusters, their namespaces, and the policies of each. It follows
+ * the table of objects and says whom a change concerns; what follows from it is concluded elsewhere.
+ * Bounded by that table, and by the namespaces of known pods.
+ */
+import type {
+  AuthorizationPolicyObject,
+  MeshConfigObject,
+  NamespaceObject,
+  NetworkPolicyObject,
+  PeerAuthenticationObject,
+} from "../../model/objects.ts";
+import type { Us } from "../../model/time.ts";
+import type { ObjectRecord } from "../objects.ts";
+import { meshFactsOf, type MeshFacts } from "./mesh.ts";
+import type { PeerPolicies } from "./peer-mode.ts";
+
+export type PolicyObject =
+  | AuthorizationPolicyObject
+  | NetworkPolicyObject
+  | PeerAuthenticationObject;
+
+/** One policy, as it is now. */
+export interface Policy<Object extends PolicyObject = PolicyObject> {
+  /** Of the table of objects. */
+  readonly key: string;
+  object: Object;
+  sinceUs: Us;
+  readonly namespace: NamespaceScope;
+  /** Living workloads that it selects, surely or perhaps. */
+  matches: number;
+}
+
+export interface NamespaceScope {
+  readonly key: string;
+  readonly name: string;
+  readonly cluster: ClusterScope;
+  object: NamespaceObject | undefined;
+  /** Since when its object is as it is, 0 = it has none. */
+  sinceUs: Us;
+  readonly peer: Map<string, Policy<PeerAuthenticationObject>>;
+  readonly authorization: Map<string, Policy<AuthorizationPolicyObject>>;
+  readonly network: Map<string, Policy<NetworkPolicyObject>>;
+  /** When peer authentications were deleted, by key, as long as the table remembers them. */
+  readonly goneUs: Map<string, Us>;
+}
+
+export interface ClusterScope {
+  readonly name: string;
+  readonly configs: Map<string, { readonly object: MeshConfigObject; readonly sinceUs: Us }>;
+  mesh: MeshFacts;
+  readonly namespaces: Map<string, NamespaceScope>;
+  /** Of the whole cluster. */
+  peerPolicies: number;
+}
+
+/** What is to be looked at again because of a changed object. */
+export interface Affected {
+  readonly clusters: Set<ClusterScope>;
+  readonly namespaces: Set<NamespaceScope>;
+  /** Scopes of which every workload must be looked at. */
+  readonly workloadsOf: Set<ClusterScope | NamespaceScope>;
+  readonly policies: Set<Policy>;
+  readonly gonePolicies: Set<string>;
+  /** Which trust domains are ours has changed. */
+  hasOtherTrust: boolean;
+}
+
+export class Scopes {
+  readonly #clusters = new Map<string, ClusterScope>();
+
+  get clusters(): Iterable<ClusterScope> {
+    return this.#clusters.values();
+  }
+
+  cluster(name: string): ClusterScope {
+    let cluster = this.#clusters.get(name);
+    if (!cluster) {
+      const mesh = meshFactsOf([]);
+      cluster = { name, configs: new Map(), mesh, namespaces: new Map(), peerPolicies: 0 };
+      this.#clusters.set(name, cluster);
+    }
+    return cluster;
+  }
+
+  namespace(clusterName: string, name: string): NamespaceScope {
+    const cluster = this.cluster(clusterName);
+    let namespace = cluster.namespaces.get(name);
+    if (!namespace) {
+      namespace = {
+        key: `${clusterName}/${name}`,
+        name,
+        cluster,
+        object: undefined,
+        sinceUs: 0,
+        peer: new Map(),
+        authorization: new Map(),
+        network: new Map(),
+        goneUs: new Map(),
+      };
+      cluster.namespaces.set(name, namespace);
+    }
+    return namespace;
+  }
+
+  /** Lets go of a namespace of which nothing is left. */
+  drop(namespace: NamespaceScope): void {
+    const { peer, authorization, network, object, cluster, goneUs } = namespace;
+    const kept = peer.size + authorization.size + network.size + goneUs.size;
+    if (kept === 0 && !object) cluster.namespaces.delete(namespace.name);
+  }
+
+  changed(record: ObjectRecord, affected: Affected): void {
+    const { object } = record;
+    switch (object.type) {
+      case "namespace": {
+        const namespace = this.namespace(record.cluster, object.name);
+        namespace.object = record.isGone ? undefined : object;
+        namespace.sinceUs = record.isGone ? 0 : sinceOf(record);
+        affected.namespaces.add(namespace);
+        affected.workloadsOf.add(namespace);
+        return;
+      }
+      case "mesh_config":
+        this.#config(record, object, affected);
+        return;
+      case "peer_authentication":
+        this.#peerChanged(record, object, affected);
+        return;
+      case "authorization_policy":
+      case "network_policy":
+        this.#policyChanged(record, object, affected);
+        return;
+      case "service":
+      case "endpoint_slice":
+      case "injector":
+    }
+  }
+
+  #config(record: ObjectRecord, object: MeshConfigObject, affected: Affected): void {
+    const cluster = this.cluster(record.cluster);
+    if (record.isGone) cluster.configs.delete(record.key);
+    else cluster.configs.set(record.key, { object, sinceUs: sinceOf(record) });
+    const before = cluster.mesh;
+    cluster.mesh = meshFactsOf([...cluster.configs.values()].map((one) => one.object));
+    affected.clusters.add(cluster);
+    const { rootNamespace, isKnown, trustDomains } = cluster.mesh;
+    if (before.trustDomains.join() !== trustDomains.join()) affected.hasOtherTrust = true;
+    if (before.rootNamespace === rootNamespace && before.isKnown === isKnown) return;
+    this.#wholeCluster(cluster, affected);
+  }
+
+  #peerChanged(record: ObjectRecord, object: PeerAuthenticationObject, affected: Affected): void {
+    const namespace = this.namespace(record.cluster, object.namespace);
+    const { cluster } = namespace;
+    const before = namespace.peer.size;
+    if (record.isGone && !record.isForgotten) namespace.goneUs.set(record.key, sinceOf(record));
+    else namespace.goneUs.delete(record.key);
+    this.#keep(namespace.peer, record, object, affected);
+    const hadAny = cluster.peerPolicies > 0;
+    cluster.peerPolicies += namespace.peer.size - before;
+    affected.clusters.add(cluster);
+    this.#reaches(namespace, affected);
+    if (hadAny !== cluster.peerPolicies > 0) this.#wholeCluster(cluster, affected);
+  }
+
+  #policyChanged(
+    record: ObjectRecord,
+    object: AuthorizationPolicyObject | NetworkPolicyObject,
+    affected: Affected,
+  ): void {
+    const namespace = this.namespace(record.cluster, object.namespace);
+    if (object.type === "network_policy") {
+      this.#keep(namespace.network, record, object, affected);
+      affected.workloadsOf.add(namespace);
+    } else {
+      this.#keep(namespace.authorization, record, object, affected);
+      affected.clusters.add(namespace.cluster);
+      this.#reaches(namespace, affected);
+    }
+  }
+
+  /** What stands in the root namespace holds everywhere. */
+  #reaches(namespace: NamespaceScope, affected: Affected): void {
+    affected.namespaces.add(namespace);
+    if (namespace.name === namespace.cluster.mesh.rootNamespace) {
+      this.#wholeCluster(namespace.cluster, affected);
+    } else affected.workloadsOf.add(namespace);
+  }
+
+  #wholeCluster(cluster: ClusterScope, affected: Affected): void {
+    affected.workloadsOf.add(cluster);
+    for (const namespace of cluster.namespaces.values()) affected.namespaces.add(namespace);
+  }
+
+  #keep<Object extends PolicyObject>(
+    policies: Map<string, Policy<Object>>,
+    record: ObjectRecord,
+    object: Object,
+    affected: Affected,
+  ): void {
+    const { key } = record;
+    const namespace = this.namespace(record.cluster, object.namespace);
+    const before = policies.get(key);
+    affected.namespaces.add(namespace);
+    if (record.isGone || record.isForgotten) {
+      if (before) affected.policies.delete(before);
+      policies.delete(key);
+      affected.gonePolicies.add(key);
+      return;
+    }
+    affected.gonePolicies.delete(key);
+    const sinceUs = sinceOf(record);
+    const policy = before ?? { key, object, sinceUs, namespace, matches: 0 };
+    policy.object = object;
+    policy.sinceUs = sinceUs;
+    policies.set(key, policy);
+    affected.policies.add(policy);
+  }
+}
+
+/** What bears on a workload of the namespace. */
+export function peerPoliciesOf(namespace: NamespaceScope): PeerPolicies {
+  const { cluster } = namespace;
+  const { rootNamespace, isKnown } = cluster.mesh;
+  const root = rootNamespace === "" ? undefined : cluster.namespaces.get(rootNamespace);
+  const isRoot = root === namespace;
+  return {
+    isKnown: rootNamespace !== "" && (isKnown || cluster.peerPolicies > 0),
+    mesh: root ? [...root.peer.values()] : [],
+    // Selectors in the root namespace count for nothing, also for its own workloads.
+    namespace: isRoot ? [] : [...namespace.peer.values()],
+    goneUs: Math.max(0, ...namespace.goneUs.values(), ...(root?.goneUs.values() ?? [])),
+  };
+}
+
+/** Policies that could authorize calls to workloads of the namespace. */
+export function authorizationPoliciesOf(
+  namespace: NamespaceScope,
+): readonly Policy<AuthorizationPolicyObject>[] {
+  const { cluster } = namespace;
+  const root = cluster.namespaces.get(cluster.mesh.rootNamespace);
+  const own = [...namespace.authorization.values()];
+  return root && root !== namespace ? [...own, ...root.authorization.values()] : own;
+}
+
+function sinceOf({ saidUs, atUs }: ObjectRecord): Us {
+  return saidUs[0] ?? atUs;
+}

@@ -1,0 +1,280 @@
+/**
+ * What is declared, as rules see it: workloads, namespaces, clusters and policies, told when something
+ * about them is different and only then, the same in every order and after a restart.
+ */
+import { expect, test } from "vitest";
+import type { GraphChange } from "../src/model/changes.ts";
+import type { Entity, EntityType } from "../src/model/entities.ts";
+import type { Observation, PodObject } from "../src/model/observations.ts";
+import {
+  appSelector,
+  declaredSeen,
+  makeAuthorizationPolicy,
+  makeMeshConfig,
+  makeNamespace,
+  makeNetworkPolicy,
+  makePeerAuthentication,
+} from "./support/declared-objects.ts";
+import { atSecond, makeContainer, makePod, podSeen } from "./support/graph-observations.ts";
+import { GraphWorld } from "./support/graph-world.ts";
+
+const proxy = makeContainer({
+  name: "istio-proxy",
+  image: "docker.io/istio/proxyv2:1.28.0",
+  runAsUser: 1337,
+  runAsGroup: 1337,
+});
+const init = makeContainer({ name: "istio-init", init: true });
+
+/** A pod of the deployment `app`, labelled so. */
+function pod(app: string, index: number, parts: Partial<PodObject> = {}): PodObject {
+  return makePod({
+    name: `${app}-6d4b75cb9d-x7k2${index}`,
+    ips: [`10.244.1.${index}`],
+    labels: { app, "pod-template-hash": "6d4b75cb9d" },
+    ownerKind: "ReplicaSet",
+    ownerName: `${app}-6d4b75cb9d`,
+    serviceAccount: app,
+    containers: [init, makeContainer(), proxy],
+    startUs: atSecond(-3_600),
+    ...parts,
+  });
+}
+
+type Told = { readonly [T in EntityType]?: ReadonlyMap<string, Entity<T>> };
+
+/** What rules know at the end. */
+function toldOf<T extends EntityType>(world: GraphWorld, type: T): Map<string, Entity<T>> {
+  const known = new Map<string, Entity<T>>();
+  for (const change of world.changes) {
+    if (change.kind === "entity" && change.type === type) {
+      known.set(change.id, change.entity as Entity<T>); // of that type
+    }
+    if (change.kind === "gone" && change.type === type) known.delete(change.id);
+  }
+  return known;
+}
+
+const types: readonly (keyof Told)[] = ["workload", "namespace", "cluster", "policy"];
+
+function everything(world: GraphWorld): unknown {
+  world.flush();
+  return types.map((type) => [...toldOf(world, type)].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function worldOf(...observations: Observation[]): GraphWorld {
+  const world = new GraphWorld();
+  world.observe(...observations);
+  world.flush();
+  return world;
+}
+
+function changesOf(world: GraphWorld, act: () => void): GraphChange[] {
+  const before = world.changes.length;
+  act();
+  world.flush();
+  return world.changes
+    .slice(before)
+    .filter((change) => "type" in change && types.includes(change.type));
+}
+
+const mesh: readonly Observation[] = [
+  declaredSeen(0, makeMeshConfig()),
+  declaredSeen(0, makeNamespace("shop", { "istio-injection": "enabled" })),
+  declaredSeen(0, makeNamespace("istio-system")),
+  declaredSeen(0, makePeerAuthentication("istio-system", "strict")),
+  podSeen(0, pod("web", 1)),
+  podSeen(0, pod("cart", 2)),
+];
+
+test("a workload is told with what its pods and the policies for it declare", () => {
+  const world = worldOf(
+    ...mesh,
+    declaredSeen(0, makeAuthorizationPolicy("shop", "cart", { selector: appSelector("cart") })),
+    declaredSeen(0, makeAuthorizationPolicy("istio-system", "everywhere")),
+    declaredSeen(0, makeNetworkPolicy("shop", "default-deny", { isEgress: true })),
+    declaredSeen(
+      0,
+      makePeerAuthentication("shop", "permissive", { name: "web", selector: appSelector("web") }),
+    ),
+  );
+  const workloads = toldOf(world, "workload");
+  expect([...workloads.keys()]).toEqual(["lab/shop/web", "lab/shop/cart"]);
+  expect(workloads.get("lab/shop/cart")).toMatchObject({
+    self: { namespace: "shop", name: "cart", mode: "sidecar" },
+    pods: 1,
+    injected: true,
+    injection_declared: true,
+    proxy_image: "docker.io/istio/proxyv2:1.28.0",
+    declared_mode: "strict",
+    authorization_policies: ["istio-system/everywhere", "shop/cart"],
+    network_policies: ["shop/default-deny"],
+    coverage: { objects: "live", flows: "never" },
+  });
+  expect(workloads.get("lab/shop/web")).toMatchObject({
+    declared_mode: "permissive",
+    authorization_policies: ["istio-system/everywhere"],
+  });
+  expect(toldOf(world, "namespace").get("lab/shop")).toMatchObject({
+    name: "shop",
+    injection: "enabled",
+    default_deny_ingress: true,
+    default_deny_egress: true,
+    declared_mode: "strict",
+    workloads: 2,
+    meshed_workloads: 2,
+    workloads_without_policy: [],
+  });
+  expect(toldOf(world, "cluster").get("lab")).toMatchObject({
+    declared_mode: "strict",
+    outbound_mode: "allow_any",
+    trust_domains: ["cluster.local"],
+    strict_anywhere: true,
+    identity_policies: 0,
+  });
+  const matches = [...toldOf(world, "policy").values()].map(
+    ({ kind, namespace, name, matches_workloads }) =>
+      `${kind} ${namespace}/${name} ${matches_workloads}`,
+  );
+  expect(matches.toSorted()).toEqual([
+    "AuthorizationPolicy istio-system/everywhere 2",
+    "AuthorizationPolicy shop/cart 1",
+    "NetworkPolicy shop/default-deny 2",
+    "PeerAuthentication istio-system/default 2",
+    "PeerAuthentication shop/web 1",
+  ]);
+});
+
+test("the pods of a workload are united: the one that differs is not hidden by its siblings", () => {
+  const plain = pod("web", 1);
+  const shell = makeContainer({ name: "shell", runAsUser: 1337, ephemeral: true });
+  const odd = pod("web", 2, {
+    startUs: atSecond(-1_800),
+    containers: [makeContainer(), shell],
+    annotations: { "traffic.sidecar.istio.io/excludeOutboundPorts": "6379" },
+    hostPid: true,
+    supplementalGroups: [1337],
+  });
+  for (const pods of [
+    [plain, odd],
+    [odd, plain],
+  ]) {
+    const world = worldOf(...pods.map((one) => podSeen(0, one)));
+    expect(toldOf(world, "workload").get("lab/shop/web")).toMatchObject({
+      pods: 2,
+      injected: false,
+      excluded_outbound_ports: ["6379"],
+      host_pid: true,
+      supplemental_groups: [1337],
+    });
+    const names = toldOf(world, "workload")
+      .get("lab/shop/web")
+      ?.containers.map(({ name, run_as_user }) => `${name} ${run_as_user}`);
+    expect(names).toEqual(["app -1", "istio-init -1", "istio-proxy 1337", "shell 1337"]);
+  }
+});
+
+test("a workload goes with its last pod", () => {
+  const world = worldOf(...mesh, podSeen(0, pod("web", 3)));
+  const ended = (index: number) => podSeen(5, pod("web", index), "deleted");
+  expect(changesOf(world, () => world.observe(ended(1)))).toMatchObject([
+    { kind: "entity", id: "lab/shop/web", entity: { pods: 1 } },
+  ]);
+  expect(changesOf(world, () => world.observe(ended(3)))).toMatchObject([
+    { kind: "gone", type: "workload", id: "lab/shop/web" },
+    { kind: "entity", type: "policy", entity: { matches_workloads: 1 } },
+    { kind: "entity", type: "namespace", entity: { workloads: 1 } },
+  ]);
+});
+
+test("a change is told of whom it concerns, and what is said again is not told again", () => {
+  const world = worldOf(...mesh, podSeen(0, pod("db", 9, { namespace: "data" })));
+  expect(changesOf(world, () => world.observe(...mesh))).toEqual([]);
+  const policy = makePeerAuthentication("shop", "permissive");
+  const told = changesOf(world, () => world.observe(declaredSeen(5, policy, "added")));
+  expect(told.map((one) => ("id" in one ? one.id : ""))).toEqual([
+    "lab/shop/web",
+    "lab/shop/cart",
+    "lab/peer_authentication/shop/default",
+    "lab/shop",
+  ]);
+  const gone = changesOf(world, () => world.observe(declaredSeen(6, policy, "deleted")));
+  expect(gone.map(({ kind }) => kind)).toEqual(["entity", "entity", "gone", "entity"]);
+  expect(toldOf(world, "workload").get("lab/shop/cart")?.declared_mode).toBe("strict");
+});
+
+test("workloads that no policy selects are listed, those that one may select are not", () => {
+  const world = worldOf(
+    ...mesh,
+    declaredSeen(0, makeAuthorizationPolicy("shop", "cart", { selector: appSelector("cart") })),
+  );
+  const without = () => toldOf(world, "namespace").get("lab/shop")?.workloads_without_policy;
+  expect(without()).toEqual(["web"]);
+  const attached = makeAuthorizationPolicy("shop", "waypoint", { targetRefs: ["waypoint"] });
+  world.observe(declaredSeen(5, attached));
+  world.flush();
+  expect(without()).toEqual([]);
+});
+
+test("nothing is known of the mesh's mode while nobody tells of the mesh", () => {
+  const world = worldOf(podSeen(0, pod("web", 1)));
+  expect(toldOf(world, "workload").get("lab/shop/web")?.declared_mode).toBe("unknown");
+  expect(toldOf(world, "cluster").size).toBe(0);
+  world.observe(declaredSeen(1, makeMeshConfig()));
+  world.flush();
+  expect(toldOf(world, "workload").get("lab/shop/web")?.declared_mode).toBe("unset");
+  expect(toldOf(world, "cluster").get("lab")?.declared_mode).toBe("unset");
+});
+
+test("what was told while the object feed was silent is told again, judged, when it speaks", () => {
+  const world = worldOf(...mesh);
+  world.pass(2_200);
+  world.flush();
+  const last = () =>
+    world.changes.findLast((one) => one.kind === "entity" && one.id === "lab/shop/cart");
+  expect(last()).toMatchObject({ judged: false, observers: [{ kind: "objects", key: "lab" }] });
+  world.observe(podSeen(2_201, pod("web", 1)));
+  world.flush();
+  expect(last()).toMatchObject({ judged: true });
+});
+
+test("any order of what was said gives the same", () => {
+  const words = [
+    ...mesh,
+    podSeen(2, pod("cart", 2, { annotations: { "sidecar.istio.io/interceptionMode": "NONE" } })),
+    declaredSeen(3, makeAuthorizationPolicy("shop", "cart", { selector: appSelector("cart") })),
+    declaredSeen(4, makePeerAuthentication("shop", "disable"), "added"),
+    declaredSeen(5, makePeerAuthentication("shop", "disable"), "deleted"),
+    podSeen(6, pod("web", 1), "deleted"),
+    podSeen(6, pod("cart", 4)),
+  ];
+  const expected = everything(worldOf(...words));
+  for (let turn = 1; turn < words.length; turn++) {
+    const turned = [...words.slice(turn), ...words.slice(0, turn)];
+    for (const order of [turned, turned.toReversed()]) {
+      const world = new GraphWorld();
+      for (const word of order) {
+        world.observe(word);
+        world.flush();
+      }
+      expect(everything(world)).toEqual(expected);
+    }
+  }
+});
+
+test("after a restart everything is told again as it was, and what ended is gone", () => {
+  const world = worldOf(...mesh, declaredSeen(0, makeNetworkPolicy("shop", "old")));
+  const before = everything(world);
+  world.commit();
+  world.changes.length = 0;
+  world.restart();
+  expect(everything(world)).toEqual(before);
+  world.observe(podSeen(5, pod("web", 1), "deleted"));
+  world.observe(declaredSeen(5, makeNetworkPolicy("shop", "old"), "deleted"));
+  world.commit();
+  world.changes.length = 0;
+  world.restart();
+  const gone = world.changes.flatMap((one) => (one.kind === "gone" ? [one.id] : []));
+  expect(gone.toSorted()).toEqual(["lab/network_policy/shop/old", "lab/shop/web"]);
+  expect([...toldOf(world, "workload").keys()]).toEqual(["lab/shop/cart"]);
+});
