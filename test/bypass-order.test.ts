@@ -7,6 +7,7 @@ import { assert, array, boolean, constantFrom, nat, property, record, tuple } fr
 import { expect, test } from "vitest";
 import type { PodFacts } from "../src/graph/contracts.ts";
 import type { Observation } from "../src/model/observations.ts";
+import { alive, cart, serverLine } from "./scenarios/wire-cases.ts";
 import {
   app,
   connect,
@@ -79,7 +80,7 @@ function run(early: readonly PodFacts[], steps: readonly Step[], pauses: readonl
     town.take(step);
     town.pass((pauses[index] ?? 0) * 1_000);
   });
-  town.pass(seconds(90));
+  for (let passed = 0; passed < 3; passed++) town.pass(seconds(40));
   return town;
 }
 
@@ -101,6 +102,76 @@ test("no order, split or repetition changes a verdict", () => {
     { numRuns: 2_000, seed: 7 },
   );
   expect(found).toBeGreaterThan(500);
+});
+
+const wirePods: readonly PodFacts[] = [
+  makePod({ excludedOutboundPorts: ["8443"] }),
+  makePod({ uid: "uid-cart-1", name: "cart-1", nodeId: 4, ips: [cart.ip] }),
+];
+const wirePeer = constantFrom([outside, 443], [cart.ip, cart.port], [outside, 8443]);
+const second = nat(30);
+const wireFlow = tuple(second, port, wirePeer, nat(5), boolean(), trust).map(
+  ([at, from, [to, toPort], lengthS, isClosed, level]): Observation =>
+    wire(at, from, String(to), Number(toPort), {
+      closed: isClosed,
+      tcpFlags: isClosed ? 27 : 26,
+      endUs: t0 + seconds(at + lengthS),
+      trust: level,
+    }),
+);
+const wireReply = tuple(wireFlow, boolean()).map(([one, isReply]): Observation =>
+  isReply && one.kind === "flow" ? reply(one) : one,
+);
+const ownLine = tuple(second, port, wirePeer, boolean(), trust).map(
+  ([at, own, [to, toPort], isPortless, level]): Observation => {
+    const peerEnd = [String(to), Number(toPort)] as const;
+    const portless = isPortless ? { upstreamLocalIp: "", upstreamLocalPort: 0 } : {};
+    return outboundLine(at, 39_000, peerEnd, own, peerEnd, { trust: level, ...portless });
+  },
+);
+const callerLine = tuple(second, port, trust).map(([at, from, level]): Observation =>
+  serverLine(at, from, { trust: level }),
+);
+const wireSocket = tuple(process, second, port, wirePeer).map(
+  ([who, at, from, [to, toPort]]): Observation =>
+    connect(who, at, from, String(to), Number(toPort)),
+);
+const wireWorld = record({
+  observations: array(
+    constantFrom(wireReply, wireReply, ownLine, callerLine, wireSocket).chain((one) => one),
+    { minLength: 1, maxLength: 10 },
+  ),
+  isLogging: boolean(),
+  order: array(nat(1_000), { minLength: 20, maxLength: 20 }),
+  batches: array(nat(4_000), { minLength: 20, maxLength: 20 }),
+});
+
+test("without sockets likewise: no order, split or repetition changes a verdict", () => {
+  const rungs = new Map<string, number>();
+  assert(
+    property(wireWorld, ({ observations, isLogging, order, batches }) => {
+      const life = isLogging ? [alive(-20), alive(45)] : [alive(-20)];
+      const steps: Step[] = [
+        ...wirePods.map((pod): Step => ({ kind: "pod", pod })),
+        ...life,
+        ...observations,
+      ];
+      const straight = run([], steps, []);
+      const shuffled = [...steps, ...observations.slice(0, 3)]
+        .map((step, index) => ({ step, at: order[index] ?? 0 }))
+        .sort((a, b) => a.at - b.at)
+        .map(({ step }) => step);
+      expect(run([], shuffled, batches).essence()).toEqual(straight.essence());
+      for (const line of straight.findings()) {
+        const rung = line.split(" ")[1] ?? "";
+        rungs.set(rung, (rungs.get(rung) ?? 0) + 1);
+      }
+    }),
+    { numRuns: 2_000, seed: 5 },
+  );
+  for (const rung of ["b2", "b3", "b5", "b5s"]) {
+    expect([rung, (rungs.get(rung) ?? 0) > 10]).toEqual([rung, true]);
+  }
 });
 
 test("nothing claimed takes a finding away, whatever else there is", () => {

@@ -28,7 +28,7 @@ const pods: readonly PodFacts[] = [makePod(), cartPod];
 const elsewhere: readonly [string, number] = ["198.51.100.9", 443];
 
 /** The proxy of web logs an ordinary call of its own. */
-export function alive(atS: number, change: Partial<ProxyLeg> = {}): Step {
+export function alive(atS: number, change: Partial<ProxyLeg> = {}): ProxyLeg {
   return outboundLine(atS, 39_000, elsewhere, 38_000, elsewhere, change);
 }
 
@@ -41,7 +41,7 @@ export function serverLine(
   port: number,
   change: Partial<ProxyLeg> = {},
   from: string = web.ip,
-): Step {
+): ProxyLeg {
   return outboundLine(atS, port, [cart.ip, cart.port], 45_000, ["127.0.0.1", cart.port], {
     side: "inbound",
     pod: { ...app.pod, pod: "cart-1", podUid: "uid-cart-1", workload: "cart" },
@@ -384,6 +384,26 @@ export const wireInnocents: readonly BypassCase[] = [
     steps: [
       serverLine(1, 40_001),
       outboundLine(1, 39_000, [service.ip, 80], 40_001, [cart.ip, cart.port]),
+      ...logging,
+    ],
+  },
+  {
+    name: "a sidecar reaches an ambient pod through its tunnel, as wire and ztunnel see it",
+    setup: { pods: [makePod(), { ...cartPod, mode: "ambient" }] },
+    steps: [
+      wire(1, 40_001, cart.ip, 15_008),
+      serverLine(1, 40_001, {
+        writer: "ztunnel",
+        security: "mutual_tls",
+        downstreamLocalPort: 15_008,
+        upstreamLocalIp: "",
+        upstreamLocalPort: 0,
+        isConnection: true,
+      }),
+      outboundLine(1, 39_000, [service.ip, 80], 0, [cart.ip, cart.port], {
+        ...portless,
+        tunnelled: true,
+      }),
       ...logging,
     ],
   },
