@@ -104,7 +104,9 @@ test("connections and requests, and a waypoint's inner address", () => {
   check({}, { isConnection: false, protocol: "http", servicePort: 9080 });
   check({ method: "-", protocol: "-" }, { isConnection: true, protocol: "tcp" });
   const upstream_host = "envoy://connect_originate/10.0.0.1:80";
-  check({ upstream_host }, { upstreamHostIp: "10.0.0.1", upstreamHostPort: 80 });
+  const host = { upstreamHostIp: "10.0.0.1", upstreamHostPort: 80 };
+  check({ upstream_host }, { ...host, tunnelled: true });
+  expect(legOf({})).not.toHaveProperty("tunnelled");
 });
 
 test("a waypoint says so by its node id, or by clusters that only it has", () => {

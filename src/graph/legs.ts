@@ -25,9 +25,9 @@ export interface Leg {
   readonly port: number;
   /**
    * What the line tells: the opening end's port, only what was reached, that reaching it failed before
-   * there was a port, or only what was dialled.
+   * there was a port, that it was reached through a tunnel, or only what was dialled.
    */
-  readonly tells: "port" | "peer" | "failed" | "dialled";
+  readonly tells: "port" | "peer" | "failed" | "tunnel" | "dialled";
   /** The other end; "" and 0 where the line does not say. */
   readonly toIp: string;
   readonly toPort: number;
@@ -45,6 +45,9 @@ export interface Span {
   readonly toUs: Us;
   readonly first: ProxyLeg;
 }
+
+/** Where an ambient pod's ztunnel accepts HBONE. */
+const tunnelPort = 15_008;
 
 /** Ends are rounded up to this, so that a busy connection does not change with each request. */
 const endStepUs = 5 * usPerSecond;
@@ -86,6 +89,9 @@ function makePortlessLeg(line: ProxyLeg): readonly Leg[] {
   const ip = line.upstreamLocalIp || line.pod.address || line.downstreamRemoteIp;
   if (ip === "" || line.side !== "outbound" || line.writer !== undefined) return [];
   const { upstreamHostIp: host, downstreamLocalIp: dialled } = line;
+  if (host !== "" && line.tunnelled === true) {
+    return [legOf("opened", "tunnel", line, [ip, 0], [host, tunnelPort])];
+  }
   if (host !== "") {
     const tells = line.responseFlags === "" ? "peer" : "failed";
     return [legOf("opened", tells, line, [ip, 0], [host, line.upstreamHostPort])];

@@ -199,7 +199,8 @@ function countersOf(chain: Chain, place: Place, pod: PodFacts, scene: WireScene)
     const byPeer = scene.endAt(own, peerKey(cluster, own, ip, port));
     for (const leg of byPeer?.legs.values() ?? []) {
       // Where the log tells ports, another variant of a line without one must not count beside it.
-      if ((leg.tells === "failed" || !tellsPorts) && isThen(leg)) counters.push(leg);
+      const neverTells = leg.tells === "failed" || leg.tells === "tunnel";
+      if ((neverTells || !tellsPorts) && isThen(leg)) counters.push(leg);
     }
     if (tellsPorts) continue;
     for (const leg of scene.endAt(own, dialledKey(cluster, own))?.legs.values() ?? []) {

@@ -281,6 +281,11 @@ export interface ProxyLeg extends Observed {
   readonly pod: PodName;
   /** The pod at the other end, where the writer knows it by name (ztunnel). */
   readonly peerPod?: PodName;
+  /**
+   * True where the proxy reached the upstream host through an HBONE tunnel: on the wire that is the host's
+   * port 15008, and which port of its own the proxy used no line tells. Absent = no tunnel.
+   */
+  readonly tunnelled?: boolean;
   /** How the connection was secured, where the writer says so outright (ztunnel). */
   readonly security?: Security;
   /** Hash of what is the same in every variant of the line: start, addresses, request id. */

@@ -47,6 +47,8 @@ const tlsNames = ["requested_server_name", "downstream_peer_uri_san", "downstrea
 const nodeName = "node_name";
 
 const virtualInbound = "inbound-vip|";
+/** What Envoy writes before the host that it reaches through HBONE. */
+const tunnel = "envoy://connect_originate/";
 
 const maxNameLength = 253;
 const maxDurationMs = 31 * 86_400_000;
@@ -135,6 +137,7 @@ export class EnvoyAccessLog implements LogVocabulary {
       trust: record.context.trust,
       side,
       ...(isWaypoint(record, line) ? { writer: "waypoint" } : {}),
+      ...(line.upstreamHost.startsWith(tunnel) ? { tunnelled: true } : {}),
       cluster: pod.cluster,
       pod,
       lineId: lineIdOf(line, start.us || time.us),
