@@ -106,7 +106,7 @@ export class CoverageHosts {
     const told = JSON.stringify([entity, judged]);
     if (told === host.told) return;
     host.told = told;
-    const evidence = entity.agents.length > 0 ? [] : [evidenceOf(host, entity)];
+    const evidence = entity.agents.length > 0 ? [] : [evidenceOf(host)];
     const atUs = host.freshUs;
     out.push({ kind: "entity", type: "host", id, entity, judged, atUs, evidence, observers: [] });
   }
@@ -116,7 +116,7 @@ export class CoverageHosts {
     const agents: string[] = [];
     for (const id of agentIds) {
       const ofAgent = this.#bitsOf(id);
-      if ((ofAgent & agentMask) !== 0) agents.push(id.slice(id.indexOf("|") + 1));
+      if (((ofAgent >> bitCount) & agentMask) !== 0) agents.push(id.slice(id.indexOf("|") + 1));
       bits |= ofAgent;
     }
     const self = { ...makeEntity("node"), cluster, name, kind: "host", host_network: true };
@@ -170,20 +170,15 @@ export class CoverageHosts {
   }
 }
 
-function evidenceOf(host: Host, { coverage }: Entity<"host">): Evidence {
-  const { cluster, name, sinceUs } = host;
-  const silent = Object.keys(coverage).filter((one) => coverage[one] === "silent");
-  const text =
-    silent.length === 0
-      ? `pods run on machine ${name}, from which no node agent was ever heard`
-      : `pods run on machine ${name}, whose node agent has fallen silent (it told of ${silent.join(", ")})`;
+/** A silent agent is the business of its source. */
+function evidenceOf({ cluster, name, sinceUs }: Host): Evidence {
   return {
     atUs: sinceUs,
     nanos: 0,
     vantage: "object",
     source: cluster,
-    text,
-    fields: { cluster, host: name, silent: silent.join(", ") },
-    hash: contentHash(["host", cluster, name, silent.join(",")]),
+    text: `pods run on machine ${name}, from which no node agent was ever heard`,
+    fields: { cluster, host: name },
+    hash: contentHash(["host", cluster, name]),
   };
 }

@@ -79,16 +79,20 @@ const edge = {
   route: oneOf("unknown", "declared", "passthrough", "blackhole", "inbound_passthrough"),
   response_flags: "list<string>",
   denied: "int",
+  /** Of several the one that is not the source's own; never that of a gateway between. */
   src_principal: "string",
   dst_principal: "string",
   first_seen_age: "age",
   last_seen_age: "age",
+  /** At the destination's port; `unknown` while `security` also tells of what was sent under another. */
   declared_mode: peerAuthenticationMode,
   via_waypoint: "bool",
   via_egress_gateway: "bool",
   stale: "bool",
   src_trust_domain: "string",
   dst_trust_domain: "string",
+  /** Of its principals, those that are not ours; none while nobody has said which are. */
+  foreign_trust_domains: "list<string>",
 } as const;
 
 const flow = {
@@ -236,7 +240,7 @@ const host = {
   self: "node",
   pods: "int",
   meshed_pods: "int",
-  /** Keys of the node agents that are heard from it. */
+  /** Keys of the node agents that were ever heard from it; `coverage` says what is heard now. */
   agents: "list<string>",
   /** What node agents tell of, to `live`, `silent` or `never`. */
   coverage: "map<string, string>",

@@ -131,7 +131,7 @@ export function object(pod: Pod, atS = 0): Step {
     },
     status: {
       phase: "Running",
-      hostIP: "10.0.0.1",
+      hostIP: `10.0.0.${pod.node.slice(-1)}`,
       podIP: pod.ip,
       podIPs: [pod.ip, ...pod.otherIps].map((ip) => ({ ip })),
       startTime: iso(msOf(pod.startS)),

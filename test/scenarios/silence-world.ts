@@ -13,7 +13,8 @@ import { loadConfig, type ExpectedSource } from "../../src/config/config.ts";
 import { pipelineOptions } from "../../src/engine/options.ts";
 import { Pipeline } from "../../src/engine/pipeline.ts";
 import type { ApiSource } from "../../src/model/api.ts";
-import type { Transition } from "../../src/model/insights.ts";
+import type { StoredCoverage } from "../../src/model/api-coverage.ts";
+import type { RuleMeta, Transition } from "../../src/model/insights.ts";
 import { usPerMinute, usPerMs, usPerSecond } from "../../src/model/time.ts";
 import { loadRules } from "../../src/rules/load.ts";
 import { StoreReader } from "../../src/store/reader.ts";
@@ -105,6 +106,7 @@ export const expectation = (
 
 export class SilenceWorld {
   readonly #folder = mkdtempSync(join(tmpdir(), "mesh-insights-silence-"));
+  readonly #rules: typeof rules;
   readonly #writer: StoreWriter;
   #pipeline: Pipeline;
   #seq = 0;
@@ -113,7 +115,9 @@ export class SilenceWorld {
   readonly transitions: string[] = [];
   readonly messages = new Map<string, string>();
 
-  constructor(expected: readonly ExpectedSource[] = []) {
+  /** `judging`: the rules of the family that are on. */
+  constructor(expected: readonly ExpectedSource[] = [], judging = ["source-silent"]) {
+    this.#rules = rules.filter(({ meta }) => judging.includes(meta.id));
     const nowUs = startMs * usPerMs;
     this.#writer = new StoreWriter({ path: this.#path, programVersion: "1", nowUs });
     this.#pipeline = this.#make(expected);
@@ -149,6 +153,17 @@ export class SilenceWorld {
     return items;
   }
 
+  coverage(namespace?: string): StoredCoverage {
+    const reader = new StoreReader(this.#path);
+    const coverage = reader.coverage(namespace === undefined ? {} : { namespace });
+    reader.close();
+    return coverage;
+  }
+
+  get rules(): RuleMeta[] {
+    return this.#rules.map(({ meta }) => meta);
+  }
+
   /** Insights that stand: `state reason message`. */
   insights(): string[] {
     const reader = new StoreReader(this.#path);
@@ -178,7 +193,7 @@ export class SilenceWorld {
   }
 
   #make(expected: readonly ExpectedSource[]): Pipeline {
-    const options = pipelineOptions({ ...config, expectedSources: expected }, rules);
+    const options = pipelineOptions({ ...config, expectedSources: expected }, this.#rules);
     return new Pipeline(options, { push: (transitions) => this.#note(transitions) });
   }
 

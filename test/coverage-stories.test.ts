@@ -1,0 +1,101 @@
+/** Blindness through the whole pipeline and its store: what is said of it, and when nothing is. */
+import { fileURLToPath } from "node:url";
+import { afterEach, expect, test } from "vitest";
+import { readRuleFiles } from "../src/cli/rules-folder.ts";
+import { loadRules } from "../src/rules/load.ts";
+import { bypassCoverage, bypassText, coverageOf } from "../src/serve/coverage.ts";
+import { cart, envoy, exec, makePod, wire, at, web, type Pod } from "./scenarios/pipeline-world.ts";
+import {
+  SilenceWorld,
+  events,
+  lists,
+  minutes,
+  scrapes,
+  type Feed,
+} from "./scenarios/silence-world.ts";
+
+const shipped = loadRules(
+  readRuleFiles(fileURLToPath(new URL("../rules", import.meta.url))),
+).rules.map(({ meta }) => meta);
+const judging = ["source-silent", "node-without-agent"];
+const worlds: SilenceWorld[] = [];
+afterEach(() => {
+  for (const world of worlds.splice(0)) world[Symbol.dispose]();
+});
+
+function open(): SilenceWorld {
+  const world = new SilenceWorld([], judging);
+  worlds.push(world);
+  return world;
+}
+
+const far = makePod("far", "10.244.9.9", { node: "node-2" });
+const far2 = makePod("away", "10.244.9.10", { node: "node-2" });
+const every = (everyS: number, make: Feed["make"], times: Partial<Feed> = {}): Feed => ({
+  everyS,
+  fromS: 0,
+  untilS: Infinity,
+  make,
+  ...times,
+});
+/** NetFlow of a machine, by its address. */
+const netflow = (pod: Pod, sampler: string, times?: Partial<Feed>): Feed =>
+  every(20, (atS) => wire(atS, at(pod.ip, 40_000), at(cart.ip, 8080), { sampler }).request, times);
+
+const everybody = [lists(web), lists(cart), scrapes(web), scrapes(cart), events()];
+
+test("innocent: everything is covered, for an hour and over a restart", () => {
+  const feeds = [...everybody, netflow(web, "10.0.0.1")];
+  const world = open().run(minutes(30), feeds).restart(10).run(minutes(60), feeds);
+  expect(world.transitions).toEqual([]);
+  const { namespaces } = coverageOf(world.coverage(), world.rules, {});
+  expect(namespaces).toMatchObject([
+    {
+      namespace: "shop",
+      workloads: 2,
+      meshed_workloads: 2,
+      capabilities: {
+        proxy_metrics: { live: 2, silent: 0, never: 0 },
+        processes: { live: 2 },
+        flows: { live: 2 },
+        spans: { never: 2 },
+      },
+      rules: [
+        { rule: "node-without-agent", judged: 2, partly: 0, blind: 0, missing: [] },
+        { rule: "source-silent", judged: 2, partly: 0, blind: 0, missing: [] },
+      ],
+    },
+  ]);
+});
+
+test("guilty: a machine without an agent is one insight, which ends when the agent comes", () => {
+  const pods = [...everybody, lists(far), lists(far2), scrapes(far), scrapes(far2)];
+  const world = open().run(minutes(20), pods);
+  expect(world.insights()).toEqual([
+    "firing  node-2 runs 2 pods of the mesh, and no node agent was ever heard from it: what goes around their proxies is not seen",
+  ]);
+  world.restart(20).run(minutes(30), pods);
+  expect(world.transitions).toHaveLength(1);
+  const agent = every(10, (atS) => exec(envoy(far), atS).request);
+  world.run(minutes(45), [...pods, agent]);
+  expect(world.insights()).toEqual([expect.stringMatching(/^resolved fixed node-2 runs/)]);
+});
+
+test("guilty: a proxy that is no longer scraped leaves its workload silent, not green", () => {
+  const feeds = [lists(web), lists(cart), scrapes(cart), events()];
+  const world = open()
+    .run(minutes(10), [...feeds, scrapes(web)])
+    .run(minutes(40), feeds);
+  const coverage = coverageOf(world.coverage("shop"), world.rules, { namespace: "shop" });
+  expect(coverage.capabilities["proxy_metrics"]).toEqual({ live: 1, silent: 1, never: 0 });
+});
+
+test("the page's line counts the workloads that the gravest rules on connections judge", () => {
+  const world = open().run(minutes(3), [...everybody, lists(far), netflow(web, "10.0.0.1")]);
+  const bypass = bypassCoverage(world.coverage(), shipped);
+  expect(bypass).toMatchObject({ meshed_workloads: 3, judged_workloads: 0 });
+  if (!bypass) throw new Error("rules on the capture are shipped");
+  expect(bypassText(bypass)).toBe(
+    "0 of 3 meshed workloads are judged for bypass; missing: sockets (2), flows and sockets (1)",
+  );
+});
