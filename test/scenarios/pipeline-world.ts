@@ -243,6 +243,8 @@ interface WireOptions {
   readonly directions?: "both" | "reply" | "forward";
   readonly sampler?: string;
   readonly seconds?: number;
+  /** All of TCP's flags that the record saw, as a number; 27 = opened and closed. */
+  readonly flags?: number;
   /** As a collector that stamps it would say. */
   readonly cluster?: string;
 }
@@ -274,7 +276,7 @@ function flowRecord(atS: number, from: End, to: End, options: WireOptions) {
       "flow.start": msOf(atS) * 1_000_000,
       "flow.end": endMs * 1_000_000,
       "flow.sampler_address": options.sampler ?? "10.0.0.1",
-      ...(options.udp === true ? {} : { "flow.tcp_flags": 27 }),
+      ...(options.udp === true ? {} : { "flow.tcp_flags": options.flags ?? 27 }),
     },
   };
 }

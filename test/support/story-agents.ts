@@ -42,7 +42,7 @@ function workloadFields(side: string, pod: StoryPod | undefined, hasIdentity: bo
   ];
 }
 
-/** OBI's flow counter at two exports ten seconds apart: cumulative, with the SDK's start. */
+/** OBI's flow counter at exports ten seconds apart: cumulative, with the SDK's start. */
 export function obiSteps(mesh: Mesh, entry: EntryOf<"obi">, atS: number): Step[] {
   const [src, dst] = [endOf(mesh, entry.src), endOf(mesh, entry.dst)];
   const attributes = {

@@ -23,6 +23,10 @@ export function inOrder(story: Story): Telling {
   return { how: "in order", requests: arrive(story.steps, orders["in order"]), restartAt: -1 };
 }
 
+/** A story of hours is told in fewer ways. */
+const longS = 3_600;
+const longWays: ReadonlySet<string> = new Set(["in order", "delayed", "restarted in the middle"]);
+
 /** Every way; those of an innocent include objects that come too late to prevent a wrong word. */
 export function tellingsOf(story: Story): Telling[] {
   const isFree = story.family === "innocent" && !story.needsObjects;
@@ -33,7 +37,7 @@ export function tellingsOf(story: Story): Telling[] {
     "from a collector": requests.map(asCollector),
     "everything twice": twice(requests),
   };
-  return [
+  const ways = [
     ...Object.entries(arrivals).map(([how, arrival]) => ({
       how,
       requests: arrive(story.steps, arrival),
@@ -42,6 +46,7 @@ export function tellingsOf(story: Story): Telling[] {
     ...Object.entries(others).map(([how, changed]) => ({ how, requests: changed, restartAt: -1 })),
     { how: "restarted in the middle", requests, restartAt: Math.floor(requests.length / 2) },
   ];
+  return story.untilS > longS ? ways.filter(({ how }) => longWays.has(how)) : ways;
 }
 
 /** What is wrong, in words; empty when the story comes out as it says. */

@@ -79,6 +79,8 @@ const netflow = z.strictObject({
   records: z.enum(["both", "reply", "forward"]).default("both"),
   exporter: text.default("10.0.0.1"),
   lasts: seconds.default(0.04),
+  /** TCP's flags that the record saw together: 24 of a connection that goes on, 27 of a whole one. */
+  flags: id.default(27),
   cluster: name.optional(),
 });
 
@@ -148,7 +150,8 @@ const obi = z.strictObject({
   dst: end,
   /** Addresses and ports are off by default. */
   addresses: z.boolean().default(true),
-  bytes: z.tuple([z.number(), z.number()]).default([4_000, 8_000]),
+  /** The counter at exports that lie ten seconds apart. */
+  bytes: z.array(z.number()).min(1).default([4_000, 4_000, 4_000]),
   udp: z.boolean().default(false),
 });
 

@@ -131,12 +131,13 @@ function idOf(id: string, form: NonNullable<Tetragon["container_id"]>): string {
 }
 
 function netflowStep(mesh: Mesh, entry: EntryOf<"netflow">, atS: number): Step {
-  const { udp, records: directions, exporter: sampler, lasts: seconds, cluster } = entry;
+  const { udp, records: directions, exporter: sampler, lasts: seconds, flags, cluster } = entry;
   return wire(atS, endOf(mesh, entry.src), endOf(mesh, entry.dst), {
     udp,
     directions,
     sampler,
     seconds,
+    flags,
     ...(cluster === undefined ? {} : { cluster }),
   });
 }
