@@ -108,11 +108,15 @@ const wirePods: readonly PodFacts[] = [
   makePod({ excludedOutboundPorts: ["8443"] }),
   makePod({ uid: "uid-cart-1", name: "cart-1", nodeId: 4, ips: [cart.ip] }),
 ];
-const wirePeer = constantFrom([outside, 443], [cart.ip, cart.port], [outside, 8443]);
+const wirePeer = constantFrom<[string, number]>(
+  [outside, 443],
+  [cart.ip, cart.port],
+  [outside, 8443],
+);
 const second = nat(30);
 const wireFlow = tuple(second, port, wirePeer, nat(5), boolean(), trust).map(
   ([at, from, [to, toPort], lengthS, isClosed, level]): Observation =>
-    wire(at, from, String(to), Number(toPort), {
+    wire(at, from, to, toPort, {
       closed: isClosed,
       tcpFlags: isClosed ? 27 : 26,
       endUs: t0 + seconds(at + lengthS),
@@ -124,7 +128,7 @@ const wireReply = tuple(wireFlow, boolean()).map(([one, isReply]): Observation =
 );
 const ownLine = tuple(second, port, wirePeer, boolean(), trust).map(
   ([at, own, [to, toPort], isPortless, level]): Observation => {
-    const peerEnd = [String(to), Number(toPort)] as const;
+    const peerEnd = [to, toPort] as const;
     const portless = isPortless ? { upstreamLocalIp: "", upstreamLocalPort: 0 } : {};
     return outboundLine(at, 39_000, peerEnd, own, peerEnd, { trust: level, ...portless });
   },
@@ -133,8 +137,7 @@ const callerLine = tuple(second, port, trust).map(([at, from, level]): Observati
   serverLine(at, from, { trust: level }),
 );
 const wireSocket = tuple(process, second, port, wirePeer).map(
-  ([who, at, from, [to, toPort]]): Observation =>
-    connect(who, at, from, String(to), Number(toPort)),
+  ([who, at, from, [to, toPort]]): Observation => connect(who, at, from, to, toPort),
 );
 const wireWorld = record({
   observations: array(
@@ -162,8 +165,8 @@ test("without sockets likewise: no order, split or repetition changes a verdict"
         .sort((a, b) => a.at - b.at)
         .map(({ step }) => step);
       expect(run([], shuffled, batches).essence()).toEqual(straight.essence());
-      for (const line of straight.findings()) {
-        const rung = line.split(" ")[1] ?? "";
+      for (const finding of straight.findings()) {
+        const rung = finding.split(" ")[1] ?? "";
         rungs.set(rung, (rungs.get(rung) ?? 0) + 1);
       }
     }),
