@@ -109,6 +109,20 @@ test("control traffic is known by virtual address, by endpoint, by address and b
   expect(settings.isControlTraffic("other", "10.96.0.3", 15_012, 2 * second)).toBe(false);
 });
 
+test("a provider whose service nobody has told may be at any address of the cluster", () => {
+  const settings = settingsOf(
+    config("istio-system"),
+    service("istio-system", "istiod", 15_012, "10.96.0.3"),
+  );
+  const is = (destination: string, port: number) =>
+    settings.isControlTraffic("lab", destination, port, 2 * second);
+  expect([is("10.244.0.3", 15_012), is("10.244.0.3", 15_014), is("198.51.100.3", 15_012)]).toEqual([
+    true,
+    false,
+    false,
+  ]);
+});
+
 test("a configuration in anybody's namespace says nothing", () => {
   const settings = settingsOf(config("shop"));
   expect(settings.configs("lab")).toEqual([]);

@@ -6,6 +6,7 @@
 import { canonicalIp } from "../lib/ip.ts";
 import type { InjectorObject, MeshConfigObject } from "../model/objects.ts";
 import type { Us } from "../model/time.ts";
+import { addressScope } from "./address-scope.ts";
 import type { ObjectRecord } from "./objects.ts";
 import type { ServiceAddresses } from "./service-addresses.ts";
 
@@ -97,6 +98,10 @@ export class MeshSettings {
     const service = serviceOfHost(wanted.host, rootNamespace);
     if (!service || canonicalIp(destination) === "") return false;
     const { namespace, name } = service;
+    // While nobody has told what is behind it, any address of the cluster may be.
+    if (!this.#services.isResolved(cluster, namespace, name)) {
+      return port === wanted.port && addressScope(destination) === "private";
+    }
     return this.#services.isOfService(
       cluster,
       namespace,

@@ -62,6 +62,8 @@ interface Detail {
 
 /** How long it is remembered that an object is gone: late words about it must not bring it back. */
 const goneKeptUs = 20 * usPerMinute;
+/** What has been gone for so long is looked for this often. */
+const sweepUs = usPerMinute;
 /** Times kept of the words about one object. */
 const saidMax = 16;
 /** An object with more JSON than this is not kept: no real one is so large. */
@@ -80,7 +82,7 @@ export class ObjectTable {
   readonly #dirty = new Set<ObjectRecord>();
   readonly #moved = new Set<ObjectRecord>();
   #forgotten: string[] = [];
-  #nowUs: Us = 0;
+  #sweptUs: Us = 0;
   #dropped = 0;
 
   constructor(options: ObjectsOptions) {
@@ -88,7 +90,7 @@ export class ObjectTable {
     this.#lists = new ObjectLists(options.latenessUs);
   }
 
-  /** Objects that found no room. */
+  /** Objects, and addresses in them, that found no room. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -115,7 +117,7 @@ export class ObjectTable {
     if (!record) return;
     if (event === "listed") this.#listed(record, timeUs);
     const isGone = event === "deleted";
-    if (record.holdings?.seen(isGone ? [] : heldBy(object), timeUs)) this.#changes(record);
+    if (record.holdings) this.#hold(record, record.holdings, isGone ? [] : heldBy(object), timeUs);
     const isSame = !isNew && record.content === content && record.isGone === isGone;
     if (!isNew && !isNewer(record, timeUs, isGone, content)) {
       if (saidAt(record, timeUs, isSame, latenessUs)) this.#changes(record);
@@ -136,7 +138,6 @@ export class ObjectTable {
 
   /** Completes lists that are `lateness` old, and forgets what has been gone for long. */
   advance(nowUs: Us): void {
-    this.#nowUs = Math.max(this.#nowUs, nowUs);
     for (const [record, listUs] of this.#lists.missing(nowUs)) {
       // Its last word may be about as old as the list: clocks differ, and the next list will tell.
       if (record.isGone || record.atUs > listUs - this.#options.latenessUs) continue;
@@ -147,6 +148,8 @@ export class ObjectTable {
       this.#setGone(record, true);
       this.#changes(record);
     }
+    if (nowUs < this.#sweptUs + sweepUs) return;
+    this.#sweptUs = nowUs;
     for (const record of this.#gone) {
       if (record.atUs + goneKeptUs <= nowUs) this.#forget(record);
     }
@@ -200,7 +203,6 @@ export class ObjectTable {
 
   /** Takes rows back; every object counts as changed, so that who concludes from them starts anew. */
   restore(rows: Restored): void {
-    this.#nowUs = rows.lastCommitUs;
     for (const row of rows.objects) {
       const record = fromRow(row);
       const { key, object, isGone, listedUs } = record;
@@ -211,6 +213,12 @@ export class ObjectTable {
       if (listedUs > 0) this.#lists.restore(record, listedUs, rows.lastCommitUs);
       this.#changed.add(record);
     }
+  }
+
+  #hold(record: ObjectRecord, holdings: Holdings, items: readonly string[], atUs: Us): void {
+    const droppedBefore = holdings.dropped;
+    if (holdings.seen(items, atUs)) this.#changes(record);
+    this.#dropped += holdings.dropped - droppedBefore;
   }
 
   #listed(record: ObjectRecord, atUs: Us): void {

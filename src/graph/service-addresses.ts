@@ -101,6 +101,12 @@ export class ServiceAddresses {
     return false;
   }
 
+  /** Whether the Service and what is behind it have been told. */
+  isResolved(cluster: string, namespace: string, name: string): boolean {
+    const service = this.#services.get(serviceKey(cluster, namespace, name));
+    return service !== undefined && service.record !== null && service.slices.size > 0;
+  }
+
   /** Whether an address and port are those of a Service, by its virtual address or behind it. */
   isOfService(
     cluster: string,
