@@ -17,7 +17,13 @@ import {
 const shipped = loadRules(
   readRuleFiles(fileURLToPath(new URL("../rules", import.meta.url))),
 ).rules.map(({ meta }) => meta);
-const judging = ["source-silent", "node-without-agent"];
+const judging = [
+  "source-silent",
+  "node-without-agent",
+  "proxy-not-reporting",
+  "silent-namespace",
+  "clock-skew",
+];
 const worlds: SilenceWorld[] = [];
 afterEach(() => {
   for (const world of worlds.splice(0)) world[Symbol.dispose]();
@@ -60,10 +66,9 @@ test("innocent: everything is covered, for an hour and over a restart", () => {
         flows: { live: 2 },
         spans: { never: 2 },
       },
-      rules: [
-        { rule: "node-without-agent", judged: 2, partly: 0, blind: 0, missing: [] },
-        { rule: "source-silent", judged: 2, partly: 0, blind: 0, missing: [] },
-      ],
+      rules: judging
+        .toSorted()
+        .map((rule) => ({ rule, judged: 2, partly: 0, blind: 0, missing: [] })),
     },
   ]);
 });
@@ -88,6 +93,35 @@ test("guilty: a proxy that is no longer scraped leaves its workload silent, not 
     .run(minutes(40), feeds);
   const coverage = coverageOf(world.coverage("shop"), world.rules, { namespace: "shop" });
   expect(coverage.capabilities["proxy_metrics"]).toEqual({ live: 1, silent: 1, never: 0 });
+  expect(world.insights().map((line) => line.split(",")[0])).toEqual([
+    expect.stringMatching(/^firing {2}proxy demo\/shop\/web-\S+ has not been heard/),
+    "firing  shop/web runs with a sidecar",
+  ]);
+});
+
+test("guilty: a proxy that was never heard, and a namespace of which nothing is", () => {
+  const quiet = makePod("quiet", "10.244.8.8", { namespace: "bank", node: "node-1" });
+  const world = open().run(minutes(20), [...everybody, lists(quiet)]);
+  expect(world.insights()).toEqual([
+    expect.stringMatching(/^firing {2}bank\/quiet runs with a sidecar, and its proxy has never/),
+  ]);
+  const blind = open().run(minutes(20), [lists(quiet)]);
+  expect(blind.insights().map((line) => line.split(" ").slice(2, 4).join(" "))).toEqual([
+    "bank has",
+    "bank/quiet runs",
+    "node-1 runs",
+  ]);
+});
+
+test("innocent: a workload that is minutes old is scraped as soon as others are", () => {
+  const late = makePod("late", "10.244.8.9", { startS: minutes(30) });
+  const times = { fromS: minutes(30) };
+  const world = open().run(minutes(60), [
+    ...everybody,
+    lists(late, times),
+    scrapes(late, { fromS: minutes(34) }),
+  ]);
+  expect(world.transitions).toEqual([]);
 });
 
 test("the page's line counts the workloads that the gravest rules on connections judge", () => {
@@ -98,4 +132,17 @@ test("the page's line counts the workloads that the gravest rules on connections
   expect(bypassText(bypass)).toBe(
     "0 of 3 meshed workloads are judged for bypass; missing: sockets (2), flows and sockets (1)",
   );
+});
+
+test("guilty: an agent whose clock is a minute ahead, until it is set right", () => {
+  const rest = everybody.slice(0, 4);
+  const ahead = every(10, (atS) => exec(envoy(web), atS + 60).request);
+  const world = open().run(minutes(15), [...rest, ahead]);
+  expect(world.insights()).toEqual([
+    expect.stringMatching(/^firing {2}node_agent demo\/node-1 tells of what has not happened yet/),
+  ]);
+  world.restart(10).run(minutes(20), [...rest, ahead]);
+  expect(world.transitions).toHaveLength(1);
+  world.run(minutes(60), [...rest, events()]);
+  expect(world.transitions.slice(1)).toEqual([expect.stringMatching(/firing>resolved fixed$/)]);
 });

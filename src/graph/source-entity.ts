@@ -30,7 +30,7 @@ export function sourceChange(source: Source): AnyEntityChange {
     entity: entityOf(source),
     judged: !isSilent || ref.kind !== "proxy" || withinUs > 0 || runs === "yes",
     atUs: source.lastReceivedUs > 0 ? source.lastReceivedUs : source.lastEventUs,
-    evidence: isSilent ? [evidenceOf(source)] : [],
+    evidence: isSilent ? [evidenceOf(source)] : skewEvidence(source),
     observers: [],
   };
 }
@@ -53,6 +53,7 @@ function entityOf(source: Source): Entity<"source"> {
     last_seen: secondsText(source.lastReceivedUs),
     interval: intervalOf(source),
     lateness: Math.round(source.latenessUs),
+    skew: source.skewUs,
     expected: isExpected,
     regular: isRegular(source),
     runs: source.runs,
@@ -91,6 +92,23 @@ function evidenceOf(source: Source): Evidence {
     fields: { kind: ref.kind, key: ref.key, told, interval_seconds: interval },
     hash: contentHash(["source_silent", ref.kind, ref.key, lastReceivedUs]),
   };
+}
+
+/** One per source, whatever its clock says next. */
+function skewEvidence({ ref, skewUs, lastReceivedUs }: Source): Evidence[] {
+  if (skewUs === 0) return [];
+  const seconds = skewUs / usPerSecond;
+  return [
+    {
+      atUs: lastReceivedUs,
+      nanos: 0,
+      vantage: vantages[ref.kind],
+      source: ref.key,
+      text: `${ref.kind} ${ref.key} tells of what happens ${seconds} s from now`,
+      fields: { kind: ref.kind, key: ref.key, ahead_seconds: seconds },
+      hash: contentHash(["clock_skew", ref.kind, ref.key]),
+    },
+  ];
 }
 
 /** Rows of an earlier version lack what is optional. */

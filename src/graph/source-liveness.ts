@@ -5,7 +5,7 @@
 import type { Entity } from "../model/entities.ts";
 import type { Capability, SourceRef } from "../model/observations.ts";
 import { usPerMinute, usPerSecond, type Us } from "../model/time.ts";
-import { makeClockOffset, noteOffset, type ClockOffset } from "./clock-offset.ts";
+import { makeClockOffset, noteOffset, offsetOf, type ClockOffset } from "./clock-offset.ts";
 
 /** What one capability of a source showed of its rhythm. */
 export interface Heard {
@@ -35,6 +35,8 @@ export interface Source {
   lastReceivedUs: Us;
   lastEventUs: Us;
   latenessUs: Us;
+  /** How far its clock is ahead at least, as the rules were last told. */
+  skewUs: Us;
   /** The silence that configuration allows it, 0 = what it has taught us. */
   withinUs: Us;
 }
@@ -65,8 +67,31 @@ export function makeSource(ref: SourceRef, firstUs: Us): Source {
     lastReceivedUs: firstUs,
     lastEventUs: 0,
     latenessUs: 0,
+    skewUs: 0,
     withinUs: 0,
   };
+}
+
+/** An offset's windows cover so much. */
+const offsetKnownUs = 10 * usPerMinute;
+/** Differences below this are the network's, or a second's rounding. */
+const skewStepUs = 5 * usPerSecond;
+
+/**
+ * How far a source's clock is ahead at least: what arrives before it has happened has no other
+ * explanation, while what is old when it arrives may be late as well. True when it is another one now.
+ */
+export function refreshSkew(source: Source, nowUs: Us): boolean {
+  let leastUs = 0;
+  for (const { offset } of source.heard.values()) {
+    // What was told of once says nothing about the clock of today.
+    if (nowUs - offset.fromUs > offsetKnownUs) continue;
+    leastUs = Math.min(leastUs, offsetOf(offset) ?? 0);
+  }
+  const skewUs = Math.round(-leastUs / skewStepUs) * skewStepUs;
+  if (skewUs === source.skewUs) return false;
+  source.skewUs = skewUs;
+  return true;
 }
 
 /**

@@ -14,6 +14,7 @@ import {
   makeSource,
   noteHeard,
   refreshCoverage,
+  refreshSkew,
   stateOf,
   type Runs,
   type Source,
@@ -22,6 +23,7 @@ import {
 
 /** Liveness is looked at this often. */
 const sweepUs = usPerSecond;
+const skewSweepUs = 30 * usPerSecond;
 const kinds: readonly SourceKind[] = ["proxy", "node_agent", "objects", "collector"];
 const bitOf: Readonly<Partial<Record<Capability, number>>> = Object.fromEntries(
   coverageCapabilities.map((capability) => [capability, maskOf([capability])]),
@@ -54,6 +56,7 @@ export class Sources {
   #forgotten: string[] = [];
   #nowUs = 0;
   #sweptUs = 0;
+  #skewUs = 0;
   /** Silence is counted from here: before it we were not listening. */
   #listeningFromUs = 0;
   #lagUs = 0;
@@ -261,6 +264,8 @@ export class Sources {
   }
 
   #sweep(): void {
+    const isSkewDue = this.#nowUs - this.#skewUs >= skewSweepUs;
+    if (isSkewDue) this.#skewUs = this.#nowUs;
     for (const source of this.#sources.values()) {
       if (source.state === "gone" || source.firstUs === 0) continue;
       if (refreshCoverage(source, this.#nowUs, this.#listeningFromUs)) {
@@ -269,6 +274,7 @@ export class Sources {
       const state = stateOf(source, this.#nowUs, this.#listeningFromUs);
       if (state !== source.state) this.#turn(source, state);
       if (state === "silent") this.#lookUp(source);
+      else if (isSkewDue && refreshSkew(source, this.#nowUs)) this.#changed.add(source);
     }
     for (const one of this.#expected.overdue(this.#nowUs, this.#listeningFromUs)) this.#miss(one);
   }

@@ -281,6 +281,7 @@ const source = {
   last_seen: "string",
   interval: "duration",
   lateness: "duration",
+  /** How far its clock is ahead at least; one that is behind looks like late telemetry. */
   skew: "duration",
   sampled: "bool",
   dropped: "int",
