@@ -166,7 +166,7 @@ export class SampleSeries {
     if (this.#series.size >= this.#max - reserve) return null;
     assert(spec.kind !== "histogram", `a sample is no histogram: "${name}"`);
     const handle = this.#make(name, Object.fromEntries(labels));
-    const series: Series = { key, handle, round: this.#round, sum: 0 };
+    const series: Series = { key, handle, round: 0, sum: 0 };
     this.#series.set(key, series);
     if (spec.kind === "gauge") this.#gauges.add(series);
     return series;

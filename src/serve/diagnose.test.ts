@@ -90,6 +90,16 @@ const sources = (...over: Partial<ApiSource>[]): Facts => ({
   sources: over.map(source),
 });
 
+/** So many of five meshed workloads. */
+const judgedFor = (judged_workloads: number): Facts => ({
+  ...healthy,
+  bypass: {
+    meshed_workloads: 5,
+    judged_workloads,
+    missing: [{ capabilities: ["flows"], workloads: 5 - judged_workloads }],
+  },
+});
+
 const nothing = readings({});
 const young = (facts: Facts): Facts => ({ ...facts, nowMs: startedMs + minute });
 const unknownName: Numbers = { unrecognized_metrics_total: [[{ name: "x_requests_total" }, 7]] };
@@ -171,6 +181,14 @@ const situations: readonly (readonly [what: string, facts: Facts, ...codes: stri
   ["no agent heard", kindsHeard("proxy", "objects"), "no-node-agent"],
   ["only agents heard", kindsHeard("node_agent"), "no-proxy", "no-objects"],
   ["no agent heard in the first minute", young(kindsHeard("proxy"))],
+  ["some are not judged", judgedFor(3), "workloads-not-judged"],
+  [
+    "some are not judged, since no agent is heard",
+    { ...kindsHeard("proxy", "objects"), bypass: judgedFor(0).bypass },
+    "no-node-agent",
+  ],
+  ["some are not judged in the first minute", young(judgedFor(3))],
+  ["nobody says whom to judge", { ...healthy, bypass: null }],
   ["a silent agent", sources({ kind: "node_agent", state: "silent" }), "silent-sources"],
   ["a silent proxy", sources({ state: "silent" })],
   [
