@@ -1,6 +1,7 @@
-/** The bypass join as a whole: each scenario in its own order and in two hundred others. */
+/** The bypass join as a whole: each scenario in its own order and in fifty others. */
 import { expect, test } from "vitest";
 import { attacks, innocents, undecided, type BypassCase } from "./scenarios/bypass-cases.ts";
+import { talkerCases } from "./scenarios/talker-cases.ts";
 import { wireAttacks, wireInnocents } from "./scenarios/wire-cases.ts";
 import {
   app,
@@ -50,20 +51,24 @@ function shuffled(steps: readonly Step[], random: () => number): Step[] {
     .map(({ step }) => step);
 }
 
-test.each([...attacks, ...innocents, ...undecided, ...wireAttacks, ...wireInnocents])(
-  "$name",
-  (scenario) => {
-    const straight = run(scenario, scenario.steps);
-    expect(straight.findings()).toEqual(scenario.findings ?? []);
-    expect(straight.intruders()).toEqual(scenario.intruders ?? []);
+test.each([
+  ...attacks,
+  ...innocents,
+  ...undecided,
+  ...wireAttacks,
+  ...wireInnocents,
+  ...talkerCases,
+])("$name", (scenario) => {
+  const straight = run(scenario, scenario.steps);
+  expect(straight.findings()).toEqual(scenario.findings ?? []);
+  expect(straight.intruders()).toEqual(scenario.intruders ?? []);
 
-    const random = makeRandom(scenario.steps.length);
-    for (let order = 0; order < orders; order++) {
-      const world = run(scenario, shuffled(scenario.steps, random));
-      expect(world.essence()).toEqual(straight.essence());
-    }
-  },
-);
+  const random = makeRandom(scenario.steps.length);
+  for (let order = 0; order < orders; order++) {
+    const world = run(scenario, shuffled(scenario.steps, random));
+    expect(world.essence()).toEqual(straight.essence());
+  }
+});
 
 test("a B2 grows into a B3 under the same id, with the socket as part of its evidence", () => {
   const world = new World();

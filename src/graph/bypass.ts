@@ -40,6 +40,7 @@ import {
   type SocketRecord,
   type SourceEnd,
 } from "./source-ends.ts";
+import { namesTalker, Talkers } from "./talkers.ts";
 import { VirtualWatch } from "./virtual-watch.ts";
 import { Waiting } from "./waiting.ts";
 import { WireJudge } from "./wire-judge.ts";
@@ -62,6 +63,7 @@ export class Bypass implements ConnectionJudge {
   readonly #waiting = new Waiting<SourceEnd>();
   readonly #control: ControlTraffic;
   readonly #wire: WireJudge;
+  readonly #talkers: Talkers;
   /** Senders whose clock bound has moved: their flows are judged again at the next `advance`. */
   readonly #reskewed = new Set<string>();
   /** Ends whose destination has turned out to be virtual, or that were just restored: likewise. */
@@ -91,6 +93,7 @@ export class Bypass implements ConnectionJudge {
       endOf: (cluster, ip, port) => this.#ends.find(cluster, ip, port),
       isBlind: (pod, end, fromUs) => this.#isBlind(pod, end, fromUs),
     };
+    this.#talkers = new Talkers(identity, options, this.#sayings);
     this.#control = new ControlTraffic(identity, options);
     this.#wire = new WireJudge({
       identity,
@@ -128,6 +131,10 @@ export class Bypass implements ConnectionJudge {
 
   flow(flow: Flow, out: GraphChange[]): boolean {
     const { transport, srcIp, dstIp } = flow;
+    if (this.#seesTalker(flow, out)) {
+      this.#keep(flow);
+      if (flow.polled) return true;
+    }
     // A polled counter's point has no times to join by.
     if (flow.polled || transport !== "tcp") return false;
     if (!canLeavePod(srcIp) || !canLeavePod(dstIp)) return false;
@@ -180,6 +187,7 @@ export class Bypass implements ConnectionJudge {
   podChanged(pod: PodFacts, out: GraphChange[]): void {
     this.#processes.podChanged(pod, this.#scene.nowUs, out);
     for (const end of this.#ends.ofPod(pod)) this.#judgeEnd(end, out);
+    this.#talkers.podChanged(pod, out);
   }
 
   advance(nowUs: Us, out: GraphChange[]): void {
@@ -193,6 +201,7 @@ export class Bypass implements ConnectionJudge {
     this.#judgeRemapped(out);
     if (this.#reskewed.size > 0) this.#judgeReskewed(out);
     for (const end of this.#waiting.take(this.#scene.nowUs)) this.#judgeEnd(end, out);
+    this.#talkers.advance(this.#scene.nowUs, out);
     this.#wire.advance(out);
   }
 
@@ -224,6 +233,7 @@ export class Bypass implements ConnectionJudge {
   counters(into: CounterSample[]): void {
     this.#sayings.counters(into);
     this.#wire.counters(into);
+    this.#talkers.counters(into);
     for (const [orientation, value] of Object.entries(this.#oriented)) {
       into.push({ name: "flows_oriented_total", labels: { orientation }, value });
     }
@@ -235,6 +245,11 @@ export class Bypass implements ConnectionJudge {
     const labels = { table: "source_ends" };
     into.push({ name: "join_overflow_total", labels, value: this.#ends.refused });
     this.#processes.counters(into);
+  }
+
+  #seesTalker(flow: Flow, out: GraphChange[]): boolean {
+    if (!namesTalker(flow)) return false;
+    return this.#talkers.see(flow, this.#scene.nowUs, this.#isRestoring, out);
   }
 
   #replay(observation: Observation, out: GraphChange[]): void {
@@ -325,6 +340,7 @@ export class Bypass implements ConnectionJudge {
   #dropSocket(record: SocketRecord): void {
     const { cluster, socket, end } = record;
     this.#control.forget(record);
+    this.#sayings.forget(end.said.get(record.id));
     this.#freeze(end, socket.timeUs, socket.timeUs);
     this.#ends.removeSocket(record);
     if (!hasOpened(end, socket.dstIp, socket.dstPort)) {
@@ -348,7 +364,7 @@ export class Bypass implements ConnectionJudge {
   }
 
   #leadsLess(end: SourceEnd, cluster: string, ip: string, port: number): void {
-    if (!leadsTo(end, ip, port)) this.#ends.leadsNoMore(end, endKey(cluster, ip, port));
+    if (!leadsTo(end, ip, port)) this.#wire.leadsNoMore(end, endKey(cluster, ip, port));
   }
 
   #leave(end: SourceEnd): void {

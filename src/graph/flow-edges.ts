@@ -84,7 +84,8 @@ export class FlowEdges {
     const isReply = flow.direction ? flow.direction === "response" : portsTell(flow) === "reply";
     if (!flow.direction && portsTell(flow) === "") {
       this.#unoriented++;
-      return false;
+      // Who talks is worth knowing even so: the bypass join decides what it proves.
+      return (flow.process ?? "") !== "" || (flow.container ?? "") !== "";
     }
     const amounts = makeAmounts();
     if (!isReply && !known) amounts.opened = 1;

@@ -70,6 +70,12 @@ export function hasProxyExecutable(process: ProcessRef, options: BypassOptions):
   return isListed(process.exe, options.proxyExecutables);
 }
 
+/** The name of a proxy's executable, or of one of Envoy's threads, which is what some agents give. */
+export function isProxyName(name: string, options: BypassOptions): boolean {
+  if (/^wrk:worker_\d+$/.test(name)) return true;
+  return options.proxyExecutables.some((path) => path.slice(path.lastIndexOf("/") + 1) === name);
+}
+
 function isListed(exe: string, listed: readonly string[]): boolean {
   return listed.some((path) => (path.includes("/") ? exe === path : exe.endsWith(`/${path}`)));
 }

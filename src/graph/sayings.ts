@@ -26,6 +26,7 @@ export interface Said {
   readonly mark: Mark | null;
   /** Event time of the connection. */
   readonly atUs: Us;
+  readonly deed: Deed | null;
   /** A record behind it has left: what was said stands. */
   isFrozen: boolean;
 }
@@ -51,8 +52,22 @@ export interface Saying extends JudgedFlow {
   readonly sources: readonly Pick<Observed, "source">[];
 }
 
+/** Who reached what, as far as agents that see no ports of connections can be compared with others. */
+interface Deed {
+  readonly id: string;
+  /** Source node and destination address. */
+  readonly key: string;
+  /** 0 = not told. */
+  readonly port: number;
+  readonly rung: FlowEntity["rung"];
+}
+
 export class Sayings {
   readonly #marks: AroundProxyMarks;
+  /** What was found, by who reached what, and id; bounded by the tables of those who tell it. */
+  readonly #deeds = new Map<string, Map<string, Deed>>();
+  /** Rungs of which something was found or taken back since it was last asked. */
+  readonly #changed = new Set<FlowEntity["rung"]>();
   readonly #judged = { found: 0, unknown: 0, cleared: 0 };
 
   constructor(marks: AroundProxyMarks) {
@@ -71,6 +86,8 @@ export class Sayings {
     this.#moveMark(saying, said?.mark ?? null, mark);
     const { outcome } = entity;
     this.#judged[outcome]++;
+    const deed = deedOf(saying);
+    this.#note(deed, said?.deed ?? null);
     out.push({
       kind: "entity",
       type: "flow",
@@ -81,13 +98,56 @@ export class Sayings {
       evidence,
       observers: observersOf(saying.sources),
     });
-    return { outcome, saying: text, mark, atUs, isFrozen: false };
+    return { outcome, saying: text, mark, atUs, deed, isFrozen: false };
+  }
+
+  /** Whether one of these rungs has found that the entity's source reached its destination. */
+  isFoundBy(rungs: readonly FlowEntity["rung"][], entity: FlowEntity): boolean {
+    const { dst_port: port } = entity;
+    for (const deed of this.#deeds.get(deedKey(entity))?.values() ?? []) {
+      const isThere = deed.port === port || deed.port === 0 || port === 0;
+      if (isThere && rungs.includes(deed.rung)) return true;
+    }
+    return false;
+  }
+
+  /** Whether anything of these rungs has been found or taken back since this was last asked of them. */
+  takeChanged(rungs: readonly FlowEntity["rung"][]): boolean {
+    let hasChanged = false;
+    for (const rung of rungs) if (this.#changed.delete(rung)) hasChanged = true;
+    return hasChanged;
+  }
+
+  /** Its records have left: nothing can be compared with it any more. */
+  forget(said: Said | undefined): void {
+    if (said?.deed) this.#drop(said.deed);
   }
 
   counters(into: CounterSample[]): void {
     for (const [outcome, value] of Object.entries(this.#judged)) {
       into.push({ name: "flows_judged_total", labels: { outcome }, value });
     }
+  }
+
+  #note(deed: Deed | null, before: Deed | null): void {
+    if (before?.key === deed?.key && before?.rung === deed?.rung && before?.port === deed?.port) {
+      return;
+    }
+    if (before) {
+      this.#drop(before);
+      this.#changed.add(before.rung);
+    }
+    if (!deed) return;
+    this.#changed.add(deed.rung);
+    const deeds = this.#deeds.get(deed.key);
+    if (deeds) deeds.set(deed.id, deed);
+    else this.#deeds.set(deed.key, new Map([[deed.id, deed]]));
+  }
+
+  #drop({ key, id }: Deed): void {
+    const deeds = this.#deeds.get(key);
+    deeds?.delete(id);
+    if (deeds?.size === 0) this.#deeds.delete(key);
   }
 
   #moveMark({ id, transport, atUs }: Saying, from: Mark | null, to: Mark | null): void {
@@ -97,6 +157,16 @@ export class Sayings {
     if (from) this.#marks.unmark(from.srcId, from.dstId, transport, from.port, id);
     if (to) this.#marks.mark(to.srcId, to.dstId, transport, to.port, id, atUs);
   }
+}
+
+/** What nobody but a claimed sender tells takes nothing from others. */
+function deedOf({ id, entity }: Saying): Deed | null {
+  if (entity.outcome !== "found" || entity.trust === "claimed") return null;
+  return { id, key: deedKey(entity), port: entity.dst_port, rung: entity.rung };
+}
+
+function deedKey({ src, dst_ip: ip }: FlowEntity): string {
+  return `${nodeKey(src)} ${ip}`;
 }
 
 /** A declared hole that is used is no bypass. */

@@ -24,6 +24,7 @@ import { judgeToward, type Toward, type WireScene, type WireVerdict } from "./wi
 
 /** A leg takes at least so long to come. */
 const leastGraceUs = 30 * usPerSecond;
+const stronger = ["b4"] as const;
 /** Beyond the disorder that must change nothing. */
 const graceOverUs = 15 * usPerSecond;
 
@@ -51,6 +52,8 @@ export class WireJudge {
   readonly #pendingAt = new Map<SourceEnd, string>();
   /** Pods that have shown it since. */
   readonly #awake = new Set<string>();
+  /** Ends that something was said of, or would be but for a stronger rung. */
+  readonly #told = new Set<SourceEnd>();
   readonly #undecided = new Map<string, number>(reasons.map((reason) => [reason, 0]));
   /** What began before was perhaps judged by an earlier process. */
   #restoredUs: Us = 0;
@@ -129,6 +132,9 @@ export class WireJudge {
   }
 
   advance(out: GraphChange[]): void {
+    if (this.#world.sayings.takeChanged(stronger)) {
+      for (const end of Array.from(this.#told)) this.judge(end, out);
+    }
     const isFurther = this.#liveness.advance(this.#world.scene.nowUs);
     if (this.#pending.size === 0) return;
     const pods = isFurther ? [...this.#pending.keys()] : [...this.#awake];
@@ -149,8 +155,15 @@ export class WireJudge {
     this.#restoredUs = nowUs;
   }
 
+  /** The last sign of a connection from the end to there has left. */
+  leadsNoMore(end: SourceEnd, destination: string): void {
+    this.#world.sayings.forget(end.wireSaid.get(destination));
+    this.#world.ends.leadsNoMore(end, destination);
+  }
+
   /** Nothing is left at the end. */
   forget(end: SourceEnd): void {
+    this.#told.delete(end);
     this.#moveTo(end, "");
   }
 
@@ -194,16 +207,26 @@ export class WireJudge {
     out: GraphChange[],
   ): void {
     const { end } = toward;
+    // An agent that sees no ports names the talker: its rung is stronger, and nothing tells whether it is the
+    // same connection.
     const isFound = verdict.kind === "found";
     const judged =
       isFound || !said ? wireToFlow(verdict, toward, this.#world.identity) : said.judged;
     if (!judged) return;
-    const entity = isFound ? judged.entity : takenBack(judged.entity, verdict.reason);
+    const isYielded = isFound && this.#world.sayings.isFoundBy(stronger, judged.entity);
+    if (isYielded) {
+      this.#told.add(end);
+      if (said?.outcome !== "found") return;
+    }
+    const reason = isYielded ? "stronger_rung" : verdict.reason;
+    const isStanding = isFound && !isYielded;
+    const entity = isStanding ? judged.entity : takenBack(judged.entity, reason);
     const id = contentHash(["wire", end.key, key]);
     const sources = [...verdict.flows, ...verdict.callerLegs.map((leg) => leg.first)];
     const { evidence, fromUs } = verdict;
     const atUs = said && !isFound ? said.atUs : fromUs;
     const saying = { ...judged, entity, id, transport: "tcp" as const, atUs, evidence, sources };
+    this.#told.add(end);
     const news = this.#world.sayings.tell(saying, said, out);
     if (!news) return;
     this.#world.ends.dependsOn(end, toward.ip);
