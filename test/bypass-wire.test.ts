@@ -130,6 +130,19 @@ test("a socket that comes later takes the connection over: one deed, one finding
   expect(world.marks.marked.size).toBe(1);
 });
 
+test("the mesh's configuration comes late: it alone says what control traffic is, both ways", () => {
+  const world = new World({ pods: [makePod(), cartPod] });
+  world.take(alive(-20));
+  world.take(wire(1, 40_001, "10.1.0.70", 4317));
+  world.take(wire(2, 40_002, "10.1.0.71", 15_012));
+  world.take(alive(40));
+  passSeconds(world, 100);
+  expect(world.findings()).toEqual(["web b5 10.1.0.70:4317 medium"]);
+  world.town.controlTraffic = ["10.1.0.70:4317"];
+  world.pass(seconds(1));
+  expect(world.findings()).toEqual(["web b5 10.1.0.71:15012 medium"]);
+});
+
 test("what a full table lost accuses nobody, and takes nothing back", () => {
   const world = new World({
     pods: [makePod(), cartPod],

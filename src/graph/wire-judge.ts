@@ -54,6 +54,8 @@ export class WireJudge {
   readonly #awake = new Set<string>();
   /** Ends that something was said of, or would be but for a stronger rung. */
   readonly #told = new Set<SourceEnd>();
+  /** Ends that were let off as control traffic while no mesh configuration had told, by cluster. */
+  readonly #untold = new Map<string, Set<SourceEnd>>();
   readonly #undecided = new Map<string, number>(reasons.map((reason) => [reason, 0]));
   /** What began before was perhaps judged by an earlier process. */
   #restoredUs: Us = 0;
@@ -124,6 +126,7 @@ export class WireJudge {
       for (const verdict of verdicts) {
         if (verdict.kind === "wait") this.#world.waiting.add(end, verdict.dueUs);
         if (verdict.kind === "unknown") this.#countUndecided(verdict.reason);
+        if (verdict.reason === "control") this.#letOff(end, toward.cluster);
         if (verdict.reason === "proxy_silent" && verdict.pod) pending = podKey(verdict.pod);
       }
       this.#conclude(key, toward, verdicts, isAfterRestart, out);
@@ -135,6 +138,7 @@ export class WireJudge {
     if (this.#world.sayings.takeChanged(stronger)) {
       for (const end of Array.from(this.#told)) this.judge(end, out);
     }
+    this.#hearConfig(out);
     const isFurther = this.#liveness.advance(this.#world.scene.nowUs);
     if (this.#pending.size === 0) return;
     const pods = isFurther ? [...this.#pending.keys()] : [...this.#awake];
@@ -164,6 +168,7 @@ export class WireJudge {
   /** Nothing is left at the end. */
   forget(end: SourceEnd): void {
     this.#told.delete(end);
+    for (const ends of this.#untold.values()) ends.delete(end);
     this.#moveTo(end, "");
   }
 
@@ -227,10 +232,30 @@ export class WireJudge {
     const atUs = said && !isFound ? said.atUs : fromUs;
     const saying = { ...judged, entity, id, transport: "tcp" as const, atUs, evidence, sources };
     this.#told.add(end);
+    this.#awaitConfig(toward.cluster);
     const news = this.#world.sayings.tell(saying, said, out);
     if (!news) return;
     this.#world.ends.dependsOn(end, toward.ip);
     end.wireSaid.set(key, { ...news, judged });
+  }
+
+  #awaitConfig(cluster: string): void {
+    if (this.#untold.has(cluster) || this.#world.identity.knowsMeshConfig(cluster)) return;
+    this.#untold.set(cluster, new Set());
+  }
+
+  #letOff(end: SourceEnd, cluster: string): void {
+    this.#awaitConfig(cluster);
+    this.#untold.get(cluster)?.add(end);
+  }
+
+  /** The mesh's configuration has come: it alone says what control traffic is, from here on. */
+  #hearConfig(out: GraphChange[]): void {
+    for (const [cluster, ends] of this.#untold) {
+      if (!this.#world.identity.knowsMeshConfig(cluster)) continue;
+      this.#untold.delete(cluster);
+      for (const end of [...ends, ...this.#told]) this.judge(end, out);
+    }
   }
 
   #countUndecided(reason: string): void {

@@ -114,11 +114,11 @@ function judgeChain(chain: Chain, place: Place, scene: WireScene): WireVerdict {
   }
   if (
     isClusterDns(cluster, ip, port, atUs, identity, options) ||
-    isProxyTelemetry(cluster, ip, port, atUs, identity) ||
-    scene.isControl(place, atUs)
+    isProxyTelemetry(cluster, ip, port, atUs, identity)
   ) {
     return { ...known, reason: "destination" };
   }
+  if (scene.isControl(place, atUs)) return { ...known, reason: "control" };
   return judgeAbsence(chain, place, known, pod, counters, scene);
 }
 

@@ -63,6 +63,8 @@ export class Town implements Identity {
   readonly pods = new Map<string, PodFacts>();
   readonly hosts = new Map<string, string>();
   readonly endpoints = new Map<string, readonly string[]>();
+  /** What the mesh's configuration says proxies connect to; null while it has not told. */
+  controlTraffic: readonly string[] | null = null;
   readonly #addresses = new Map<number, string>();
 
   ownerAt(cluster: string, ip: string, atUs: Us, skewUs: Us): Owner {
@@ -119,11 +121,11 @@ export class Town implements Identity {
   }
 
   knowsMeshConfig(): boolean {
-    return false;
+    return this.controlTraffic !== null;
   }
 
-  isControlTraffic(): boolean {
-    return false;
+  isControlTraffic(_cluster: string, ip: string, port: number): boolean {
+    return this.controlTraffic?.includes(`${ip}:${port}`) ?? false;
   }
 
   isEndpoint(cluster: string, ip: string, port: number, to: string, toPort: number): boolean {
