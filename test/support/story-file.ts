@@ -29,6 +29,8 @@ export interface Story extends Pick<
   readonly steps: readonly StoryStep[];
   readonly untilS: number;
   readonly needsObjects: boolean;
+  /** False: it has a reason to be told without restarts when it is told in disorder. */
+  readonly isSafeToRestart: boolean;
   readonly silentWithout: Readonly<Partial<Record<SourceName, string>>>;
 }
 
@@ -111,6 +113,7 @@ export function parseStory(path: string, text: string): Story {
     untilS,
     ...(pending === undefined ? {} : { pending }),
     name: basename(path, ".yaml"),
+    isSafeToRestart: fields.restart_changes === undefined,
     needsObjects: fields.needs_objects,
     silentWithout: fields.silent_without,
   };

@@ -327,6 +327,11 @@ export const storySchema = z.strictObject({
   expect: expectation.prefault({}),
   /** Objects that come too late or never may make the engine say more about the innocent. */
   needs_objects: z.boolean().default(false),
+  /** Why a restart at random, in the midst of disorder, still changes what is found. */
+  restart_changes: z
+    .string()
+    .regex(/^needs ./, 'expected "needs <what>"')
+    .optional(),
   /** Without this source nothing is found and nothing says so, and why that is so. */
   silent_without: z.partialRecord(z.enum(sourceNames), z.string().regex(/^needs ./)).default({}),
 });
