@@ -65,11 +65,12 @@ export function readObject(
   tools: Pick<ObjectAt, "tally" | "parseYaml">,
 ): ObjectSeen["object"] | null {
   const metadata = readMetadata(field(object, "metadata"));
+  if (metadata.name === "") return null;
   const kind = textField(object, "kind");
   const isPod = resource === "pods" || (resource === "" && kind === "Pod");
   if (isPod) return readPodObject(object); // pods are told apart by their uid
   // A name is part of what the others are told apart by, with slashes between.
-  if (metadata.name === "" || /\//.test(metadata.name + metadata.namespace)) return null;
+  if (/\//.test(metadata.name + metadata.namespace)) return null;
   const declared = kindOf(object, resource)?.read({ object, metadata, ...tools });
   if (declared) return declared;
   const { uid, namespace, name } = metadata;
