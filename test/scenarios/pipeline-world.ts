@@ -124,6 +124,7 @@ export function object(pod: Pod, atS = 0): Step {
     },
     spec: {
       nodeName: pod.node,
+      serviceAccountName: pod.workload,
       hostNetwork: pod.hostNetwork,
       ...(pod.hostUsers ? {} : { hostUsers: false }),
       initContainers: inits.map(spec),
@@ -166,9 +167,6 @@ export function run(pod: Pod, container: string, exe: string, uid: number): Proc
 
 export const app = (pod: Pod, uid = 1000): Process => run(pod, "app", "/usr/bin/python3", uid);
 export const envoy = (pod: Pod): Process => run(pod, "istio-proxy", "/usr/local/bin/envoy", 1337);
-export const agent = (pod: Pod): Process =>
-  run(pod, "istio-proxy", "/usr/local/bin/pilot-agent", 1337);
-export const shell = (pod: Pod): Process => run(pod, "app", "/bin/bash", 1337);
 
 function processJson(process: Process): object {
   const { pod, uid, gid, euid, egid } = process;
@@ -315,37 +313,6 @@ export function serverLine(atS: number, from: End, endpoint: End, isMutualTls: b
     `"${text(endpoint)}" inbound|${endpoint.port}|| 127.0.0.6:39999 ${text(endpoint)} ` +
     `${text(from)} ${sni} default`;
   return line(atS, tail);
-}
-
-interface Tunnel {
-  readonly direction: "inbound" | "outbound";
-  readonly isHbone: boolean;
-  readonly error?: string;
-}
-
-/** What ztunnel logs of a connection between two pods when it ends. */
-export function ztunnelLine(atS: number, client: Pod, port: number, to: Pod, how: Tunnel): Step {
-  const id = (pod: Pod) => `spiffe://cluster.local/ns/${pod.namespace}/sa/${pod.workload}`;
-  const target = text(at(to.ip, to.port));
-  const end = (key: string, pod: Pod) =>
-    `${key}.workload="${nameOf(pod)}" ${key}.namespace="${pod.namespace}"` +
-    (how.isHbone ? ` ${key}.identity="${id(pod)}"` : "");
-  const isBroken = how.error !== undefined;
-  const fields = [
-    `src.addr=${text(at(client.ip, port))}`,
-    end("src", client),
-    how.isHbone
-      ? `dst.addr=${text(at(to.ip, 15_008))} dst.hbone_addr=${target}`
-      : `dst.addr=${target}`,
-    `dst.service="${to.workload}.${to.namespace}.svc.cluster.local"`,
-    end("dst", to),
-    `direction="${how.direction}" bytes_sent=${isBroken ? 0 : 690} bytes_recv=${isBroken ? 0 : 241}`,
-    `duration="4ms"${isBroken ? ` error="${how.error}"` : ""}`,
-  ];
-  const head = [iso(msOf(atS)).replace("Z", "000Z"), isBroken ? "error" : "info", "access"];
-  const body = [...head, "connection complete", fields.join(" ")].join("\t");
-  const log = { timeMs: msOf(atS), attributes: { "log.file.name": "0.log" }, body };
-  return { atS, isObject: false, request: encodeLogs(inCluster("demo"), [log]) };
 }
 
 export interface Row {
