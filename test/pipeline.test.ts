@@ -127,7 +127,9 @@ test("the simulated mesh: the attack is found, and nobody else is accused", () =
     "plaintext-traffic bookinfo/details-v1",
     "plaintext-traffic bookinfo/ratings-v1",
     "proxy-gid-in-application tenant-a/notebook",
+    "proxy-not-reporting tenant-a/notebook",
     "proxy-uid-in-application tenant-a/notebook",
+    "undeclared-egress bookinfo/ratings-v1",
   ]);
 });
 

@@ -90,6 +90,8 @@ export interface Config {
     readonly proxyImages: readonly string[];
     readonly clusterAliases: Readonly<Record<string, string>>;
     readonly clusterCidrs: readonly string[];
+    /** [] = those that the mesh's own configuration names. */
+    readonly trustDomains: readonly string[];
     readonly dns: readonly string[];
   };
   readonly rules: {
@@ -261,6 +263,7 @@ function toConfig(file: ConfigFile): Config {
       proxyImages: identity.images,
       clusterAliases: identity.cluster_aliases,
       clusterCidrs: identity.cluster_cidrs,
+      trustDomains: identity.trust_domains,
       dns: identity.dns,
     },
     rules,

@@ -47,6 +47,7 @@ function configToFile(config: Config): FileInput {
       images: [...identity.proxyImages],
       cluster_aliases: { ...identity.clusterAliases },
       cluster_cidrs: [...identity.clusterCidrs],
+      trust_domains: [...identity.trustDomains],
       dns: [...identity.dns],
     },
     rules: { paths: [...rules.paths], disabled: [...rules.disabled] },

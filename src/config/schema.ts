@@ -182,6 +182,11 @@ const identity = group(
       .describe(
         "Networks inside the cluster, beside the private ones: peers there are not external",
       ),
+    trust_domains: words
+      .default([])
+      .describe(
+        "Trust domains that identities may be of; without any, those that the mesh's configuration names",
+      ),
     dns: z
       .array(address)
       .max(1_000)
@@ -298,7 +303,6 @@ export const promised: ReadonlySet<string> = new Set([
   "identity.uid",
   "identity.gid",
   "identity.proxy_destinations",
-  "identity.trust_domains",
   "identity.external_groups",
   "rules.enabled",
   "rules.lists",

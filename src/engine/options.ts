@@ -18,6 +18,7 @@ export function pipelineOptions(config: Config, rules: readonly CompiledRule[]):
         cluster,
         clusterAliases,
         clusterCidrs: identity.clusterCidrs,
+        trustDomains: identity.trustDomains,
       },
       bypass: {
         ...graphDefaults.bypass,

@@ -10,6 +10,7 @@ import {
   hasVerdict,
   makeBuckets,
   securityOf,
+  unknownSecurity,
   type SecurityBuckets,
   type SecurityView,
 } from "./security.ts";
@@ -230,7 +231,7 @@ export function leadingColumn(columns: readonly Column[]): Column | null {
 /** By the first column that can tell. `columns` sorted. */
 export function securityOfColumns(columns: readonly Column[]): SecurityView {
   const telling = columns.find((column) => hasVerdict(column.security));
-  return telling ? securityOf(telling.security) : { security: "unknown", plaintextShare: 0 };
+  return telling ? securityOf(telling.security) : unknownSecurity;
 }
 
 /** Blocked TCP shows only as closed connections. */

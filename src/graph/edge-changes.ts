@@ -4,6 +4,7 @@
  */
 import type { EntityChange, GraphChange } from "../model/changes.ts";
 import { usPerMinute, type Us } from "../model/time.ts";
+import type { EdgeFacts } from "./declared/edge-facts.ts";
 import { edgeEntityOf, facetKey, viewsOf, type FacetView } from "./edge-view.ts";
 import type { Edge, Facet, Facets } from "./facets.ts";
 import type { NodeRecord, Nodes } from "./nodes.ts";
@@ -17,19 +18,22 @@ export class EdgeChanges {
   readonly #facets: Facets;
   readonly #nodes: Nodes;
   readonly #sources: Sources;
+  readonly #facts: EdgeFacts;
   /** By the id that rules know: a facet may go and another take its place between two calls. */
   readonly #told = new Map<string, Facet>();
   #staleSweptUs = 0;
 
-  constructor(facets: Facets, nodes: Nodes, sources: Sources) {
+  constructor(facets: Facets, nodes: Nodes, sources: Sources, facts: EdgeFacts) {
     this.#facets = facets;
     this.#nodes = nodes;
     this.#sources = sources;
+    this.#facts = facts;
   }
 
   /** `changed`: nodes whose entity is another one since the last call. */
   collect(nowUs: Us, changed: readonly NodeRecord[], out: GraphChange[]): void {
     this.#touchTurned(nowUs, out);
+    this.#facts.touch();
     for (const node of changed) this.#facets.touchNode(node.id);
     if (nowUs - this.#staleSweptUs >= staleSweepUs) this.#touchStale(nowUs);
     const edges = this.#facets.takeChangedEdges();
@@ -87,11 +91,13 @@ export class EdgeChanges {
     facet.emittedAs = id;
     this.#told.set(id, facet);
     const { observers } = words;
+    const entity = edgeEntityOf(view, src.entity, dst.entity, nowUs);
+    this.#facts.fill(entity, view);
     return {
       kind: "entity",
       type: "edge",
       id,
-      entity: edgeEntityOf(view, src.entity, dst.entity, nowUs),
+      entity,
       judged: this.#sources.isAnyLive(observers),
       atUs: view.lastUs,
       evidence: view.evidence,

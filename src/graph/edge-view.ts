@@ -100,7 +100,7 @@ function viewOf(facet: Facet, parts: readonly Facet[], isShadowed: boolean): Fac
   const words = wordsOf(facet, parts);
   const { columns } = words;
   const amounts = leadingColumn(columns)?.amounts ?? makeAmounts();
-  const { security, plaintextShare } = securityOfColumns(columns);
+  const { security, plaintextShare, plaintextFromUs } = securityOfColumns(columns);
   let firstUs = 0;
   let lastUs = 0;
   for (const column of columns) {
@@ -121,6 +121,7 @@ function viewOf(facet: Facet, parts: readonly Facet[], isShadowed: boolean): Fac
     connections: connectionsOf(amounts),
     security,
     plaintextShare,
+    plaintextFromUs,
     route: words.route,
     aroundProxy: around?.size ?? 0,
     isShadowed,
@@ -151,8 +152,8 @@ function readWords(united: readonly Column[], parts: readonly Facet[]): FacetWor
     channels: unique(columns.map((column) => column.channel)),
     route: routes.find((route) => hasTag(parts, `route:${route}`)) ?? "unknown",
     responseFlags: taggedWords(parts, "flag:"),
-    srcPrincipal: taggedWords(parts, "src_principal:")[0] ?? "",
-    dstPrincipal: taggedWords(parts, "dst_principal:")[0] ?? "",
+    srcPrincipals: taggedWords(parts, "src_principal:"),
+    dstPrincipals: taggedWords(parts, "dst_principal:"),
     observers: observersOf(parts),
   };
 }
@@ -196,8 +197,8 @@ export function edgeEntityOf(
 ): EdgeEntity {
   const { facet, words, amounts } = view;
   const spanUs = view.lastUs - view.firstUs;
-  const srcPrincipal = words.srcPrincipal || src.principal;
-  const dstPrincipal = words.dstPrincipal || dst.principal;
+  const srcPrincipal = words.srcPrincipals[0] ?? src.principal;
+  const dstPrincipal = words.dstPrincipals[0] ?? dst.principal;
   return {
     ...emptyEdge,
     src,
@@ -253,7 +254,8 @@ function taggedWords(parts: readonly Facet[], prefix: string): string[] {
 
 const spiffe = "spiffe://";
 
-function trustDomainOf(principal: string): string {
+/** "" where the principal is no SPIFFE identity. */
+export function trustDomainOf(principal: string): string {
   if (!principal.startsWith(spiffe)) return "";
   const end = principal.indexOf("/", spiffe.length);
   return end < 0 ? "" : principal.slice(spiffe.length, end);

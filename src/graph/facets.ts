@@ -64,8 +64,8 @@ export interface FacetWords {
   readonly channels: readonly string[];
   readonly route: EdgeEntity["route"];
   readonly responseFlags: readonly string[];
-  readonly srcPrincipal: string;
-  readonly dstPrincipal: string;
+  readonly srcPrincipals: readonly string[];
+  readonly dstPrincipals: readonly string[];
   readonly observers: readonly Observer[];
 }
 

@@ -28,6 +28,7 @@ import { IdentityTables, podName, type PodRecord } from "./identity.ts";
 import { CoverageHosts } from "./coverage-hosts.ts";
 import { Coverage } from "./coverage.ts";
 import { Declared } from "./declared/declared.ts";
+import { EdgeFacts } from "./declared/edge-facts.ts";
 import { addressKey, OwnerStrength } from "./ip-owners.ts";
 import { encodeJournal, readJournal } from "./journal.ts";
 import { Lines } from "./lines.ts";
@@ -114,9 +115,11 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#coverage = new Coverage({ bitsOf, nodes, reportersMax: limits.sourcesMax });
     this.#hosts = new CoverageHosts(bitsOf);
     const coverage = this.#coverage;
-    this.#declared = new Declared({ nodes, bitsOf, coverage });
+    const { meshNamespaces, trustDomains } = options.identity;
+    this.#declared = new Declared({ nodes, bitsOf, coverage, meshNamespaces });
     this.#bypass = new Bypass(this.#identity, this.#marks(), options.bypass);
-    this.#edgeChanges = new EdgeChanges(this.#facets, this.#identity.nodes, this.#sources);
+    const facts = new EdgeFacts(this.#declared, this.#facets, trustDomains);
+    this.#edgeChanges = new EdgeChanges(this.#facets, nodes, this.#sources, facts);
     this.#edgeCounters = new EdgeCounters(this.#identity, this.#facets);
   }
 
@@ -163,7 +166,6 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     const changed = this.#identity.nodes.takeChanged();
     for (const node of changed) this.#coverage.nodeChanged(node);
     this.#declared.nodesChanged(changed);
-    this.#declared.settle();
     this.#edgeChanges.collect(this.#nowUs, changed, this.#out);
     this.#settleCoverage();
     this.#hosts.tell(this.#nowUs, this.#out);

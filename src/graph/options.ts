@@ -15,6 +15,8 @@ export interface IdentityOptions {
   readonly clusterCidrs: readonly string[];
   /** Networks that are external although they are private. */
   readonly externalCidrs: readonly string[];
+  /** Whose identities are ours; [] = what the mesh's own configuration says. */
+  readonly trustDomains: readonly string[];
   readonly proxyContainers: readonly string[];
   /** Where the ConfigMaps of the control plane are; those of other namespaces are anybody's. */
   readonly meshNamespaces: readonly string[];
@@ -60,6 +62,7 @@ export const identityDefaults: IdentityOptions = {
   clusterAliases: { Kubernetes: "default" },
   clusterCidrs: [],
   externalCidrs: [],
+  trustDomains: [],
   proxyContainers: ["istio-proxy"],
   meshNamespaces: ["istio-system"],
 };

@@ -10,14 +10,15 @@ import type { Column, PlaintextMove } from "./columns.ts";
 import { lineEvidence } from "./evidence.ts";
 import type { Edge, Facet, Facets } from "./facets.ts";
 import type { Nodes } from "./nodes.ts";
-import { bucketUs, countSecurity, makeBuckets, securityOf, type SecurityView } from "./security.ts";
+import { bucketUs, countSecurity, makeBuckets, securityOf } from "./security.ts";
+import { unknownSecurity, type SecurityView } from "./security.ts";
 
 export interface LineVerdict extends SecurityView {
   /** The counters that moved and the lines that say whose requests they were. */
   readonly evidence: readonly Evidence[];
 }
 
-const noVerdict: LineVerdict = { security: "unknown", plaintextShare: 0, evidence: [] };
+const noVerdict: LineVerdict = { ...unknownSecurity, evidence: [] };
 
 /** Security by the lines of a facet and the counters of its server; unknown when they do not meet. */
 export function securityOfLines(

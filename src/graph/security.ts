@@ -21,7 +21,16 @@ export interface SecurityBuckets {
 export interface SecurityView {
   readonly security: EdgeEntity["security"];
   readonly plaintextShare: number;
+  /** Plaintext that it tells of was not sent before this; 0 where it tells of none. */
+  readonly plaintextFromUs: Us;
 }
+
+/** Nobody could tell. */
+export const unknownSecurity: SecurityView = {
+  security: "unknown",
+  plaintextShare: 0,
+  plaintextFromUs: 0,
+};
 
 export function makeBuckets(): SecurityBuckets {
   return { newest: 0, tls: 0, tlsBefore: 0, none: 0, noneBefore: 0 };
@@ -53,9 +62,11 @@ export function hasVerdict(buckets: SecurityBuckets): boolean {
 export function securityOf(buckets: SecurityBuckets): SecurityView {
   const tls = totalTls(buckets);
   const none = totalNone(buckets);
-  if (tls + none === 0) return { security: "unknown", plaintextShare: 0 };
+  if (tls + none === 0) return unknownSecurity;
   const security = none === 0 ? "mutual_tls" : tls === 0 ? "none" : "mixed";
-  return { security, plaintextShare: none / (tls + none) };
+  const fromBucket = buckets.noneBefore > 0 ? buckets.newest - 1 : buckets.newest;
+  const plaintextFromUs = none === 0 ? 0 : fromBucket * bucketUs;
+  return { security, plaintextShare: none / (tls + none), plaintextFromUs };
 }
 
 function turn(into: SecurityBuckets, bucket: number): void {

@@ -348,7 +348,8 @@ export function podObject(pod: SimulatedPod, atMs: number): SimulatedLog {
       phase: "Running",
       podIP: pod.ip,
       podIPs: [{ ip: pod.ip }],
-      startTime: iso(atMs - 3_600_000).replace(/\.\d+Z$/, "Z"),
+      // The same in each list, as it is of a pod.
+      startTime: "2026-01-01T00:00:00Z",
       containerStatuses: names.map((name) => ({
         name,
         containerID: `containerd://${containerId(pod, name)}`,

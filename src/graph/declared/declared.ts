@@ -3,6 +3,7 @@
  * that it was made of is different, and only then. All of it is made of objects and pods, so a restart
  * that has those back tells everything again. Judged while the cluster's object feed is heard.
  */
+import { evidenceMax } from "../../model/changes.ts";
 import type { Evidence, GraphChange, Observer } from "../../model/changes.ts";
 import type { Entity, EntityType } from "../../model/entities.ts";
 import { maskOf } from "../../model/coverage.ts";
@@ -29,6 +30,8 @@ export interface DeclaredOptions {
   readonly nodes: Nodes;
   /** What a source (`kind|key`) tells of, as bits: a feed that is not heard tells what nobody can tell. */
   readonly bitsOf: (sourceId: string) => number;
+  /** Where the mesh's own configuration is. */
+  readonly meshNamespaces: readonly string[];
   readonly coverage: Pick<Coverage, "coverageOf" | "coverageOfNamespace">;
 }
 
@@ -38,7 +41,7 @@ const toldAtOnceMax = 2_000;
 
 export class Declared {
   readonly #options: DeclaredOptions;
-  readonly #scopes = new Scopes();
+  readonly #scopes: Scopes;
   readonly workloads: Workloads;
   readonly #affected: Affected = {
     clusters: new Set(),
@@ -57,6 +60,7 @@ export class Declared {
 
   constructor(options: DeclaredOptions) {
     this.#options = options;
+    this.#scopes = new Scopes(options.meshNamespaces);
     this.workloads = new Workloads(options.nodes, this.#scopes);
   }
 
@@ -178,13 +182,14 @@ export class Declared {
     });
     const { name: cluster } = namespace.cluster;
     const judged = this.#isJudged(cluster);
-    const told = contentHash([JSON.stringify(entity), String(judged)]);
+    const evidence = podEvidence(cluster, pods);
+    const times = evidence.map(({ atUs }) => atUs);
+    const told = contentHash([JSON.stringify(entity), String(judged), ...times]);
     const { key: id } = node;
     if (told === workload.told && id === toldAs) return;
     workload.told = told;
     workload.toldAs = id;
     const replaces = toldAs !== "" && toldAs !== id ? [toldAs] : [];
-    const evidence = podEvidence(cluster, pods);
     const observers = observersOf(cluster);
     const change = { kind: "entity", id, judged, atUs: nowUs, evidence, observers } as const;
     out.push({ ...change, type: "workload", entity, replaces });
@@ -294,20 +299,18 @@ function observersOf(cluster: string): readonly Observer[] {
   return [{ kind: "objects", key: cluster }];
 }
 
-/** The youngest pod, for all of them: its siblings come from the same template. */
+/** One per pod whose start is told, since that alone is the same whatever was heard first. */
 function podEvidence(cluster: string, pods: readonly PodRecord[]): readonly Evidence[] {
-  const youngest = oldestFirst(pods).at(-1);
-  if (!youngest) return [];
-  const { namespace, name, fromUs } = youngest.pod.facts;
-  return [
-    {
-      atUs: fromUs,
+  return oldestFirst(pods)
+    .filter(({ object }) => object.startUs > 0)
+    .slice(0, evidenceMax)
+    .map(({ pod, object }) => ({
+      atUs: object.startUs,
       nanos: 0,
       vantage: "object",
       source: cluster,
-      text: `pod ${namespace}/${name} is declared so`,
-      fields: { cluster, namespace, pod: name },
-      hash: contentHash(["declared", cluster, youngest.pod.key]),
-    },
-  ];
+      text: `pod ${object.namespace}/${object.name} is declared so`,
+      fields: { cluster, namespace: object.namespace, pod: object.name },
+      hash: contentHash(["declared", cluster, pod.key]),
+    }));
 }

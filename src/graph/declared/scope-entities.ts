@@ -9,7 +9,9 @@ import { peerModes } from "./peer-mode.ts";
 import { deniedByDefault } from "./policies.ts";
 import {
   authorizationPoliciesOf,
+  isMeshKnown,
   peerPoliciesOf,
+  rootOf,
   type ClusterScope,
   type NamespaceScope,
   type Policy,
@@ -78,10 +80,8 @@ export function clusterEntity(cluster: ClusterScope): Entity<"cluster"> {
 
 /** What the root namespace declares for everybody. */
 function meshMode(cluster: ClusterScope): Entity<"cluster">["declared_mode"] {
-  const { mesh, namespaces, peerPolicies } = cluster;
-  const isKnown = mesh.rootNamespace !== "" && (mesh.isKnown || peerPolicies > 0);
-  const root = namespaces.get(mesh.rootNamespace);
-  const policies = root ? [...root.peer.values()] : [];
+  const policies = [...(rootOf(cluster)?.peer.values() ?? [])];
+  const isKnown = isMeshKnown(cluster);
   return peerModes({ isKnown, mesh: policies, namespace: [], goneUs: 0 }, []).mode;
 }
 
@@ -107,7 +107,7 @@ export function namesOf(policies: Iterable<Policy>): readonly string[] {
 
 /** What is declared for the whole mesh, by its configurations and the policies of the root namespace. */
 export function clusterEvidence(cluster: ClusterScope): readonly Evidence[] {
-  const root = cluster.namespaces.get(cluster.mesh.rootNamespace);
+  const root = rootOf(cluster);
   return [...cluster.configs.values(), ...(root?.peer.values() ?? [])].map(({ object, sinceUs }) =>
     objectEvidence(cluster.name, object, sinceUs),
   );

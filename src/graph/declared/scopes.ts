@@ -50,8 +50,6 @@ export interface ClusterScope {
   readonly configs: Map<string, { readonly object: MeshConfigObject; readonly sinceUs: Us }>;
   mesh: MeshFacts;
   readonly namespaces: Map<string, NamespaceScope>;
-  /** Of the whole cluster. */
-  peerPolicies: number;
 }
 
 /** What is to be looked at again because of a changed object. */
@@ -68,6 +66,12 @@ export interface Affected {
 
 export class Scopes {
   readonly #clusters = new Map<string, ClusterScope>();
+  readonly #meshNamespaces: readonly string[];
+
+  /** `meshNamespaces`: where the mesh's own configuration is; elsewhere anybody may have one so named. */
+  constructor(meshNamespaces: readonly string[]) {
+    this.#meshNamespaces = meshNamespaces;
+  }
 
   get clusters(): Iterable<ClusterScope> {
     return this.#clusters.values();
@@ -77,7 +81,7 @@ export class Scopes {
     let cluster = this.#clusters.get(name);
     if (!cluster) {
       const mesh = meshFactsOf([]);
-      cluster = { name, configs: new Map(), mesh, namespaces: new Map(), peerPolicies: 0 };
+      cluster = { name, configs: new Map(), mesh, namespaces: new Map() };
       this.#clusters.set(name, cluster);
     }
     return cluster;
@@ -122,6 +126,7 @@ export class Scopes {
         return;
       }
       case "mesh_config":
+        if (!this.#meshNamespaces.includes(object.namespace)) return;
         this.#config(record, object, affected);
         return;
       case "peer_authentication":
@@ -152,16 +157,11 @@ export class Scopes {
 
   #peerChanged(record: ObjectRecord, object: PeerAuthenticationObject, affected: Affected): void {
     const namespace = this.namespace(record.cluster, object.namespace);
-    const { cluster } = namespace;
-    const before = namespace.peer.size;
     if (record.isGone && !record.isForgotten) namespace.goneUs.set(record.key, sinceOf(record));
     else namespace.goneUs.delete(record.key);
     this.#keep(namespace.peer, record, object, affected);
-    const hadAny = cluster.peerPolicies > 0;
-    cluster.peerPolicies += namespace.peer.size - before;
-    affected.clusters.add(cluster);
+    affected.clusters.add(namespace.cluster);
     this.#reaches(namespace, affected);
-    if (hadAny !== cluster.peerPolicies > 0) this.#wholeCluster(cluster, affected);
   }
 
   #policyChanged(
@@ -219,17 +219,31 @@ export class Scopes {
   }
 }
 
+/**
+ * The namespace whose policies hold for the whole mesh; undefined where revisions disagree, or nothing is
+ * declared in it.
+ */
+export function rootOf({ mesh, namespaces }: ClusterScope): NamespaceScope | undefined {
+  return mesh.rootNamespace === "" ? undefined : namespaces.get(mesh.rootNamespace);
+}
+
+/**
+ * Whether what is declared for the whole mesh is known: its configuration names the root, or policies in
+ * the usual one show that it is that.
+ */
+export function isMeshKnown(cluster: ClusterScope): boolean {
+  const { isKnown, rootNamespace } = cluster.mesh;
+  return rootNamespace !== "" && (isKnown || (rootOf(cluster)?.peer.size ?? 0) > 0);
+}
+
 /** What bears on a workload of the namespace. */
 export function peerPoliciesOf(namespace: NamespaceScope): PeerPolicies {
-  const { cluster } = namespace;
-  const { rootNamespace, isKnown } = cluster.mesh;
-  const root = rootNamespace === "" ? undefined : cluster.namespaces.get(rootNamespace);
-  const isRoot = root === namespace;
+  const root = rootOf(namespace.cluster);
   return {
-    isKnown: rootNamespace !== "" && (isKnown || cluster.peerPolicies > 0),
+    isKnown: isMeshKnown(namespace.cluster),
     mesh: root ? [...root.peer.values()] : [],
     // Selectors in the root namespace count for nothing, also for its own workloads.
-    namespace: isRoot ? [] : [...namespace.peer.values()],
+    namespace: root === namespace ? [] : [...namespace.peer.values()],
     goneUs: Math.max(0, ...namespace.goneUs.values(), ...(root?.goneUs.values() ?? [])),
   };
 }
@@ -238,8 +252,7 @@ export function peerPoliciesOf(namespace: NamespaceScope): PeerPolicies {
 export function authorizationPoliciesOf(
   namespace: NamespaceScope,
 ): readonly Policy<AuthorizationPolicyObject>[] {
-  const { cluster } = namespace;
-  const root = cluster.namespaces.get(cluster.mesh.rootNamespace);
+  const root = rootOf(namespace.cluster);
   const own = [...namespace.authorization.values()];
   return root && root !== namespace ? [...own, ...root.authorization.values()] : own;
 }

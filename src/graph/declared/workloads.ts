@@ -7,11 +7,12 @@ import type { NodeEntity } from "../../model/entities.ts";
 import type { PeerAuthenticationObject } from "../../model/objects.ts";
 import type { PodRecord } from "../identity.ts";
 import type { NodeRecord, Nodes } from "../nodes.ts";
-import { modeAtPort, peerModes, unknownModes, type PeerModes } from "./peer-mode.ts";
+import { peerModes, unknownModes, type PeerModes } from "./peer-mode.ts";
 import { authorizes, governs } from "./policies.ts";
 import {
   authorizationPoliciesOf,
   peerPoliciesOf,
+  rootOf,
   type NamespaceScope,
   type Policy,
   type Scopes,
@@ -86,14 +87,6 @@ export class Workloads {
 
   inNamespace(namespace: NamespaceScope): NamespaceWorkloads | undefined {
     return this.#byNamespace.get(namespace);
-  }
-
-  get all(): Iterable<Workload> {
-    return this.#byNode.values();
-  }
-
-  modeAt(nodeId: number, port: number): ReturnType<typeof modeAtPort> {
-    return modeAtPort(this.#byNode.get(nodeId)?.modes ?? unknownModes, port);
   }
 
   /** Whether a gateway or waypoint has this identity (`namespace/account`): it speaks for others. */
@@ -273,8 +266,7 @@ export class Workloads {
 
 /** Policies on mutual TLS that could hold for workloads of the namespace. */
 function peersOf(namespace: NamespaceScope): readonly Policy<PeerAuthenticationObject>[] {
-  const { mesh, namespaces } = namespace.cluster;
-  const root = mesh.rootNamespace === "" ? undefined : namespaces.get(mesh.rootNamespace);
+  const root = rootOf(namespace.cluster);
   const wide = [...(root?.peer.values() ?? [])].filter(({ object }) => isWide(object.selector));
   return root === namespace ? wide : [...wide, ...namespace.peer.values()];
 }
