@@ -11,8 +11,17 @@ import {
   makeMeshConfig,
   makePeerAuthentication,
 } from "./support/declared-objects.ts";
-import { atSecond, deployed, makeLeg, podSeen, proxySource } from "./support/graph-observations.ts";
-import { GraphWorld, testGraphOptions } from "./support/graph-world.ts";
+import {
+  atSecond,
+  deployed,
+  makeLeg,
+  makeSamples,
+  makeSeries,
+  noPeer,
+  podSeen,
+  proxySource,
+} from "./support/graph-observations.ts";
+import { GraphWorld, makeBatch, testGraphOptions } from "./support/graph-world.ts";
 
 const pod = (app: string, ip: string, parts: Partial<PodObject> = {}): Observation =>
   podSeen(
@@ -115,6 +124,25 @@ test("the identity of a gateway in between says nothing of the source", () => {
   for (const edge of everyOrder([...pods, gateway, serverLine(1, id("gateway"))])) {
     expect(edge.src_principal).toBe("");
   }
+});
+
+test("an identity that a source showed elsewhere is said of no other edge", () => {
+  const world = new GraphWorld();
+  world.observe(...pods, serverLine(1));
+  const src = {
+    ...noPeer,
+    cluster: "lab",
+    namespace: "shop",
+    workload: "web",
+    principal: id("zoo"),
+  };
+  const samples = makeSamples([
+    { series: 1, timeUs: atSecond(2), value: 1 },
+    { series: 1, timeUs: atSecond(12), value: 5 },
+  ]);
+  world.push(makeBatch(atSecond(12), [], { series: [makeSeries(1, { src })], samples }));
+  expect(edgeOf(world).src.principal).toBe(id("zoo"));
+  expect(edgeOf(world).src_principal).toBe("");
 });
 
 test("a trust domain is foreign when neither the configuration nor the mesh names it", () => {

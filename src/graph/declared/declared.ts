@@ -37,7 +37,7 @@ export interface DeclaredOptions {
 
 const objectsMask = maskOf(["objects"]);
 /** Workloads told at a time: a policy for the whole mesh must not hold everything else up. */
-const toldAtOnceMax = 2_000;
+const toldAtOnceMax = 1_000;
 
 export class Declared {
   readonly #options: DeclaredOptions;

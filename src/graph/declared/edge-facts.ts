@@ -50,7 +50,7 @@ export class EdgeFacts {
     const { srcId, dstId } = view.facet.edge;
     entity.declared_mode = this.#modeAt(dstId, entity.port, view.plaintextFromUs);
     const { srcPrincipals, dstPrincipals } = view.words;
-    if (srcPrincipals.length > 0) this.#fillSource(entity, srcId, srcPrincipals);
+    this.#fillSource(entity, srcId, srcPrincipals);
     if (srcPrincipals.length + dstPrincipals.length > 0 && this.#trusted.size > 0) {
       entity.foreign_trust_domains = this.#foreign([...srcPrincipals, ...dstPrincipals]);
     }
@@ -79,7 +79,12 @@ export class EdgeFacts {
       if (shown === "" || isForeign) shown = principal;
       if (isForeign) break;
     }
-    entity.src_principal = shown || entity.src.principal;
+    // What the node showed elsewhere is said of this edge only where it is its own.
+    const inherited = identityOf(entity.src.principal);
+    const isKept =
+      entity.src.service_account === "" || isOwnIdentity(inherited, entity.src, accounts);
+    const isInherited = principals.length === 0 && (!inherited || isKept);
+    entity.src_principal = isInherited ? entity.src.principal : shown;
     entity.src_trust_domain = trustDomainOf(entity.src_principal);
     const identity = identityOf(entity.src_principal);
     if (!identity || !isOwnIdentity(identity, entity.src, accounts)) return;
