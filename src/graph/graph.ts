@@ -396,9 +396,8 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       for (const ip of facts.ips) names.add(addressKey(facts.cluster, ip));
     }
     const { services } = this.#identity.virtual;
-    for (const name of [...names]) {
-      for (const virtual of services.virtualAddressesOf(name)) names.add(virtual);
-    }
+    const virtuals = [...names].flatMap((name) => [...services.virtualAddressesOf(name)]);
+    for (const virtual of virtuals) names.add(virtual);
     this.#placements.resolveAgain(names);
     for (const pod of this.#podsOf(pods, addresses)) this.#bypass.podChanged(pod.facts, this.#out);
   }

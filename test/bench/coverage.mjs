@@ -135,9 +135,9 @@ const writer = new StoreWriter({ path, programVersion: "bench", nowUs: startUs }
 let seq = 0;
 let nowUs = startUs;
 
-const timed = (run) => {
+const timed = (work) => {
   const startedMs = performance.now();
-  run();
+  work();
   return performance.now() - startedMs;
 };
 const quantile = (values, part) =>

@@ -72,6 +72,8 @@ export class DayCluster {
   readonly #agents = new Map<DayNode, LogSender>();
   readonly #ready = new Map<PlanName, DayPod[]>();
   readonly #known = new Set<DayPod>();
+  /** Each is replaced by one other: who is on his way out is not replaced again. */
+  readonly #leaving = new Set<DayPod>();
   readonly #ended: { readonly plan: PlanName; readonly ip: string; readonly atMs: number }[] = [];
   /** Told of each pod that ends, and of each proxy that starts again. */
   readonly onClose: ((pod: DayPod, atMs: number) => void)[] = [];
@@ -126,8 +128,9 @@ export class DayCluster {
     const of: Plan = plans[name];
     const isSet = of.ownerKind === "StatefulSet";
     const owner = isSet ? of.workload : `${of.workload}-${this.#maker.suffix(9)}`;
-    const old = [...this.ready(name)];
+    const old = this.#staying(name);
     old.forEach((pod, index) => {
+      this.#leaving.add(pod);
       const atMs = this.agenda.nowMs + index * 14_000;
       if (isSet) {
         // The same name comes back, with another identity and often the same address.
@@ -143,9 +146,10 @@ export class DayCluster {
 
   /** One pod is evicted and made again elsewhere. */
   evict(name: PlanName): void {
-    const pods = this.ready(name);
+    const pods = this.#staying(name);
     const pod = pods[this.random.below(pods.length)];
     if (!pod || plans[name].replicas < 2) return;
+    this.#leaving.add(pod);
     const podName = `${pod.ownerName}-${this.#maker.suffix(5)}`;
     this.#delete(name, pod);
     this.#create(name, pod.ownerName, podName, this.#anyNode());
@@ -183,6 +187,10 @@ export class DayCluster {
       ({ name, kind }) => (name === "istio-proxy") === isOfProxy && kind !== "init",
     );
     return container ? { pod, container, exe: container.exe, isAnonymous: false } : null;
+  }
+
+  #staying(name: PlanName): DayPod[] {
+    return this.ready(name).filter((pod) => !this.#leaving.has(pod));
   }
 
   #anyNode(): DayNode {
@@ -272,6 +280,7 @@ export class DayCluster {
   #gone(pod: DayPod): void {
     if (pod.deletionMs === 0) pod.deletionMs = this.agenda.nowMs;
     this.#known.delete(pod);
+    this.#leaving.delete(pod);
     this.#watch(pod, "DELETED");
   }
 
