@@ -43,13 +43,9 @@ export class EdgeChanges {
 
   /** A source that fell silent or spoke again changes what its edges prove. */
   #touchTurned(nowUs: Us, out: GraphChange[]): void {
-    const turned = this.#sources.advance(nowUs, out);
-    if (turned.length === 0) return;
-    const tags = turned.map(({ kind, key }) => `source:${kind}|${key}`);
-    for (const edge of this.#facets.edges) {
-      for (const facet of edge.facets) {
-        if (tags.some((tag) => facet.tags.has(tag))) this.#facets.touchEdge(edge);
-      }
+    for (const { kind, key } of this.#sources.advance(nowUs, out)) {
+      const facets = this.#facets.toldBy(`source:${kind}|${key}`);
+      for (const { edge } of facets) this.#facets.touchEdge(edge);
     }
   }
 

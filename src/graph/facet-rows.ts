@@ -71,7 +71,7 @@ export function restoreFacets(rows: Restored, facets: Facets): void {
       edges.set(row.edgeId, edge);
     }
     const facet = facets.restoreFacet(row.id, edge, row.protocol, row.port);
-    for (const [tag, count] of detail.tags) facet.tags.set(tag, count);
+    for (const [tag, count] of detail.tags) facets.restoreTag(facet, tag, count);
     facet.evidence = detail.evidence;
     if (detail.around.length > 0) edge.around.set(row.port, new Map(detail.around));
     facet.written = { ...row, detail: "" };

@@ -21,6 +21,7 @@ import {
 import type { Us } from "../model/time.ts";
 import { countSecurity } from "./security.ts";
 import type { Nodes } from "./nodes.ts";
+import { ToldBy } from "./told-by.ts";
 
 export interface Edge {
   readonly id: number;
@@ -127,6 +128,7 @@ export class Facets {
   /** Facets with traffic that no roll-up holds yet. */
   readonly unrolled = new Set<Facet>();
   readonly #unclaimed = new Map<Column, Unclaimed>();
+  readonly #toldBy = new ToldBy<Facet>();
   #nextEdgeId = 1;
   #nextFacetId = 1;
   #facets = 0;
@@ -236,11 +238,20 @@ export class Facets {
     restretch(column);
   }
 
+  /** The facets with this tag, which names a source. */
+  toldBy(tag: string): Iterable<Facet> {
+    return this.#toldBy.with(tag);
+  }
+
+  /** Takes a tag back as it was stored. */
+  restoreTag(facet: Facet, tag: string, count: number): void {
+    this.#setTag(facet, tag, count);
+  }
+
   tag(facet: Facet, tag: string, by: 1 | -1): void {
     const count = facet.tags.get(tag) ?? 0;
     if (count === 0 && facet.tags.size >= tagsMax) return;
-    if (count + by > 0) facet.tags.set(tag, count + by);
-    else facet.tags.delete(tag);
+    this.#setTag(facet, tag, count + by);
     if ((count === 0) !== count + by <= 0) {
       facet.words = null;
       this.touch(facet, null);
@@ -448,7 +459,7 @@ export class Facets {
       this.touch(target, into);
     }
     for (const [tag, count] of facet.tags) {
-      target.tags.set(tag, (target.tags.get(tag) ?? 0) + count);
+      this.#setTag(target, tag, (target.tags.get(tag) ?? 0) + count);
     }
     target.words = null;
     target.evidence = mergeEvidence(target.evidence, facet.evidence);
@@ -462,6 +473,7 @@ export class Facets {
     const { edge } = facet;
     const at = edge.facets.indexOf(facet);
     if (at >= 0) edge.facets.splice(at, 1);
+    for (const tag of facet.tags.keys()) this.#toldBy.remove(facet, tag);
     this.#facets--;
     const left = (this.#facetsBySrc.get(edge.srcId) ?? 1) - 1;
     if (left > 0) this.#facetsBySrc.set(edge.srcId, left);
@@ -485,6 +497,16 @@ export class Facets {
       if (facet.port !== port) continue;
       this.touch(facet, null);
       facet.isDetailDirty = true;
+    }
+  }
+
+  /** A facet that has left the graph keeps its tags, but nobody finds it by them. */
+  #setTag(facet: Facet, tag: string, count: number): void {
+    if (count > 0) {
+      if (!facet.tags.has(tag) && facet.edge.facets.includes(facet)) this.#toldBy.add(facet, tag);
+      facet.tags.set(tag, count);
+    } else if (facet.tags.delete(tag)) {
+      this.#toldBy.remove(facet, tag);
     }
   }
 
