@@ -3,6 +3,7 @@
  * traffic, so they are never summed; the merged view takes the first that has anything, in the order of
  * who knows best.
  */
+import { LazyMap } from "../lib/lazy-map.ts";
 import type { Channel, Reporter } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import {
@@ -48,11 +49,11 @@ export interface Column {
   settledFirstUs: Us;
   settledLastUs: Us;
   /** Contributions that may still move away, with how many events each is. */
-  readonly movable: Map<Contribution, number>;
+  readonly movable: LazyMap<Contribution, number>;
   /** Lines of a server's proxy without a sign of TLS, by event time: what they mean, a counter tells. */
-  readonly bareLines: Map<Us, number>;
+  readonly bareLines: LazyMap<Us, number>;
   /** How counters of plaintext from nobody named moved, by the later point's time. */
-  readonly plaintextMoves: Map<Us, PlaintextMove>;
+  readonly plaintextMoves: LazyMap<Us, PlaintextMove>;
   isDirty: boolean;
 }
 
@@ -111,9 +112,9 @@ export function makeColumn(reporter: Reporter, channel: Channel): Column {
     settled: 0,
     settledFirstUs: 0,
     settledLastUs: 0,
-    movable: new Map(),
-    bareLines: new Map(),
-    plaintextMoves: new Map(),
+    movable: new LazyMap(),
+    bareLines: new LazyMap(),
+    plaintextMoves: new LazyMap(),
     isDirty: false,
   };
 }
@@ -179,7 +180,7 @@ export function isEmptyColumn(column: Column): boolean {
 }
 
 /** Adds to (or takes from) a bounded count by time; the oldest gives way. */
-export function countAt(times: Map<Us, number>, atUs: Us, by: number): void {
+export function countAt(times: LazyMap<Us, number>, atUs: Us, by: number): void {
   const count = (times.get(atUs) ?? 0) + by;
   if (count > 0) times.set(atUs, count);
   else times.delete(atUs);
