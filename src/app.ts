@@ -7,6 +7,7 @@ import { statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { Config } from "./config/config.ts";
+import { EngineHealthWatch } from "./engine-health.ts";
 import { Exporters } from "./exporters.ts";
 import { PrometheusRegistry } from "./export/prometheus.ts";
 import { systemClock } from "./lib/clock.ts";
@@ -260,6 +261,13 @@ export class App implements AsyncDisposable {
       storeLost: (why) => this.#storeLost(`${why}; ${mend}`),
     });
     this.#engine = this.#disposer.use(engine);
+    const health = new EngineHealthWatch({
+      read: (name) => this.#metrics.read(name),
+      status: () => this.status(),
+      tell: (entity) => engine.tellHealth(entity),
+      clock: systemClock,
+    });
+    this.#disposer.defer(() => health[Symbol.dispose]());
     return engine;
   }
 

@@ -278,7 +278,7 @@ test("doctor: what arrives, and nothing amiss", async () => {
 
 test("doctor: problems with their evidence and remedy, as JSON too", async () => {
   const found = {
-    code: "rule-failing",
+    code: "rules-failing",
     severity: "error" as const,
     text: "The rule x\u0007 fails",
     evidence: { rule: "x", errors: 2 },
@@ -293,7 +293,7 @@ test("doctor: problems with their evidence and remedy, as JSON too", async () =>
       "",
       "1 problem:",
       "",
-      "error: The rule x? fails [rule-failing]",
+      "error: The rule x? fails [rules-failing]",
       "  evidence: rule=x, errors=2",
       "  remedy:   mend it",
       "",

@@ -36,6 +36,7 @@ const imports: Readonly<Record<string, readonly string[]>> = {
   threads: [everything],
   cli: [everything],
   "app.ts": [everything],
+  "engine-health.ts": [everything],
   "exporters.ts": [everything],
   "receivers.ts": [everything],
   "main.ts": [everything],

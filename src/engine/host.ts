@@ -3,6 +3,7 @@
  * Synchronous and without a clock, so that the tests can play every order of requests, commits and
  * failures; the thread's entry file only connects it to ports and timers.
  */
+import type { Entity } from "../model/entities.ts";
 import type { RuleFault } from "../model/insights.ts";
 import type { Answer, ReceivedRequest } from "../model/requests.ts";
 import type { RedoRow, WriteSet } from "../model/rows.ts";
@@ -99,14 +100,15 @@ export class EngineHost {
     if (this.#commits.isDue(nowUs)) this.commit(nowUs);
   }
 
+  /** How the whole program does, for its own rules. */
+  health(health: Entity<"engine">, nowUs: Us): void {
+    this.#attempt(() => this.#pipeline.health(health, nowUs));
+  }
+
   /** Lets time pass; called about ten times a second. */
   tick(nowUs: Us): void {
+    this.#attempt(() => this.#pipeline.advance(nowUs));
     if (this.#isBroken) return;
-    try {
-      this.#pipeline.advance(nowUs);
-    } catch (error) {
-      return this.#break(null, error);
-    }
     const retry = this.#commits.takeRetry(nowUs);
     if (retry) this.#outputs.commit(retry);
     else this.commit(nowUs);
@@ -262,6 +264,16 @@ export class EngineHost {
 
   #refuse(waiting: readonly Waiting[], answer: Answer): void {
     for (const { id } of waiting) this.#outputs.answer(id, answer);
+  }
+
+  /** What throws here leaves memory that can no longer be trusted. */
+  #attempt(change: () => void): void {
+    if (this.#isBroken) return;
+    try {
+      change();
+    } catch (error) {
+      this.#break(null, error);
+    }
   }
 
   #break(poison: string | null, error: unknown): void {

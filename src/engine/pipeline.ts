@@ -12,6 +12,7 @@ import type { DecodeError } from "../decode/views.ts";
 import { Graph, type GraphOptions } from "../graph/graph.ts";
 import { Insights, type InsightOptions } from "../insights/insights.ts";
 import type { RuleNeeds } from "../model/coverage.ts";
+import type { Entity } from "../model/entities.ts";
 import type { RuleFault, Transition } from "../model/insights.ts";
 import type { ObservationBatch, Trust } from "../model/observations.ts";
 import { makeWriteSet, type BlindRow, type Restored, type WriteSet } from "../model/rows.ts";
@@ -115,6 +116,13 @@ export class Pipeline {
     this.#graph.advance(nowUs);
     this.#rules.advance(nowUs);
     this.#insights.advance(nowUs);
+  }
+
+  /** How the whole program does, as whoever watches it from outside tells: the one entity `engine`. */
+  health(entity: Entity<"engine">, atUs: Us): void {
+    this.advance(atUs);
+    const change = { kind: "entity", type: "engine", id: "engine", entity, judged: true } as const;
+    this.#rules.push([{ ...change, atUs: this.#nowUs, evidence: [], observers: [] }]);
   }
 
   /** How many edges a whole write-set would hold now: what it costs grows with them. */

@@ -300,12 +300,21 @@ const source = {
 } as const;
 
 const engine = {
+  /** Requests that were not taken for want of room, or through a fault of ours, in the last minute. */
   shed: "int",
+  /** Things left out in the last minute because a table was full. */
   overflowed: "int",
+  /** Which tables, sorted and joined by ", ". */
+  overflowed_in: "string",
   storage: oneOf("unknown", "ok", "degraded"),
+  /** Of the store when it is degraded: `nearly_full`, `disk_nearly_full`, `commits_failing`. */
+  storage_trouble: "string",
+  /** Not told yet. */
   clock: oneOf("unknown", "ok", "skewed"),
   sinks_failing: "int",
   rules_failing: "int",
+  /** Their ids, sorted and joined by ", ". */
+  failing_rules: "string",
 } as const;
 
 /** Every record type that a rule's expressions can reach, by its CEL type name. */

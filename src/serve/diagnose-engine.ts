@@ -1,10 +1,8 @@
 /** Problems of the engine itself and on the way out: scrapes, sinks, rules, store, configuration. */
 import type { ApiProblem } from "../model/api-status.ts";
+import { storeTrouble } from "../self/store-trouble.ts";
 import { seriesOf, sumOf, type Facts } from "./facts.ts";
 
-/** Of the configured size. */
-const nearlyFullShare = 0.8;
-const diskLeftMinBytes = 512 * 1024 * 1024;
 const mebibyte = 1024 * 1024;
 
 export function engineProblems(facts: Facts): ApiProblem[] {
@@ -71,7 +69,7 @@ function failingRules(facts: Facts): ApiProblem[] {
     const fault = facts.ruleFaults.find((one) => one.rule === rule)?.text ?? "";
     const why = fault === "" ? reasons.join(", ") : fault;
     return {
-      code: "rule-failing",
+      code: "rules-failing",
       severity: "error",
       text: `The rule ${rule} cannot be evaluated: ${why}`,
       evidence: { rule, errors, says: why },
@@ -84,35 +82,47 @@ function fullStore(facts: Facts): ApiProblem[] {
   const { path, freeBytes } = facts.store;
   const sizeBytes = sumOf(facts.totals, "store_size_bytes");
   const limitBytes = sumOf(facts.totals, "store_limit_bytes");
-  const problems: ApiProblem[] = [];
+  const failedCommits = sumOf(facts.recent, "commits_failed_total");
   const inMebibytes = (bytes: number): number => Math.round((bytes / mebibyte) * 10) / 10;
-  const failed = sumOf(facts.recent, "commits_failed_total");
-  if (limitBytes > 0 && sizeBytes > nearlyFullShare * limitBytes) {
-    problems.push({
-      code: "store-nearly-full",
-      severity: "error",
-      text: `The store has ${inMebibytes(sizeBytes)} of at most ${inMebibytes(limitBytes)} MiB: nothing more is taken once it is full`,
-      evidence: { size_bytes: sizeBytes, limit_bytes: limitBytes, failed_commits: failed },
-      remedy: "raise store.max_size (and the volume below it)",
-    });
-  } else if (freeBytes !== null && freeBytes < diskLeftMinBytes) {
-    problems.push({
-      code: "disk-nearly-full",
-      severity: "error",
-      text: `The disk of the store has ${inMebibytes(freeBytes)} MiB left`,
-      evidence: { free_bytes: freeBytes, path, failed_commits: failed },
-      remedy: "make room on the volume, or enlarge it",
-    });
-  } else if (failed > 0) {
-    problems.push({
-      code: "commits-failing",
-      severity: "error",
-      text: `${failed} commits to the store failed in the last minutes`,
-      evidence: { failed_commits: failed, path },
-      remedy: "see the engine's log for the disk's answer; senders are told to try again meanwhile",
-    });
+  switch (storeTrouble({ sizeBytes, limitBytes, freeBytes, failedCommits })) {
+    case "nearly_full":
+      return [
+        {
+          code: "store-nearly-full",
+          severity: "error",
+          text: `The store has ${inMebibytes(sizeBytes)} of at most ${inMebibytes(limitBytes)} MiB: nothing more is taken once it is full`,
+          evidence: {
+            size_bytes: sizeBytes,
+            limit_bytes: limitBytes,
+            failed_commits: failedCommits,
+          },
+          remedy: "raise store.max_size (and the volume below it)",
+        },
+      ];
+    case "disk_nearly_full":
+      return [
+        {
+          code: "disk-nearly-full",
+          severity: "error",
+          text: `The disk of the store has ${inMebibytes(freeBytes ?? 0)} MiB left`,
+          evidence: { free_bytes: freeBytes ?? 0, path, failed_commits: failedCommits },
+          remedy: "make room on the volume, or enlarge it",
+        },
+      ];
+    case "commits_failing":
+      return [
+        {
+          code: "commits-failing",
+          severity: "error",
+          text: `${failedCommits} commits to the store failed in the last minutes`,
+          evidence: { failed_commits: failedCommits, path },
+          remedy:
+            "see the engine's log for the disk's answer; senders are told to try again meanwhile",
+        },
+      ];
+    case null:
+      return [];
   }
-  return problems;
 }
 
 /** A reload that failed leaves the old configuration in use, which nobody may notice. */

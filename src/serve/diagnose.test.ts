@@ -4,7 +4,7 @@ import type { ApiSource } from "../model/api.ts";
 import type { InstrumentName } from "../self/instruments.ts";
 import { diagnose } from "./diagnose.ts";
 import { sumOf, type Facts, type Watched } from "./facts.ts";
-import type { Readings } from "./recent.ts";
+import type { Readings } from "../self/recent.ts";
 
 const minute = 60_000;
 const startedMs = Date.parse("2026-11-21T10:00:00Z");
@@ -208,7 +208,7 @@ const situations: readonly (readonly [what: string, facts: Facts, ...codes: stri
   ["not scraped yet", young(scraped(0))],
   ["the sink is down", component({ ok: false, isOptional: true }), "sink-down"],
   ["a part is down", component({ ok: false }), "component-failing"],
-  ["a rule fails", numbers({ rule_evaluation_errors_total: [[error, 2]] }), "rule-failing"],
+  ["a rule fails", numbers({ rule_evaluation_errors_total: [[error, 2]] }), "rules-failing"],
   ["the store at 80 %", store({ store_size_bytes: [[{}, 80]] })],
   ["the store above 80 %", store({ store_size_bytes: [[{}, 81]] }), "store-nearly-full"],
   ["the disk is nearly full", store({}, 500 * 2 ** 20), "disk-nearly-full"],

@@ -4,7 +4,7 @@ import type { ApiSource } from "../model/api.ts";
 import type { ApiComponent, ApiOverview } from "../model/api-status.ts";
 import type { RuleFault } from "../model/insights.ts";
 import type { InstrumentName, Reading } from "../self/instruments.ts";
-import type { Readings } from "./recent.ts";
+import type { Readings } from "../self/recent.ts";
 
 export interface Facts {
   readonly nowMs: number;

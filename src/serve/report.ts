@@ -13,7 +13,7 @@ import type { InstrumentName, Reading } from "../self/instruments.ts";
 import { bypassCoverage } from "./coverage.ts";
 import { diagnose } from "./diagnose.ts";
 import { acceptedBySignal, seriesOf, watched } from "./facts.ts";
-import { RecentGrowth, type Readings } from "./recent.ts";
+import { RecentGrowth, type Readings } from "../self/recent.ts";
 import type { StatusSource } from "./status.ts";
 
 export interface ReporterParts {

@@ -4,6 +4,7 @@
  * "unavailable" with a time to come back.
  */
 import { Worker, MessageChannel } from "node:worker_threads";
+import type { Entity } from "../model/entities.ts";
 import type { RuleFault } from "../model/insights.ts";
 import type { Answer, ReceivedRequest, RequestHandler } from "../model/requests.ts";
 import type { CounterSample } from "../model/stages.ts";
@@ -95,6 +96,13 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
       const { body, wire } = request;
       worker.postMessage(message, wire === null ? [body] : [body, wire.bytes]);
     });
+  }
+
+  /** Tells the rules how the whole program does; while there is no thread, nobody is told. */
+  tellHealth(health: Entity<"engine">): void {
+    if (!this.#isReady || this.#isStopping) return;
+    const message: ToEngine = { kind: "health", health };
+    this.#worker?.postMessage(message);
   }
 
   /**

@@ -1,5 +1,6 @@
 /** What the io thread and the engine thread say to each other. Bodies are transferred, not copied. */
 import type { Config } from "../config/config.ts";
+import type { Entity } from "../model/entities.ts";
 import type { RuleFault } from "../model/insights.ts";
 import type { Answer, ReceivedRequest } from "../model/requests.ts";
 import type { CounterSample } from "../model/stages.ts";
@@ -22,6 +23,8 @@ export interface EngineWorkerData {
 
 export type ToEngine =
   | { readonly kind: "request"; readonly id: number; readonly request: ReceivedRequest }
+  /** How the whole program does, for its own rules; every few seconds. */
+  | { readonly kind: "health"; readonly health: Entity<"engine"> }
   /** Commit what is there and say `stopped`. No request follows. */
   | { readonly kind: "stop" };
 

@@ -122,6 +122,7 @@ function start(host: EngineHost): void {
       host.commit(systemClock.nowUs(), true);
       return stopWhenIdle(host);
     }
+    if (message.kind === "health") return host.health(message.health, systemClock.nowUs());
     host.request(message.id, message.request, systemClock.nowUs());
     return scheduleCommit(host);
   });

@@ -293,7 +293,7 @@ test("a rule that fails", async () => {
     writeFileSync(join(folder, "rules", "team.yaml"), failingRule);
   });
   await sendMesh(situation.engine);
-  const { text } = await expectProblems(situation, "rule-failing");
+  const { text } = await expectProblems(situation, "rules-failing");
   expect(text).toMatch(/The rule team-of-ratings cannot be evaluated: .*team/);
 });
 

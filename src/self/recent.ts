@@ -1,12 +1,12 @@
 /**
- * What counters gained in the last minutes, and when they last rose: a problem that was mended shall go
- * away without a restart. Bounded by the counters it is given and ten snapshots of them.
+ * What counters gained in a window that ends now, and when they last rose: a problem that was mended
+ * shall go away without a restart. Bounded by the counters it is given and a dozen snapshots of them.
  */
-import type { InstrumentName, Reading } from "../self/instruments.ts";
+import type { InstrumentName, Reading } from "./instruments.ts";
 
-/** Growth is that of the last 10 to 11 minutes, or since the start. */
+/** The window unless another is given. */
 export const recentMs = 10 * 60_000;
-const snapshotEveryMs = 60_000;
+const snapshotsPerWindow = 10;
 
 export type Readings = ReadonlyMap<InstrumentName, readonly Reading[]>;
 
@@ -15,14 +15,17 @@ interface Snapshot {
   readonly values: ReadonlyMap<string, number>;
 }
 
+/** Growth is that of the window and at most a tenth more, or since the start. */
 export class RecentGrowth {
+  readonly #windowMs: number;
   /** The oldest is at the window's start or before; that of the process's start is empty. */
   #snapshots: Snapshot[];
   #latest: ReadonlyMap<string, number> = new Map();
   /** When each was last seen higher than before. */
   readonly #roseAtMs = new Map<string, number>();
 
-  constructor(startedMs: number) {
+  constructor(startedMs: number, windowMs = recentMs) {
+    this.#windowMs = windowMs;
     this.#snapshots = [{ atMs: startedMs, values: new Map() }];
   }
 
@@ -38,9 +41,9 @@ export class RecentGrowth {
     }
     this.#latest = values;
     const newest = this.#snapshots.at(-1);
-    if (newest && nowMs - newest.atMs < snapshotEveryMs) return;
+    if (newest && nowMs - newest.atMs < this.#windowMs / snapshotsPerWindow) return;
     this.#snapshots.push({ atMs: nowMs, values });
-    while ((this.#snapshots[1]?.atMs ?? nowMs) <= nowMs - recentMs) this.#snapshots.shift();
+    while ((this.#snapshots[1]?.atMs ?? nowMs) <= nowMs - this.#windowMs) this.#snapshots.shift();
   }
 
   /** The readings with the growth in the window instead of their values; without those at rest. */
