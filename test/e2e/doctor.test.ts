@@ -12,6 +12,7 @@ import { Simulation } from "../../src/cli/demo/simulation.ts";
 import { podObject, requestCounter, type Call } from "../../src/cli/demo/sources.ts";
 import { clusterName, pods, services } from "../../src/cli/demo/world.ts";
 import { OtlpClient } from "../../src/cli/otlp-client.ts";
+import type { ApiInsight, ApiPage } from "../../src/model/api.ts";
 import type { ApiProblem, ApiStatus } from "../../src/model/api-status.ts";
 import { Signal } from "../../src/model/stages.ts";
 import {
@@ -73,6 +74,19 @@ async function expectProblems(
   const named = [...out.matchAll(/^(?:error|warning): .*\[([a-z-]+)\]$/gm)].map((one) => one[1]);
   expect(named).toEqual(codes);
   return { text: out, problems };
+}
+
+/** What `doctor` says of the engine is an insight as well: nobody asks `doctor` at night. */
+async function expectFiring({ engine }: Situation, rule: string, detail: string): Promise<void> {
+  const firing = await until(
+    async () => {
+      const page = `${engine.web}/api/v1/insights?rule=${rule}&state=firing`;
+      return (await getJson<ApiPage<ApiInsight>>(page)).items;
+    },
+    (items) => items.length > 0,
+    settleMs,
+  );
+  expect(firing.map(({ message }) => message).join()).toContain(detail);
 }
 
 /** Some seconds of the simulated mesh, as it is told by clocks that are off. */
@@ -295,6 +309,7 @@ test("a rule that fails", async () => {
   await sendMesh(situation.engine);
   const { text } = await expectProblems(situation, "rules-failing");
   expect(text).toMatch(/The rule team-of-ratings cannot be evaluated: .*team/);
+  await expectFiring(situation, "rule-failing", "team-of-ratings");
 });
 
 test("the store is nearly full", async () => {
@@ -302,4 +317,5 @@ test("the store is nearly full", async () => {
   await sendMesh(situation.engine);
   const { text } = await expectProblems(situation, "store-nearly-full");
   expect(text).toContain("raise store.max_size");
+  await expectFiring(situation, "storage-degraded", "nearly_full");
 });
