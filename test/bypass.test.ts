@@ -11,6 +11,7 @@ import {
   outside,
   seconds,
   shell1337,
+  startsOf,
   wire,
   World,
   type Step,
@@ -142,7 +143,7 @@ test("the object that names the container hours later still takes a process back
   world.pass(seconds(61));
   expect(world.intruders()).toHaveLength(1);
   world.pass(seconds(7_200));
-  world.take({ kind: "pod", pod: makePod({ proxy: { ...makePod().proxy, containerId: id } }) });
+  world.take({ kind: "pod", pod: makePod({ starts: startsOf(id) }) });
   expect(world.intruders()).toEqual([]);
 });
 

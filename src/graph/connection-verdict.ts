@@ -17,7 +17,7 @@ import { closeness, distanceUs, flowEvidence, type Closeness } from "./flows.ts"
 import { excludedBy, isClusterDns } from "./innocents.ts";
 import { holdsFlow, isCaptured, legEvidence, showsReply } from "./legs.ts";
 import { eventPod } from "./processes.ts";
-import { holdsProxyIds, placeOf, type ProcessPlace } from "./proxy-container.ts";
+import { holdsProxyIds, mayBeNewProxy, placeOf, type ProcessPlace } from "./proxy-container.ts";
 import { leadsTo, socketEvidence } from "./sockets.ts";
 import type { FlowRecord, SocketRecord, SourceEnd } from "./source-ends.ts";
 
@@ -84,11 +84,13 @@ function judgeRungs(
 ): Verdict {
   const { socket } = record;
   const isNamed = place.container !== "unknown";
-  const hasWaited = scene.nowUs >= record.dueUs;
+  const isDue = scene.nowUs >= record.dueUs;
+  const isOpen = !isNamed && mayBeNewProxy(socket.process, pod, socket.timeUs, scene.options);
+  const hasWaited = isDue && !isOpen;
   const hasIds = place.container !== "proxy" && holdsProxyIds(socket.process, pod);
   const mayBeProxy = place.isProxy === "unknown" && (isNamed || !hasWaited);
   const wire = mayBeProxy ? noWire : matchWire(record, pod, scene);
-  if (!isNamed && !hasWaited && (hasIds || mayBeProxy) && wire.flows.length === 0) {
+  if (!isNamed && !isDue && (hasIds || mayBeProxy) && wire.flows.length === 0) {
     return { ...nothing, kind: "wait", pod, place, reason: "container_unknown" };
   }
   const byIds = hasIds && (isNamed || hasWaited);

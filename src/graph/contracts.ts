@@ -15,12 +15,12 @@ import type {
 } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import type { CaptureHoles } from "./capture-holes.ts";
+import type { ContainerStarts } from "./container-starts.ts";
 
 /** The proxy container of a pod; ids default to 1337 where nothing declares them. */
 export interface ProxyFacts {
   /** `istio-proxy`, or "" while no source has named it. */
   readonly container: string;
-  readonly containerId: string;
   readonly image: string;
   readonly uid: number;
   readonly gid: number;
@@ -49,6 +49,8 @@ export interface PodFacts {
   readonly mode: NodeEntity["mode"];
   readonly proxy: ProxyFacts;
   readonly containerNames: readonly string[];
+  /** Ids of its containers, over their restarts; left out while no object has told. */
+  readonly starts?: ContainerStarts;
   /** Init containers that end before the proxy starts; left out while no object has told. */
   readonly initContainersBeforeProxy?: readonly string[];
   /** Declared capture exclusions; null = unknown (no object seen). */

@@ -15,6 +15,7 @@ import type {
 } from "../model/observations.ts";
 import { usPerHour, type Us } from "../model/time.ts";
 import { holesOf, revisionOf, type CaptureHoles } from "./capture-holes.ts";
+import { isSameStarts, learnStarts, type ContainerStarts } from "./container-starts.ts";
 import type { Identity, Owner, PodFacts } from "./contracts.ts";
 import { isPeerAddress } from "./address-scope.ts";
 import { IpOwners, OwnerStrength, strengthOf, type Holder } from "./ip-owners.ts";
@@ -229,9 +230,11 @@ export class IdentityTables implements Identity {
     // A forged object must not take a pod's proxy, address or life away.
     if (isClaimed && pod.isAttested) return;
     const end = isClaimed ? { loUs: 0, hiUs: 0 } : endOf(seen, object);
-    if (seen.timeUs >= pod.objectUs || (!pod.isAttested && !isClaimed)) {
-      this.#applyObject(pod, cluster, object, seen);
-    }
+    const isFirstAttested = !pod.isAttested && !isClaimed;
+    const starts = learnStarts(isFirstAttested ? undefined : pod.facts.starts, object, seen.timeUs);
+    if (seen.timeUs >= pod.objectUs || isFirstAttested) {
+      this.#applyObject(pod, cluster, object, seen, starts);
+    } else if (!isSameStarts(pod.facts.starts, starts)) this.#setFacts(pod, { starts });
     if (end.loUs > 0 && (pod.facts.endUs === 0 || end.loUs < pod.facts.endUs)) {
       this.#setFacts(pod, { endUs: end.loUs });
       this.nodes.podSigns(this.nodes.get(pod.facts.nodeId), pod.key, 0);
@@ -421,7 +424,13 @@ export class IdentityTables implements Identity {
     this.#setFacts(pod, { uid });
   }
 
-  #applyObject(pod: PodRecord, cluster: string, object: PodObject, seen: ObjectSeen): void {
+  #applyObject(
+    pod: PodRecord,
+    cluster: string,
+    object: PodObject,
+    seen: ObjectSeen,
+    starts: ContainerStarts,
+  ): void {
     const proxy = proxyContainerOf(object, this.#options.identity);
     const mode = modeOfPod(object, proxy);
     const exclusions = exclusionsOf(object);
@@ -441,6 +450,7 @@ export class IdentityTables implements Identity {
       mode,
       proxy: proxyFactsOf(object, proxy),
       containerNames: object.containers.map((container) => container.name),
+      starts,
       initContainersBeforeProxy: initContainersBefore(object, proxy),
       excludedOutboundPorts: exclusions.ports,
       excludedOutboundRanges: exclusions.ranges,

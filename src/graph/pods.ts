@@ -122,7 +122,6 @@ export function proxyFactsOf(pod: PodObject, proxy: ContainerSpec | undefined): 
   if (!proxy) return unknownProxy;
   return {
     container: proxy.name,
-    containerId: proxy.containerId,
     image: proxy.image,
     uid: effectiveId(proxy.runAsUser, pod.runAsUser),
     gid: effectiveId(proxy.runAsGroup, pod.runAsGroup),
@@ -132,7 +131,6 @@ export function proxyFactsOf(pod: PodObject, proxy: ContainerSpec | undefined): 
 
 export const unknownProxy: ProxyFacts = {
   container: "",
-  containerId: "",
   image: "",
   uid: proxyIdDefault,
   gid: proxyIdDefault,

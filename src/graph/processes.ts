@@ -14,7 +14,7 @@ import type { BypassOptions } from "./bypass-options.ts";
 import { contentHash, contentText } from "./content-hash.ts";
 import type { Identity, PodFacts } from "./contracts.ts";
 import { JoinTable } from "./join-table.ts";
-import { holdsProxyIds, placeOf } from "./proxy-container.ts";
+import { holdsProxyIds, mayBeNewProxy, placeOf } from "./proxy-container.ts";
 import { socketEvidence, socketId } from "./sockets.ts";
 import { Waiting } from "./waiting.ts";
 
@@ -167,9 +167,13 @@ export class ProcessTable {
     const isMeshed = pod.mode === "sidecar" && !pod.hostNetwork;
     const concerns = isMeshed && !place.beforeProxy && holdsProxyIds(first.process, pod);
     if (entry.said === "" && !concerns) return;
-    if (entry.said === "" && place.container === "unknown" && nowUs < entry.dueUs) {
-      this.#waiting.add(entry, entry.dueUs);
-      return;
+    if (place.container === "unknown") {
+      if (entry.said === "" && nowUs < entry.dueUs) {
+        this.#waiting.add(entry, entry.dueUs);
+        return;
+      }
+      // What was said stands: it rested on something.
+      if (mayBeNewProxy(first.process, pod, first.timeUs, this.#options)) return;
     }
     const entity = processEntity(first, pod, nodeAs(node, pod.mode));
     entity.is_proxy = place.isProxy === "yes";

@@ -4,7 +4,9 @@
  * proof enough that it is not the proxy.
  */
 import type { ProcessRef } from "../model/observations.ts";
+import type { Us } from "../model/time.ts";
 import type { BypassOptions } from "./bypass-options.ts";
+import { mayBeStartOf, startedAs } from "./container-starts.ts";
 import type { PodFacts } from "./contracts.ts";
 
 export interface ProcessPlace {
@@ -13,9 +15,6 @@ export interface ProcessPlace {
   /** It runs in an init container that ends before the proxy starts: a matter of its own. */
   readonly beforeProxy: boolean;
 }
-
-/** Runtimes' short ids have 12 digits; some agents cut the full one. */
-const idDigitsMin = 12;
 
 export function placeOf(process: ProcessRef, pod: PodFacts, options: BypassOptions): ProcessPlace {
   const container = containerOf(process, pod, options);
@@ -50,8 +49,9 @@ function containerOf(
 ): ProcessPlace["container"] {
   const { proxy } = pod;
   const image = proxy.known === "object" ? proxy.image : process.containerImage || proxy.image;
-  const isById = proxy.known === "object" && isSameId(process.containerId, proxy.containerId);
-  if (!isById && process.container === "") return "unknown";
+  const started = startedAs(pod.starts, process.containerId);
+  const isById = started !== "" && started === proxy.container;
+  if (started === "" && process.container === "") return "unknown";
   const isByName =
     proxy.container === ""
       ? options.proxyContainers.includes(process.container)
@@ -60,9 +60,23 @@ function containerOf(
   return image === "" || isAllowedImage(image, options.proxyImages) ? "proxy" : "other";
 }
 
-function isSameId(one: string, other: string): boolean {
-  if (one.length < idDigitsMin || other.length < idDigitsMin) return false;
-  return one.startsWith(other) || other.startsWith(one);
+/**
+ * Whether it may be a proxy that has started since anybody told the pod's containers: by the proxy's path
+ * and an id that no object can know yet. Nobody is accused of that; the next object tells who it was. A
+ * path excuses nobody whose container an agent or an object names.
+ */
+export function mayBeNewProxy(
+  process: ProcessRef,
+  pod: PodFacts,
+  atUs: Us,
+  options: BypassOptions,
+): boolean {
+  if (process.container !== "" || !hasProxyExecutable(process, options)) return false;
+  const sinceUs = atUs + options.latenessUs;
+  return (
+    pod.proxy.container !== "" &&
+    mayBeStartOf(pod.starts, pod.proxy.container, process.containerId, sinceUs)
+  );
 }
 
 /** By its path alone, which anybody can copy: whether it may be a proxy at all. */

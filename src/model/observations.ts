@@ -357,6 +357,10 @@ export interface ContainerSpec {
   readonly image: string;
   /** Without the runtime's prefix; "" until the container has started. */
   readonly containerId: string;
+  /** The id that it had before its last restart; left out while none is told. */
+  readonly formerId?: string;
+  /** How often it was started again; left out while it was not. */
+  readonly restarts?: number;
   readonly init: boolean;
   /** An init container with restartPolicy Always: a native sidecar. */
   readonly restartable: boolean;

@@ -16,6 +16,7 @@ import {
   seconds,
   service,
   shell1337,
+  startsOf,
   t0,
   web,
   wire,
@@ -321,7 +322,7 @@ export const innocents: readonly BypassCase[] = [
   {
     name: "Envoy known by its container's id alone",
     setup: {
-      pods: [makePod({ proxy: { ...makePod().proxy, containerId: "0123456789abcdef0123" } })],
+      pods: [makePod({ starts: startsOf("0123456789abcdef0123") })],
     },
     steps: [
       exec(makeProcess({ ...envoy, container: "", containerId: "0123456789abcde" }), 1),
@@ -347,7 +348,7 @@ export const innocents: readonly BypassCase[] = [
       ),
       {
         kind: "pod",
-        pod: makePod({ proxy: { ...makePod().proxy, containerId: "0123456789abcdef0123" } }),
+        pod: makePod({ starts: startsOf("0123456789abcdef0123") }),
       },
     ],
   },

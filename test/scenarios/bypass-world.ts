@@ -2,6 +2,7 @@
  * A small world for the bypass join: who holds which address when, and the observations that sources
  * would make of what happens in it. `Town` is a real, if small, `Identity`.
  */
+import type { ContainerStarts } from "../../src/graph/container-starts.ts";
 import type { AroundProxyMarks, Identity, Owner, PodFacts } from "../../src/graph/contracts.ts";
 import { Bypass } from "../../src/graph/bypass.ts";
 import { bypassDefaults, type BypassOptions } from "../../src/graph/bypass-options.ts";
@@ -31,6 +32,11 @@ const agent: SourceRef = { kind: "node_agent", key: "c/host-1", cluster: "c", na
 const exporter: SourceRef = { kind: "node_agent", key: "c/flows-1", cluster: "c", namespace: "" };
 const proxyLog: SourceRef = { kind: "proxy", key: "c/shop/web-1", cluster: "c", namespace: "shop" };
 
+/** An object told that this is the proxy's container. */
+export function startsOf(id: string): ContainerStarts {
+  return { ids: [{ id, name: "istio-proxy" }], counts: {}, toldUs: t0 };
+}
+
 export function makePod(change: Partial<PodFacts> = {}): PodFacts {
   return {
     uid: web.uid,
@@ -43,7 +49,6 @@ export function makePod(change: Partial<PodFacts> = {}): PodFacts {
     mode: "sidecar",
     proxy: {
       container: "istio-proxy",
-      containerId: "",
       image: "docker.io/istio/proxyv2:1.27",
       uid: 1337,
       gid: 1337,

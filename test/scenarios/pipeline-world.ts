@@ -46,6 +46,8 @@ export interface Pod {
   /** When it started and, from its deletion on, when that was; in seconds of the story. */
   readonly startS: number;
   readonly endS: number;
+  /** How often its containers were started again, by name. */
+  readonly restarts: Readonly<Record<string, number>>;
 }
 
 export const appContainer: Container = { name: "app", image: "registry.example/app:1.0" };
@@ -78,15 +80,17 @@ export function makePod(workload: string, ip: string, changes: Partial<Pod> = {}
     node: "node-1",
     startS: -3_600,
     endS: 0,
+    restarts: {},
     ...changes,
   };
 }
 
 export const nameOf = (pod: Pod): string => `${pod.workload}-6d4b75cb9d-${pod.suffix}`;
 const uidOf = (pod: Pod): string => createHash("md5").update(nameOf(pod)).digest("hex");
-export const containerId = (pod: Pod, name: string): string =>
+/** Each start has an id of its own. */
+export const containerId = (pod: Pod, name: string, restarts = 0): string =>
   createHash("sha256")
-    .update(`${nameOf(pod)}/${name}`)
+    .update(`${nameOf(pod)}/${name}${restarts > 0 ? `/${restarts}` : ""}`)
     .digest("hex");
 
 /** The object as the watch or the list brings it; `DELETED` when its story says that it has ended. */
@@ -100,10 +104,17 @@ export function object(pod: Pod, atS = 0): Step {
       container === pod.containers.find((one) => !one.isInit) ? [{ containerPort: pod.port }] : [],
     ...(container.isNative === true ? { restartPolicy: "Always" } : {}),
   });
-  const status = ({ name }: Container) => ({
-    name,
-    containerID: `containerd://${containerId(pod, name)}`,
-  });
+  const id = (name: string, start: number) => `containerd://${containerId(pod, name, start)}`;
+  const status = ({ name }: Container) => {
+    const restartCount = pod.restarts[name] ?? 0;
+    const terminated = { exitCode: 137, containerID: id(name, restartCount - 1) };
+    return {
+      name,
+      restartCount,
+      containerID: id(name, restartCount),
+      lastState: restartCount > 0 ? { terminated } : {},
+    };
+  };
   const isInit = (one: Container) => one.isInit === true || one.isNative === true;
   const inits = pod.containers.filter(isInit);
   const others = pod.containers.filter((one) => !isInit(one));

@@ -52,6 +52,8 @@ const processFields = {
   /** How the agent writes the container's id. */
   container_id: z.enum(["full", "bare", "short", "none"]).optional(),
   names_container: z.boolean().default(true),
+  /** Of which start of the container the id is: 0 of its first one. */
+  restarts: id.default(0),
 };
 
 const exec = z.strictObject({
@@ -178,6 +180,8 @@ const k8s = z.strictObject({
   pod: name.optional(),
   /** When its life ended: the watch says DELETED. */
   ended: seconds.optional(),
+  /** How often its containers were started again. */
+  restarts: z.record(name, id).default({}),
   /** Any other object: its resource (`services`) and what the API server holds. */
   resource: name.optional(),
   object: z.record(z.string(), z.unknown()).optional(),

@@ -119,7 +119,7 @@ function processOf(mesh: Mesh, entry: Tetragon): Process {
     image: entry.image ?? usual.image,
     container: entry.names_container ? container : "",
     containerId: idOf(
-      containerId(pod, container),
+      containerId(pod, container, entry.restarts),
       entry.container_id ?? (isKnown ? "full" : "none"),
     ),
   };
@@ -164,7 +164,8 @@ function rowOf(mesh: Mesh, entry: EntryOf<"envoy_metrics" | "ztunnel_metrics">):
 
 function k8sStep(mesh: Mesh, entry: EntryOf<"k8s">, atS: number): Step {
   if (entry.pod !== undefined) {
-    return object({ ...podNamed(mesh, entry.pod), endS: entry.ended ?? 0 }, atS);
+    const { ended: endS = 0, restarts } = entry;
+    return object({ ...podNamed(mesh, entry.pod), endS, restarts }, atS);
   }
   if (entry.resource === undefined || entry.object === undefined) {
     throw new Error("k8s tells of a `pod`, or of a `resource` and its `object`");

@@ -105,27 +105,37 @@ const statusNames: Readonly<Record<ContainerKind, string>> = {
 function containersOf(spec: Json, status: Json, podSecurity: Json): readonly ContainerSpec[] {
   const kinds: readonly ContainerKind[] = ["initContainers", "containers", "ephemeralContainers"];
   return kinds.flatMap((kind) => {
-    const ids = containerIds(status, statusNames[kind]);
+    const statuses = new Map(
+      listField(status, statusNames[kind], maxContainers).map((item) => [
+        textField(item, "name"),
+        item,
+      ]),
+    );
     return listField(spec, kind, maxContainers).map((container) =>
-      containerOf(container, kind, podSecurity, ids),
+      containerOf(container, kind, podSecurity, statuses),
     );
   });
 }
 
-function containerIds(status: Json, name: string): ReadonlyMap<string, string> {
-  return new Map(
-    listField(status, name, maxContainers).map((item) => [
-      textField(item, "name"),
-      bareContainerId(textField(item, "containerID")),
-    ]),
-  );
+/** Each start of a container has an id of its own; the status has this one's and the last one's. */
+function startsOf(
+  status: Json = null,
+): Pick<ContainerSpec, "containerId" | "formerId" | "restarts"> {
+  const last = field(field(status, "lastState"), "terminated");
+  const formerId = bareContainerId(textField(last, "containerID"));
+  const restarts = intField(status, "restartCount");
+  return {
+    containerId: bareContainerId(textField(status, "containerID")),
+    ...(formerId === "" ? {} : { formerId }),
+    ...(restarts > 0 ? { restarts } : {}),
+  };
 }
 
 function containerOf(
   container: Json,
   kind: ContainerKind,
   podSecurity: Json,
-  ids: ReadonlyMap<string, string>,
+  statuses: ReadonlyMap<string, Json>,
 ): ContainerSpec {
   const own = field(container, "securityContext");
   const capabilities = field(own, "capabilities");
@@ -134,7 +144,7 @@ function containerOf(
   return {
     name,
     image: textField(container, "image", 512),
-    containerId: ids.get(name) ?? "",
+    ...startsOf(statuses.get(name)),
     init: kind === "initContainers",
     restartable: kind === "initContainers" && textField(container, "restartPolicy") === "Always",
     ephemeral: kind === "ephemeralContainers",
