@@ -1,6 +1,6 @@
 /** The receivers that a configuration describes; `serve` and `record` listen with the same. */
 import { readFileSync } from "node:fs";
-import type { Config } from "./config/config.ts";
+import type { Config, ServerTlsConfig } from "./config/config.ts";
 import type { Endpoint } from "./config/units.ts";
 import { systemClock } from "./lib/clock.ts";
 import type { RequestHandler } from "./model/requests.ts";
@@ -8,6 +8,7 @@ import { grpcReceiverDefaults } from "./receive/grpc-options.ts";
 import { OtlpGrpcReceiver } from "./receive/grpc-receiver.ts";
 import { httpReceiverDefaults } from "./receive/http-options.ts";
 import { OtlpHttpReceiver } from "./receive/http-receiver.ts";
+import type { ServerTls } from "./receive/server-tls.ts";
 import { ReceiverEvents } from "./self/events.ts";
 import type { Instruments } from "./self/instruments.ts";
 import type { Log } from "./self/log.ts";
@@ -18,16 +19,12 @@ export interface ReceiverParts {
   readonly log: Log;
 }
 
-/** Nobody is told apart from anybody yet: open trust, as SECURITY.md says. */
-const trust = "attested" as const;
-
 export function makeGrpcReceiver({ grpc, http }: Config, parts: ReceiverParts): OtlpGrpcReceiver {
   const { endpoint, tls, ...limits } = grpc;
   const options = {
     ...grpcReceiverDefaults,
     ...limits,
     ...endpoint,
-    trust,
     otherPort: knownPort(http.endpoint),
     tls: readTls(tls),
   };
@@ -41,7 +38,6 @@ export function makeHttpReceiver({ grpc, http }: Config, parts: ReceiverParts): 
     ...httpReceiverDefaults,
     ...limits,
     ...endpoint,
-    trust,
     otherPort: knownPort(grpc.endpoint),
     tls: readTls(tls),
   };
@@ -52,7 +48,12 @@ export function makeHttpReceiver({ grpc, http }: Config, parts: ReceiverParts): 
 /** Null for "any free port", which nobody can be told before it is bound. */
 const knownPort = ({ port }: Endpoint): number | null => (port === 0 ? null : port);
 
-function readTls(tls: { readonly certFile: string; readonly keyFile: string } | null) {
+function readTls(tls: ServerTlsConfig | null): ServerTls | null {
   if (tls === null) return null;
-  return { cert: readFileSync(tls.certFile, "utf8"), key: readFileSync(tls.keyFile, "utf8") };
+  const { certFile, keyFile, clientCaFile } = tls;
+  return {
+    cert: readFileSync(certFile, "utf8"),
+    key: readFileSync(keyFile, "utf8"),
+    ...(clientCaFile === "" ? {} : { clientCa: readFileSync(clientCaFile, "utf8") }),
+  };
 }

@@ -71,8 +71,9 @@ class World {
     const body = new Uint8Array(bytes).buffer;
     const hash = hashOf(bytes);
     const receivedUs = this.nowUs;
-    const request = { signal, body, wire: null, hash, receivedUs };
-    this.host.request(id, { ...request, transport: "grpc", trust: "attested" }, this.nowUs);
+    const sender = { listener: "grpc", client: "" } as const;
+    const request = { signal, body, wire: null, hash, receivedUs, sender };
+    this.host.request(id, request, this.nowUs);
     return id;
   }
 

@@ -15,9 +15,11 @@ function linesOf(name: string): string[] {
 const [outbound = "", inbound = "", plain = ""] = linesOf("ztunnel.log");
 const [waypoint = "", denied = ""] = linesOf("waypoint.log");
 
-function legsOf(bodies: readonly string[], trust: Trust = "attested"): Observation[] {
+function legsOf(bodies: readonly string[], level: Trust = "attested"): Observation[] {
   const records = bodies.map((body) => ({ body }));
-  const { observations } = new NormalizeRun().push("logs", logsRequest({}, records), { trust });
+  const { observations } = new NormalizeRun({
+    trust: [{ listener: "", client: "", origin: "", level }],
+  }).push("logs", logsRequest({}, records));
   return observations.filter((one): one is ProxyLeg => one.kind === "proxy_leg");
 }
 

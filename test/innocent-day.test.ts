@@ -59,7 +59,13 @@ class Observer {
   take({ receivedUs, signal, bytes }: Arrival): void {
     const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const hash = createHash("sha256").update(body).digest("hex").slice(0, 32);
-    const handled = this.#pipeline.handle({ signal, hash, body, receivedUs, trust: "attested" });
+    const handled = this.#pipeline.handle({
+      signal,
+      hash,
+      body,
+      receivedUs,
+      sender: { listener: "grpc", client: "" },
+    });
     if (handled.kind === "invalid") this.refused.push(`${handled.code}: ${handled.message}`);
     if (this.#hasNews) this.#collect(receivedUs);
   }

@@ -50,7 +50,13 @@ test("no counter of any stage ever falls or goes away", () => {
     for (const { signal, bytes } of requests) {
       const hash = String(sent++).padStart(32, "0");
       const receivedUs = atMs * usPerMs;
-      pipeline.handle({ signal, hash, body: Buffer.from(bytes), receivedUs, trust: "attested" });
+      pipeline.handle({
+        signal,
+        hash,
+        body: Buffer.from(bytes),
+        receivedUs,
+        sender: { listener: "grpc", client: "" },
+      });
     }
     pipeline.advance(atMs * usPerMs);
     pipeline.collect(second + 1, atMs * usPerMs);

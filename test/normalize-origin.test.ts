@@ -1,4 +1,7 @@
-/** The collector that handed telemetry on: a source of its own, and no part of what the telemetry says. */
+/**
+ * The collector that handed telemetry on: a source of its own, how far the telemetry is believed, and no
+ * part of what the telemetry says.
+ */
 import { expect, test } from "vitest";
 import type { ObservationBatch } from "../src/model/observations.ts";
 import { NormalizeRun, receivedUs } from "./support/normalize-run.ts";
@@ -36,6 +39,31 @@ test("a request is a sign of life of the collector that it names, also if nobody
   expect(push(counters, origin(""))).toEqual([]);
   const logs = logsRequest({ resource: origin("logs") }, [{}, {}]);
   expect(relayedBy(run.push("logs", logs))).toEqual(["logs relayed_logs true"]);
+});
+
+test("each resource is believed as its own origin is, and so are signs of life", () => {
+  const attested = { listener: "", client: "", origin: "scrape", level: "attested" } as const;
+  const run = new NormalizeRun({ trust: [attested] });
+  const requestOf = (...origins: readonly string[]) =>
+    Buffer.concat(
+      origins.map((name) =>
+        metricsRequest(
+          { resource: { pod: "web-1", namespace: "shop", ...origin(name) } },
+          counters,
+        ),
+      ),
+    );
+  const { series, observations } = run.push("metrics", requestOf("scrape", "otlp", "scrape"));
+  expect(series.map(({ trust }) => trust)).toEqual(["attested", "claimed"]);
+  const lives = observations.map(({ kind, source, trust }) => `${kind} ${source.kind} ${trust}`);
+  expect(lives.toSorted()).toEqual([
+    "heartbeat collector attested",
+    "heartbeat collector claimed",
+    "heartbeat proxy attested",
+    "heartbeat proxy claimed",
+  ]);
+  const [later] = run.push("metrics", requestOf("otlp")).observations;
+  expect(later?.trust).toBe("claimed");
 });
 
 test("the way is no identity: a series that comes by another collector is the same series", () => {

@@ -39,7 +39,8 @@ test("order, repetition and emptiness of labels make no new series", () => {
 });
 
 test("resource, name, scope, labels and trust tell series apart", () => {
-  const run = new NormalizeRun();
+  const entry = { listener: "", client: "", origin: "", level: "attested" } as const;
+  const run = new NormalizeRun({ trust: [{ ...entry, listener: "grpc" }] });
   const metric = sumOf([point(labels)]);
   const body = metricsRequest({}, [metric]);
   const batches = [
@@ -48,7 +49,7 @@ test("resource, name, scope, labels and trust tell series apart", () => {
     push(run, { ...metric, name: "istio_requests" }),
     push(run, sumOf([point({ ...labels, response_code: "500" })])),
     run.push("metrics", metricsRequest({ scope: "other" }, [metric])),
-    run.push("metrics", body, { trust: "claimed" }),
+    run.push("metrics", body, { sender: { listener: "http", client: "" } }),
   ];
   expect(batches.map((batch) => batch.series.length)).toEqual([1, 1, 1, 1, 1, 1]);
   expect(batches.map((batch) => batch.samples.series[0])).toEqual([0, 1, 2, 3, 4, 5]);

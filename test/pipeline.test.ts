@@ -161,7 +161,13 @@ test("every number that the stages report is declared for /metrics", () => {
   const registry = new PrometheusRegistry();
   for (const [index, { signal, body, receivedUs }] of story.entries()) {
     const hash = String(index).padStart(32, "0");
-    pipeline.handle({ signal, hash, body: Buffer.from(body), receivedUs, trust: "attested" });
+    pipeline.handle({
+      signal,
+      hash,
+      body: Buffer.from(body),
+      receivedUs,
+      sender: { listener: "grpc", client: "" },
+    });
   }
   expect(registry.applySamples(pipeline.counters())).toEqual([]);
 });

@@ -39,10 +39,10 @@ const sampleArbitrary = fc.record({
 /** What must be the same: all but the time and the transport. */
 function plainOf(request: ReceivedRequest | undefined): object {
   if (!request) return {};
-  const { signal, body, wire, hash, trust } = request;
+  const { signal, body, wire, hash, sender } = request;
   const bytes = wire && Buffer.from(wire.bytes).toString("base64");
   const text = Buffer.from(body).toString("base64");
-  return { signal, body: text, wire: bytes, encoding: wire?.encoding, hash, trust };
+  return { signal, body: text, wire: bytes, encoding: wire?.encoding, hash, client: sender.client };
 }
 
 function chunk(bytes: Buffer): Buffer {
@@ -84,7 +84,7 @@ test("a body over gRPC and over HTTP, compressed or in chunks, is one and the sa
       expect([grpcAnswer.status, httpAnswers.at(-1)?.status]).toEqual([0, 200]);
       const [fromGrpc, fromHttp] = [grpc.handler.requests.at(-1), http.handler.requests.at(-1)];
       expect(plainOf(fromHttp)).toEqual(plainOf(fromGrpc));
-      expect(fromHttp).toMatchObject({ signal: Signal[signal], transport: "http" });
+      expect(fromHttp).toMatchObject({ signal: Signal[signal], sender: { listener: "http" } });
       expect(Buffer.from(fromHttp?.body ?? new ArrayBuffer(0)).equals(body)).toBe(true);
       // Both buffers are handed to another thread, which takes the whole ArrayBuffer.
       for (const one of [fromGrpc, fromHttp]) expect(one?.body.byteLength).toBe(body.length);

@@ -138,7 +138,8 @@ test("requests to apply again stay in their order, until a whole write-set holds
   const request = (byte: number) => ({
     signal: 1,
     receivedUs: baseUs + byte,
-    trust: "attested",
+    listener: "grpc",
+    client: "spiffe://mesh/collector",
     encoding: "gzip",
     body: new Uint8Array([byte]),
   });

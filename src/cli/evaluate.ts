@@ -13,6 +13,8 @@ import type { RecordedRequest } from "./recording.ts";
 
 /** After the last request time goes on this long, so that verdicts fall that wait for late evidence. */
 const settleUs = 2 * usPerMinute;
+/** Recordings do not tell it. */
+const sender = { listener: "grpc", client: "" } as const;
 
 export interface Evaluation {
   readonly accepted: number;
@@ -47,7 +49,7 @@ export class Evaluator {
     const body = Buffer.from(request.body.buffer, request.body.byteOffset, request.body.byteLength);
     const hash = createHash("sha256").update(body).digest("hex").slice(0, 32);
     this.#pass(receivedUs);
-    const handled = this.#pipeline.handle({ signal, hash, body, receivedUs, trust: "attested" });
+    const handled = this.#pipeline.handle({ signal, hash, body, receivedUs, sender });
     if (handled.kind === "applied") this.#accepted++;
     else if (handled.kind === "known") this.#repeated++;
     else this.#refused.push(`${handled.code}: ${handled.message}`);

@@ -69,7 +69,9 @@ function checkServerTls(config: Config): void {
     ["receivers.grpc", config.grpc],
     ["receivers.http", config.http],
   ] as const) {
-    if (tls !== null) checkPair(tls.certFile, tls.keyFile, `${name}.tls`, "serve");
+    if (tls === null) continue;
+    checkPair(tls.certFile, tls.keyFile, `${name}.tls`, "serve");
+    if (tls.clientCaFile !== "") checkAuthorities(tls.clientCaFile, `${name}.tls.client_ca_file`);
   }
 }
 
@@ -78,10 +80,7 @@ function checkExporter({ exporters: { otlp } }: Config): void {
   if (otlp === null) return;
   const { certFile, keyFile, caFile } = otlp.tls;
   if (certFile !== "") checkPair(certFile, keyFile, "exporters.otlp.tls", "send");
-  if (caFile !== "") {
-    const ca = readText(caFile, '"exporters.otlp.tls.ca_file"');
-    trySecureContext({ ca }, `cannot trust what is in "${caFile}"`, "give PEM certificates");
-  }
+  if (caFile !== "") checkAuthorities(caFile, "exporters.otlp.tls.ca_file");
   if (otlp.headersFile === "") return;
   const headers = parseHeaders(readText(otlp.headersFile, '"exporters.otlp.headers_file"'));
   if (!headers.ok) throw new UserError(`${headers.message} ("${otlp.headersFile}")`);
@@ -93,6 +92,11 @@ function checkPair(certFile: string, keyFile: string, where: string, verb: "serv
   const what = `cannot ${verb} TLS with "${certFile}" and "${keyFile}"`;
   const mend = "give a PEM certificate chain and the private key that belongs to it";
   trySecureContext({ cert, key }, what, mend);
+}
+
+function checkAuthorities(file: string, key: string): void {
+  const ca = readText(file, `"${key}"`);
+  trySecureContext({ ca }, `cannot trust what is in "${file}"`, "give PEM certificates");
 }
 
 function trySecureContext(options: SecureContextOptions, what: string, mend: string): void {

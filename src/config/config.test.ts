@@ -128,8 +128,8 @@ const bad: Bad[] = [
   },
   {
     name: "a nested key of a later version",
-    yaml: "version: 1\nreceivers:\n  trust: { proxy: open }\n",
-    says: 'f1.yaml:3:3 cannot use "receivers.trust": not supported by this version',
+    yaml: "version: 1\nreceivers:\n  grpc: { auth: {} }\n",
+    says: 'f1.yaml:3:11 cannot use "receivers.grpc.auth": not supported by this version',
   },
   {
     name: "a wrong type",
@@ -198,6 +198,16 @@ const bad: Bad[] = [
     name: "requests that could never be received",
     yaml: "version: 1\nreceivers: { grpc: { limits: { request_size: 128MiB } } }\n",
     says: 'f1.yaml:2:22 cannot use "receivers.grpc.limits.in_flight_size": not larger than "request_size"',
+  },
+  {
+    name: "trust in a sender who is not asked who he is",
+    yaml: "version: 1\nreceivers: { trust: [{ client: collector, level: attested }] }\n",
+    says: 'f1.yaml:2:22 cannot use "receivers.trust.0": "client" takes "tls.client_ca_file" of its receiver',
+  },
+  {
+    name: "what nobody has verified",
+    yaml: "version: 1\nreceivers: { trust: [{ level: claimed }, { origin: scrape, level: verified }] }\n",
+    says: 'f1.yaml:2:42 cannot use "receivers.trust.1": "verified" takes a "client"',
   },
   {
     name: "a key that nothing reads yet",

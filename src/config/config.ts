@@ -19,9 +19,24 @@ import {
 import { configSchema, promised, type ConfigFile } from "./schema.ts";
 import type { Endpoint } from "./units.ts";
 
+export interface ServerTlsConfig {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** "" = senders show no certificate. */
+  readonly clientCaFile: string;
+}
+
+/** Which telemetry is believed how far; "" = any. */
+export interface TrustConfig {
+  readonly listener: "grpc" | "http" | "";
+  readonly client: string;
+  readonly origin: string;
+  readonly level: "verified" | "attested" | "claimed";
+}
+
 export interface GrpcReceiverConfig {
   readonly endpoint: Endpoint;
-  readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+  readonly tls: ServerTlsConfig | null;
   readonly maxRequestBytes: number;
   readonly inFlightBytesMax: number;
   readonly maxConcurrentStreams: number;
@@ -31,7 +46,7 @@ export interface GrpcReceiverConfig {
 
 export interface HttpReceiverConfig {
   readonly endpoint: Endpoint;
-  readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+  readonly tls: ServerTlsConfig | null;
   readonly maxRequestBytes: number;
   readonly inFlightBytesMax: number;
   readonly maxConnections: number;
@@ -78,6 +93,8 @@ export interface Config {
   readonly cluster: string;
   readonly grpc: GrpcReceiverConfig;
   readonly http: HttpReceiverConfig;
+  /** The first that fits counts; [] = everybody is attested. */
+  readonly trust: readonly TrustConfig[];
   readonly expectedSources: readonly ExpectedSource[];
   readonly exporters: { readonly otlp: OtlpExporterConfig | null };
   readonly store: {
@@ -207,12 +224,13 @@ function crossFaults(file: ConfigFile): Fault[] {
       message: `cannot use "${key}": "${same.key}" is the same`,
     });
   });
-  for (const [name, { limits }] of Object.entries(file.receivers)) {
+  for (const [name, { limits }] of Object.entries({ grpc, http })) {
     if (limits.in_flight_size > limits.request_size) continue;
     const path = ["receivers", name, "limits", "in_flight_size"];
     const message = `cannot use "${path.join(".")}": not larger than "request_size", which could never be received`;
     faults.push({ path, message });
   }
+  faults.push(...trustFaults(file.receivers));
   const { otlp } = file.exporters;
   if (otlp && (otlp.tls.cert_file === undefined) !== (otlp.tls.key_file === undefined)) {
     const path = ["exporters", "otlp", "tls"];
@@ -220,6 +238,23 @@ function crossFaults(file: ConfigFile): Fault[] {
     faults.push({ path, message });
   }
   return faults;
+}
+
+/** An entry that could never mean what it says. */
+function trustFaults({ grpc, http, trust }: ConfigFile["receivers"]): Fault[] {
+  const receivers = { grpc, http };
+  return trust.flatMap(({ listener, client, level }, index): Fault[] => {
+    const path = ["receivers", "trust", index];
+    const name = `cannot use "receivers.trust.${index}"`;
+    if (level === "verified" && client === undefined) {
+      return [{ path, message: `${name}: "verified" takes a "client"` }];
+    }
+    const asks = (one: "grpc" | "http"): boolean =>
+      receivers[one].tls?.client_ca_file !== undefined;
+    const isAsked = listener === undefined ? asks("grpc") || asks("http") : asks(listener);
+    if (client === undefined || isAsked) return [];
+    return [{ path, message: `${name}: "client" takes "tls.client_ca_file" of its receiver` }];
+  });
 }
 
 /** Port 0 is any free port, so two of them never meet. */
@@ -246,6 +281,12 @@ function toConfig(file: ConfigFile): Config {
     cluster: file.cluster.name,
     grpc: toGrpc(file.receivers.grpc),
     http: toHttp(file.receivers.http),
+    trust: file.receivers.trust.map(({ listener, client, origin, level }) => ({
+      listener: listener ?? "",
+      client: client ?? "",
+      origin: origin ?? "",
+      level,
+    })),
     expectedSources: file.expected_sources.map(({ kind, key, namespace, within }) => ({
       kind,
       key: key ?? "",
@@ -287,7 +328,7 @@ function toConfig(file: ConfigFile): Config {
 function toGrpc({ endpoint, tls, limits }: ConfigFile["receivers"]["grpc"]): GrpcReceiverConfig {
   return {
     endpoint,
-    tls: tls === undefined ? null : { certFile: tls.cert_file, keyFile: tls.key_file },
+    tls: toServerTls(tls),
     maxRequestBytes: limits.request_size,
     inFlightBytesMax: limits.in_flight_size,
     maxConcurrentStreams: limits.streams_per_connection,
@@ -299,12 +340,18 @@ function toGrpc({ endpoint, tls, limits }: ConfigFile["receivers"]["grpc"]): Grp
 function toHttp({ endpoint, tls, limits }: ConfigFile["receivers"]["http"]): HttpReceiverConfig {
   return {
     endpoint,
-    tls: tls === undefined ? null : { certFile: tls.cert_file, keyFile: tls.key_file },
+    tls: toServerTls(tls),
     maxRequestBytes: limits.request_size,
     inFlightBytesMax: limits.in_flight_size,
     maxConnections: limits.connections,
     maxConnectionsPerAddress: limits.connections_per_address,
   };
+}
+
+function toServerTls(tls: ConfigFile["receivers"]["grpc"]["tls"]): ServerTlsConfig | null {
+  if (tls === undefined) return null;
+  const { cert_file, key_file, client_ca_file } = tls;
+  return { certFile: cert_file, keyFile: key_file, clientCaFile: client_ca_file ?? "" };
 }
 
 function toOtlp(file: NonNullable<ConfigFile["exporters"]["otlp"]>): OtlpExporterConfig {

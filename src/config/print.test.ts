@@ -16,8 +16,11 @@ const everything = `
 version: 1
 cluster: { name: "no" }
 receivers:
-  grpc: { endpoint: "[::1]:0", tls: { cert_file: "c: d", key_file: k } }
-  http: { endpoint: "localhost:4318", tls: { cert_file: c, key_file: k }, limits: { request_size: 1537B } }
+  grpc: { endpoint: "[::1]:0", tls: { cert_file: "c: d", key_file: k, client_ca_file: a } }
+  http: { endpoint: "localhost:4318", tls: { cert_file: c, key_file: k, client_ca_file: a }, limits: { request_size: 1537B } }
+  trust:
+    - { listener: grpc, client: "spiffe://a/b", origin: "~", level: verified }
+    - { level: claimed }
 store: { path: "x y #z.db", profile: large, max_size: 1025KiB }
 expected_sources:
   - { kind: collector, key: "0123", namespace: "true", within: 90061001ms }

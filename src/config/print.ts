@@ -36,6 +36,12 @@ function configToFile(config: Config): FileInput {
         ...tlsToFile(config.http.tls),
         limits: sharedLimits(config.http),
       },
+      trust: config.trust.map(({ listener, client, origin, level }) => ({
+        ...(listener === "" ? {} : { listener }),
+        ...unlessEmpty("client", client),
+        ...unlessEmpty("origin", origin),
+        level,
+      })),
     },
     store: {
       path: store.path,
@@ -86,7 +92,15 @@ function sharedLimits(receiver: Config["http"]) {
 }
 
 function tlsToFile(tls: Config["grpc"]["tls"]) {
-  return tls === null ? {} : { tls: { cert_file: tls.certFile, key_file: tls.keyFile } };
+  if (tls === null) return {};
+  const { certFile, keyFile, clientCaFile } = tls;
+  return {
+    tls: {
+      cert_file: certFile,
+      key_file: keyFile,
+      ...unlessEmpty("client_ca_file", clientCaFile),
+    },
+  };
 }
 
 function otlpToFile(otlp: OtlpExporterConfig) {

@@ -60,7 +60,8 @@ function rowsOf(path: string, node: SchemaNode): Row[] {
     const meaning = child.description ?? "";
     if (child.properties !== undefined)
       return [[`**\`${key}\`**`, "", "", meaning], ...rowsOf(key, child)];
-    return [[`\`${key}\``, formOf(child), defaultOf(child), meaning]];
+    const row: Row = [`\`${key}\``, formOf(child), defaultOf(child), meaning];
+    return child.items?.properties ? [row, ...rowsOf(`${key}[]`, child.items)] : [row];
   });
 }
 
@@ -68,6 +69,7 @@ function formOf(node: SchemaNode): string {
   if (node.const !== undefined) return `\`${node.const}\``;
   if (node.enum !== undefined) return node.enum.map((value) => `\`${value}\``).join(", ");
   if (node.anyOf !== undefined) return "text";
+  if (node.items?.properties !== undefined) return "list";
   if (node.type === "array") return `list of ${formOf(node.items ?? {})}`;
   if (node.type === "object") return "map of text to text";
   if (node.pattern?.includes("KiB") === true) return "size";

@@ -52,6 +52,11 @@ const serverTls = z
   .strictObject({
     cert_file: z.string().min(1).describe("PEM file with the certificate chain"),
     key_file: z.string().min(1).describe("PEM file with the private key"),
+    client_ca_file: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("PEM file with the authorities of which every sender must show a certificate"),
   })
   .optional()
   .describe("Serve TLS; without it, plain text");
@@ -94,6 +99,29 @@ const http = group(
   },
   "OTLP over HTTP (protobuf)",
 );
+
+const trustEntry = z
+  .strictObject({
+    listener: z.enum(["grpc", "http"]).optional().describe("The receiver; without it, any"),
+    client: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        "Name in the sender's certificate (its first URI name, else DNS name, else common name), which `tls.client_ca_file` of the receiver asks for; without it, any sender",
+      ),
+    origin: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        "Resource attribute `mesh_insights.origin`, which the collector's pipelines must set whatever a sender claims; without it, any",
+      ),
+    level: z
+      .enum(["verified", "attested", "claimed"])
+      .describe("How far it is believed; `verified` takes a `client`"),
+  })
+  .describe("A way by which telemetry comes, and how far it is believed");
 
 const otlpExporter = z
   .strictObject({
@@ -219,7 +247,20 @@ export const configSchema = z
       },
       "The cluster that is observed",
     ),
-    receivers: group({ grpc, http }, "What telemetry is received by"),
+    receivers: group(
+      {
+        grpc,
+        http,
+        trust: z
+          .array(trustEntry)
+          .max(1_000)
+          .default([])
+          .describe(
+            "Who is believed how far: the first entry that fits counts, and what fits none is only claimed: it raises insights, but withdraws, resolves and proves nothing. Without any entry everybody is attested (`open-trust`)",
+          ),
+      },
+      "What telemetry is received by",
+    ),
     store: group(
       {
         path: z.string().min(1).default("data/mesh-insights.db").describe("The database file"),
@@ -294,7 +335,6 @@ export type ConfigFile = z.output<typeof configSchema>;
 
 /** Keys of later versions: refused with a reason of their own, since ignoring them would be a lie. */
 export const promised: ReadonlySet<string> = new Set([
-  "receivers.trust",
   "receivers.grpc.auth",
   "receivers.http.auth",
   "privacy",

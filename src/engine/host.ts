@@ -196,10 +196,10 @@ export class EngineHost {
     return writeSet;
   }
 
-  #remember({ signal, receivedUs, trust, wire, body }: ReceivedRequest): void {
+  #remember({ signal, receivedUs, sender, wire, body }: ReceivedRequest): void {
     const stored = new Uint8Array(wire?.bytes ?? body);
     const encoding = wire?.encoding ?? "identity";
-    this.#redo.push({ signal, receivedUs, trust, encoding, body: stored });
+    this.#redo.push({ signal, receivedUs, ...sender, encoding, body: stored });
     this.#redoBytes += stored.length;
   }
 
@@ -215,10 +215,10 @@ export class EngineHost {
 
   /** Null when the request has been answered already. */
   #handle(id: number, request: ReceivedRequest): Handled | null {
-    const { signal, hash, receivedUs, trust } = request;
+    const { signal, hash, receivedUs, sender } = request;
     const body = Buffer.from(request.body);
     try {
-      return this.#pipeline.handle({ signal, hash, body, receivedUs, trust });
+      return this.#pipeline.handle({ signal, hash, body, receivedUs, sender });
     } catch (error) {
       if (error instanceof PrepareError) {
         this.#outputs.answer(id, this.#prepareFailed(request, error));

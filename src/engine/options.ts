@@ -10,7 +10,12 @@ export function pipelineOptions(config: Config, rules: readonly CompiledRule[]):
   const { clusterAliases } = identity;
   return {
     rules: selectRules(config, rules),
-    normalize: { cluster, clusterAliases, limits: { maxSeries: limits.seriesMax } },
+    normalize: {
+      cluster,
+      clusterAliases,
+      trust: config.trust,
+      limits: { maxSeries: limits.seriesMax },
+    },
     graph: {
       ...graphDefaults,
       identity: {

@@ -14,7 +14,8 @@ import { Insights, type InsightOptions } from "../insights/insights.ts";
 import type { RuleNeeds } from "../model/coverage.ts";
 import type { Entity } from "../model/entities.ts";
 import type { RuleFault, Transition } from "../model/insights.ts";
-import type { ObservationBatch, Trust } from "../model/observations.ts";
+import type { ObservationBatch } from "../model/observations.ts";
+import type { RequestSender } from "../model/requests.ts";
 import { makeWriteSet, type BlindRow, type Restored, type WriteSet } from "../model/rows.ts";
 import { Signal, type CounterSample, type Sink } from "../model/stages.ts";
 import type { Us } from "../model/time.ts";
@@ -22,6 +23,7 @@ import { Normalizer, type NormalizeOptions } from "../normalize/normalizer.ts";
 import { Evaluator } from "../rules/evaluator.ts";
 import type { CompiledRule } from "../rules/load.ts";
 import { coverageCounters } from "./coverage-counters.ts";
+import { engineChange } from "./engine-entity.ts";
 import { Receipts } from "./receipts.ts";
 
 export interface PipelineOptions {
@@ -37,7 +39,7 @@ export interface PipelineRequest {
   /** Read during the call only. */
   readonly body: Buffer;
   readonly receivedUs: Us;
-  readonly trust: Trust;
+  readonly sender: RequestSender;
 }
 
 /** `known`: applied before; only its commit is to be waited for. */
@@ -64,6 +66,7 @@ export class Pipeline {
   readonly #rules: Evaluator;
   readonly #insights: Insights;
   readonly #ruleNeeds: readonly RuleNeeds[];
+  readonly #isOpenTrust: boolean;
   #nowUs: Us = 0;
   /** Since when nobody was watching, until the first `advance` ends it; 0 = no gap. */
   #blindSinceUs: Us = 0;
@@ -76,6 +79,7 @@ export class Pipeline {
     this.#rules = new Evaluator(options.rules, this.#insights);
     this.#graph = new Graph(options.graph, this.#rules);
     this.#normalizer = new Normalizer(options.normalize);
+    this.#isOpenTrust = options.normalize.trust.length === 0;
   }
 
   get insights(): Insights {
@@ -121,8 +125,7 @@ export class Pipeline {
   /** How the whole program does, as whoever watches it from outside tells: the one entity `engine`. */
   health(entity: Entity<"engine">, atUs: Us): void {
     this.advance(atUs);
-    const change = { kind: "entity", type: "engine", id: "engine", entity, judged: true } as const;
-    this.#rules.push([{ ...change, atUs: this.#nowUs, evidence: [], observers: [] }]);
+    this.#rules.push([engineChange({ ...entity, open_trust: this.#isOpenTrust }, this.#nowUs)]);
   }
 
   /** How many edges a whole write-set would hold now: what it costs grows with them. */
@@ -188,24 +191,23 @@ export class Pipeline {
   }
 
   #read(request: PipelineRequest): Read | DecodeError {
-    const context = { receivedUs: request.receivedUs, trust: request.trust };
     switch (request.signal) {
       case Signal.metrics: {
         const decoded = this.#metrics.decode(request.body);
         if (!decoded.ok) return decoded;
-        const batch = this.#normalizer.metrics(decoded.view, context);
+        const batch = this.#normalizer.metrics(decoded.view, request);
         return { items: decoded.view.points.count, batch };
       }
       case Signal.traces: {
         const decoded = this.#traces.decode(request.body);
         if (!decoded.ok) return decoded;
-        const batch = this.#normalizer.traces(decoded.view, context);
+        const batch = this.#normalizer.traces(decoded.view, request);
         return { items: decoded.view.spans.count, batch };
       }
       case Signal.logs: {
         const decoded = this.#logs.decode(request.body);
         if (!decoded.ok) return decoded;
-        const batch = this.#normalizer.logs(decoded.view, context);
+        const batch = this.#normalizer.logs(decoded.view, request);
         return { items: decoded.view.records.count, batch };
       }
     }

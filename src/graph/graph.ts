@@ -130,9 +130,10 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     const heard = new Map<SourceRef, Set<Capability>>();
     let before: Observation | null = null;
     for (const observation of batch.observations) {
-      const { kind, source } = observation;
+      const { kind, source, trust } = observation;
       // Observations of one source come in runs: the first of each tells that it lives.
-      const isRun = source === before?.source && kind === before.kind && kind !== "heartbeat";
+      const isSame = source === before?.source && kind === before.kind && trust === before.trust;
+      const isRun = isSame && kind !== "heartbeat";
       if (!isRun) this.#hear(observation, heard, batch.receivedUs);
       before = observation;
       this.#identify(observation);
@@ -249,6 +250,8 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   }
 
   #hear(observation: Observation, heard: Map<SourceRef, Set<Capability>>, receivedUs: Us): void {
+    // Whoever speaks in another's name must not keep him alive.
+    if (observation.trust === "claimed") return;
     const capability =
       observation.kind === "heartbeat" ? observation.capability : capabilities[observation.kind];
     if (!capability) return;

@@ -315,6 +315,8 @@ const engine = {
   rules_failing: "int",
   /** Their ids, sorted and joined by ", ". */
   failing_rules: "string",
+  /** `receivers.trust` says nothing, so every sender is believed. */
+  open_trust: "bool",
 } as const;
 
 /** Every record type that a rule's expressions can reach, by its CEL type name. */

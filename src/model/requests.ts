@@ -1,9 +1,15 @@
 /** Between receivers and the engine: one OTLP export request in, one answer out. */
-import type { Trust } from "./observations.ts";
 import type { Signal } from "./stages.ts";
 import type { Us } from "./time.ts";
 
 export type TransportName = "grpc" | "http";
+
+/** Who handed a request over, as far as its receiver knows. */
+export interface RequestSender {
+  readonly listener: TransportName;
+  /** Name in the certificate that the sender showed, proved by the handshake; "" = none was asked for. */
+  readonly client: string;
+}
 
 /** How a message came over the wire. `deflate` has zlib's frame (RFC 1950). */
 export type Encoding = "identity" | "gzip" | "deflate" | "zstd";
@@ -17,8 +23,7 @@ export interface ReceivedRequest {
   /** First 128 bits of the body's SHA-256, 32 hex digits: with the signal, the request's identity. */
   readonly hash: string;
   readonly receivedUs: Us;
-  readonly transport: TransportName;
-  readonly trust: Trust;
+  readonly sender: RequestSender;
 }
 
 /**

@@ -296,7 +296,8 @@ export interface JournalRow {
 export interface RedoRow {
   readonly signal: number;
   readonly receivedUs: Us;
-  readonly trust: string;
+  readonly listener: string;
+  readonly client: string;
   readonly encoding: string;
   readonly body: Uint8Array;
 }

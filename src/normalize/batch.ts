@@ -30,6 +30,11 @@ const noSamples: EdgeSamples = {
   stale: new Uint8Array(0),
 };
 
+/** When sources of a batch last showed that they live. */
+type Signs = Map<Capability, Map<SourceRef, Us>>;
+
+const trusts: readonly Trust[] = ["verified", "attested", "claimed"];
+
 export class BatchBuilder {
   #capacity = 1_024;
   #count = 0;
@@ -41,17 +46,22 @@ export class BatchBuilder {
   #temporality = new Uint8Array(this.#capacity);
   #stale = new Uint8Array(this.#capacity);
   #observations: Observation[] = [];
-  readonly #alive = new Map<Capability, Map<SourceRef, Us>>();
+  readonly #signs: Readonly<Record<Trust, Signs>> = {
+    verified: new Map(),
+    attested: new Map(),
+    claimed: new Map(),
+  };
+  /** Those of the trust at hand. */
+  #alive: Signs = this.#signs.claimed;
   #receivedUs: Us = 0;
-  #trust: Trust = "claimed";
 
   /** Starts a batch; what an earlier, abandoned one held is forgotten. */
-  begin(receivedUs: Us, trust: Trust): void {
+  begin(receivedUs: Us): void {
     this.#receivedUs = receivedUs;
-    this.#trust = trust;
     this.#count = 0;
     this.#observations = [];
-    this.#alive.clear();
+    this.#alive = this.#signs.claimed;
+    for (const signs of Object.values(this.#signs)) signs.clear();
   }
 
   add(observation: Observation): void {
@@ -81,7 +91,12 @@ export class BatchBuilder {
     this.#stale[this.#count - 1] = 1;
   }
 
-  /** A sign of life; per source and capability the latest of the batch becomes its one heartbeat. */
+  /** How far signs of life are believed from here on. */
+  believe(trust: Trust): void {
+    this.#alive = this.#signs[trust];
+  }
+
+  /** A sign of life; per source, capability and trust the latest of the batch becomes one heartbeat. */
   alive(source: SourceRef, capability: Capability, timeUs: Us): void {
     let sources = this.#alive.get(capability);
     if (!sources) {
@@ -93,22 +108,24 @@ export class BatchBuilder {
   }
 
   finish(series: readonly EdgeSeries[]): ObservationBatch {
-    for (const [capability, sources] of this.#alive) {
-      for (const [source, timeUs] of sources) this.#heartbeat(source, capability, timeUs);
+    for (const trust of trusts) {
+      for (const [capability, sources] of this.#signs[trust]) {
+        for (const [source, timeUs] of sources) this.#heartbeat(source, capability, timeUs, trust);
+      }
     }
     const observations = this.#observations;
     this.#observations = [];
     return { receivedUs: this.#receivedUs, series, samples: this.#takeSamples(), observations };
   }
 
-  #heartbeat(source: SourceRef, capability: Capability, timeUs: Us): void {
+  #heartbeat(source: SourceRef, capability: Capability, timeUs: Us, trust: Trust): void {
     const heartbeat: Heartbeat = {
       kind: "heartbeat",
       capability,
       timeUs,
       nanos: 0,
       source,
-      trust: this.#trust,
+      trust,
     };
     this.#observations.push(heartbeat);
   }

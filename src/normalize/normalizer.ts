@@ -7,7 +7,8 @@ import { randomInt } from "node:crypto";
 import { MetricKind, NumberKind } from "../decode/views.ts";
 import type { LogsView, MetricsView, Scopes, TracesView } from "../decode/views.ts";
 import { TextInterner } from "../lib/interner.ts";
-import type { Capability, ObservationBatch, SourceRef } from "../model/observations.ts";
+import type { Capability, ObservationBatch, SourceRef, Trust } from "../model/observations.ts";
+import type { RequestSender } from "../model/requests.ts";
 import type { Counted, CounterSample } from "../model/stages.ts";
 import type { Us } from "../model/time.ts";
 import { BatchBuilder, SampleKind } from "./batch.ts";
@@ -17,6 +18,7 @@ import { noSeries, SeriesTable, type MetricContext } from "./series.ts";
 import { Sources } from "./sources.ts";
 import { Tally } from "./tally.ts";
 import { halvesToUs, isUsableTime, usableStart } from "./times.ts";
+import { TrustPolicy, trustOf, type SenderTrust, type TrustEntry } from "./trust.ts";
 import { defaultClusterAliases, makeVocabularies, type Vocabularies } from "./vocabularies.ts";
 import type {
   AlivePlan,
@@ -48,9 +50,17 @@ export interface NormalizeOptions {
   readonly cluster: string;
   /** Other names of clusters, each with the one that counts: Istio's cluster id, `k8s.cluster.name`. */
   readonly clusterAliases: Readonly<Record<string, string>>;
+  /** Who is believed how far; [] = everybody is attested. */
+  readonly trust: readonly TrustEntry[];
   readonly limits?: Partial<NormalizeLimits>;
   /** Of the byte hash; random unless a test wants the same table twice. */
   readonly hashSeed?: number;
+}
+
+/** How a request came. */
+export interface Arrival {
+  readonly receivedUs: Us;
+  readonly sender: RequestSender;
 }
 
 /** What of every view tells of its resources. */
@@ -86,16 +96,21 @@ export class Normalizer implements Counted {
   readonly #vocabularies: Vocabularies;
   readonly #plans = new Map<string, MetricPlan | null>();
   readonly #maxPlans: number;
-  /** Of the request at hand: what a collector would have done, when, and the last that did. */
+  readonly #trust: TrustPolicy;
+  /** Of the request at hand: what a collector would have done, the last that did, who sent it. */
   #relaying: Capability = "relayed_metrics";
-  #receivedUs: Us = 0;
   #collector: SourceRef | null = null;
+  #sender: SenderTrust;
+  /** Of the resource at hand. */
+  #context: RequestContext = { receivedUs: 0, trust: "claimed" };
 
   constructor(options: NormalizeOptions) {
     const limits = { ...defaultNormalizeLimits, ...options.limits };
     this.#maxPlans = limits.maxNames;
     this.#tally = new Tally(limits.maxNames);
     this.#series = new SeriesTable(limits, options.hashSeed ?? randomInt(2 ** 32 - 1));
+    this.#trust = new TrustPolicy(options.trust);
+    this.#sender = this.#trust.of({ listener: "grpc", client: "" });
     const aliases = { ...defaultClusterAliases(options.cluster), ...options.clusterAliases };
     const sources = new Sources(limits.maxSources);
     this.#resources = new ResourceCache(sources);
@@ -109,19 +124,20 @@ export class Normalizer implements Counted {
   }
 
   /** The view is read during the call only; the batch belongs to the caller. */
-  metrics(view: MetricsView, context: RequestContext): ObservationBatch {
-    this.#begin(view, "relayed_metrics", context);
-    for (let metric = 0; metric < view.metrics.count; metric++) this.#metric(view, metric, context);
+  metrics(view: MetricsView, arrival: Arrival): ObservationBatch {
+    this.#begin(view, "relayed_metrics", arrival);
+    for (let metric = 0; metric < view.metrics.count; metric++) this.#metric(view, metric);
     return this.#finish();
   }
 
-  traces(view: TracesView, context: RequestContext): ObservationBatch {
-    this.#begin(view, "relayed_traces", context);
+  traces(view: TracesView, arrival: Arrival): ObservationBatch {
+    this.#begin(view, "relayed_traces", arrival);
     const { spans, bytes, scopes } = view;
     for (let index = 0; index < spans.count; index++) {
       const at = spans.scope[index] ?? 0;
       const resource = this.#resourceOf(view, scopes.resource[at] ?? 0);
-      const record = { view, index, scope: this.#scopeName(bytes, scopes, at), resource, context };
+      const scope = this.#scopeName(bytes, scopes, at);
+      const record = { view, index, scope, resource, context: this.#context };
       let isRead = false;
       for (const vocabulary of this.#vocabularies.spans) isRead ||= vocabulary.read(record);
       if (!isRead) this.#tally.unrecognizedRecord(record.scope);
@@ -129,13 +145,14 @@ export class Normalizer implements Counted {
     return this.#finish();
   }
 
-  logs(view: LogsView, context: RequestContext): ObservationBatch {
-    this.#begin(view, "relayed_logs", context);
+  logs(view: LogsView, arrival: Arrival): ObservationBatch {
+    this.#begin(view, "relayed_logs", arrival);
     const { records, bytes, scopes } = view;
     for (let index = 0; index < records.count; index++) {
       const at = records.scope[index] ?? 0;
       const resource = this.#resourceOf(view, scopes.resource[at] ?? 0);
-      const record = { view, index, scope: this.#scopeName(bytes, scopes, at), resource, context };
+      const scope = this.#scopeName(bytes, scopes, at);
+      const record = { view, index, scope, resource, context: this.#context };
       if (!this.#vocabularies.logs.some((vocabulary) => vocabulary.read(record))) {
         this.#tally.unrecognizedRecord(record.scope);
       }
@@ -152,24 +169,33 @@ export class Normalizer implements Counted {
     );
   }
 
-  #begin(view: ResourceView, relaying: Capability, context: RequestContext): void {
-    this.#batch.begin(context.receivedUs, context.trust);
+  #begin(view: ResourceView, relaying: Capability, { receivedUs, sender }: Arrival): void {
+    this.#batch.begin(receivedUs);
     this.#resources.begin();
     this.#relaying = relaying;
-    this.#receivedUs = context.receivedUs;
     this.#collector = null;
+    this.#sender = this.#trust.of(sender);
+    this.#believe(receivedUs, this.#sender.otherwise);
     // A request of which nothing is known is a sign of life of its collector all the same.
     if (view.resources.count > 0) this.#resourceOf(view, 0);
   }
 
   #resourceOf({ bytes, attributes, resources }: ResourceView, index: number): Resource {
     const resource = this.#resources.of(bytes, attributes, resources, index);
-    const { collector } = resource;
+    const { collector, origin } = resource;
+    const { receivedUs, trust: before } = this.#context;
+    const trust = trustOf(this.#sender, origin);
+    if (trust !== before) this.#believe(receivedUs, trust);
     if (collector !== null && collector !== this.#collector) {
       this.#collector = collector;
-      this.#batch.alive(collector, this.#relaying, this.#receivedUs);
+      this.#batch.alive(collector, this.#relaying, receivedUs);
     }
     return resource;
+  }
+
+  #believe(receivedUs: Us, trust: Trust): void {
+    this.#context = { receivedUs, trust };
+    this.#batch.believe(trust);
   }
 
   /** Definitions that an earlier, failed request left behind go with this batch. */
@@ -197,7 +223,7 @@ export class Normalizer implements Counted {
     return this.#interner.text(bytes, start, end);
   }
 
-  #metric(view: MetricsView, metric: number, context: RequestContext): void {
+  #metric(view: MetricsView, metric: number): void {
     const { bytes, metrics, scopes } = view;
     const nameStart = metrics.nameStart[metric] ?? 0;
     const nameEnd = Math.min(metrics.nameEnd[metric] ?? 0, nameStart + maxNameBytes);
@@ -210,6 +236,7 @@ export class Normalizer implements Counted {
     if (plan.kind === "ignored") return;
     const at = metrics.scope[metric] ?? 0;
     const resource = this.#resourceOf(view, scopes.resource[at] ?? 0);
+    const context = this.#context;
     if (plan.kind === "alive") return this.#signsOfLife(view, metric, plan, resource, context);
     if (plan.kind === "points") return this.#points({ view, plan, resource }, metric, context);
     const scope = this.#scopeName(bytes, scopes, at);

@@ -17,6 +17,8 @@ export interface Resource {
   readonly canonical: string;
   /** Who handed it on, null = nobody says so; no part of the pairs, since the way is no identity. */
   readonly collector: SourceRef | null;
+  /** What it is called there, as it was sent; "" = nobody says. */
+  readonly origin: string;
 }
 
 /** No honest label set comes near; a longer one is cut, the same way each time. */
@@ -102,9 +104,11 @@ export class ResourceCache {
       resources.attrStart[index] ?? 0,
       resources.attrEnd[index] ?? 0,
     );
-    const collector = this.#sources.collector(pairs.get(originAttribute) ?? "");
+    const origin = pairs.get(originAttribute) ?? "";
+    const collector = this.#sources.collector(origin);
     pairs.delete(originAttribute);
-    const resource = { id: this.#nextId++, pairs, canonical: canonicalPairs(pairs), collector };
+    const canonical = canonicalPairs(pairs);
+    const resource = { id: this.#nextId++, pairs, canonical, collector, origin };
     if (key.length <= maxKeptBytes) this.#keep(key, resource);
     return resource;
   }

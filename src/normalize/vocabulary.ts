@@ -12,7 +12,7 @@ import type { Pairs, Resource } from "./resources.ts";
 import type { Sources } from "./sources.ts";
 import type { Tally } from "./tally.ts";
 
-/** What arrives with a request. */
+/** What is so of the records at hand: when their request came, and how far its sender is believed. */
 export interface RequestContext {
   readonly receivedUs: Us;
   readonly trust: Trust;

@@ -5,7 +5,6 @@
  */
 import { hash } from "node:crypto";
 import type { Clock } from "../lib/clock.ts";
-import type { Trust } from "../model/observations.ts";
 import type {
   Encoding,
   ReceivedRequest,
@@ -30,7 +29,6 @@ export interface CallScope {
   readonly maxRequestBytes: number;
   readonly readDeadlineMs: number;
   readonly queueDeadlineMs: number;
-  readonly trust: Trust;
   /** The call's body is complete; `run` is called when its turn comes. */
   readonly enqueue: (call: ExportCall) => void;
   readonly ended: (call: ExportCall) => void;
@@ -38,6 +36,8 @@ export interface CallScope {
 
 export interface CallRequest {
   readonly sender: Sender;
+  /** `RequestSender.client` */
+  readonly client: string;
   readonly signal: Signal;
   /** How long the sender waits; null when it does not say. */
   readonly timeoutMs: number | null;
@@ -62,6 +62,7 @@ const timeoutMaxMs = 3_600_000;
 
 export class ExportCall {
   readonly sender: Sender;
+  readonly #client: string;
   readonly #signal: Signal;
   readonly #scope: CallScope;
   readonly #transport: CallTransport;
@@ -76,8 +77,9 @@ export class ExportCall {
   #isWithHandler = false;
 
   constructor(scope: CallScope, transport: CallTransport, request: CallRequest) {
-    const { sender, signal, timeoutMs } = request;
+    const { sender, client, signal, timeoutMs } = request;
     this.sender = sender;
+    this.#client = client;
     this.#signal = signal;
     this.#scope = scope;
     this.#transport = transport;
@@ -144,7 +146,7 @@ export class ExportCall {
   }
 
   async #submit(body: ArrayBuffer, wire: Buffer): Promise<void> {
-    const { handler, clock, transport, trust } = this.#scope;
+    const { handler, clock, transport } = this.#scope;
     const signal = this.#signal;
     const request: ReceivedRequest = {
       signal,
@@ -152,8 +154,7 @@ export class ExportCall {
       wire: this.#wireOf(wire),
       hash: hash("sha256", new Uint8Array(body), "hex").slice(0, 32),
       receivedUs: clock.nowUs(),
-      transport,
-      trust,
+      sender: { listener: transport, client: this.#client },
     };
     const items = countItems(signal, new Uint8Array(body)); // the body is gone once it is handed on
     this.#isWithHandler = true;

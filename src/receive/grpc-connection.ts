@@ -5,6 +5,7 @@
  */
 import type { ServerHttp2Session } from "node:http2";
 import type { ConnectionEnd } from "../self/events.ts";
+import { clientNameOf } from "./server-tls.ts";
 
 export interface ConnectionOptions {
   /** Until the first request begins. */
@@ -20,6 +21,8 @@ export interface ConnectionOptions {
 
 export class Connection {
   readonly session: ServerHttp2Session;
+  /** `RequestSender.client` */
+  readonly client: string;
   readonly #options: ConnectionOptions;
   readonly #ended: (reason: ConnectionEnd) => void;
   readonly #ageTimer: NodeJS.Timeout;
@@ -38,6 +41,7 @@ export class Connection {
     ended: (reason: ConnectionEnd) => void,
   ) {
     this.session = session;
+    this.client = clientNameOf(session.socket);
     this.#options = options;
     this.#ended = ended;
     this.#quietTimer = setTimeout(() => this.#destroy("silent"), options.firstMessageDeadlineMs);

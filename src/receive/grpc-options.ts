@@ -2,6 +2,7 @@
 import type { ConnectionOptions } from "./grpc-connection.ts";
 import type { IntakeOptions } from "./intake.ts";
 import type { ListenerOptions } from "./listener.ts";
+import type { ServerTls } from "./server-tls.ts";
 
 export interface GrpcReceiverOptions extends ListenerOptions, IntakeOptions, ConnectionOptions {
   /** Per connection. */
@@ -10,8 +11,8 @@ export interface GrpcReceiverOptions extends ListenerOptions, IntakeOptions, Con
   readonly drainDeadlineMs: number;
   /** Where OTLP/HTTP is received, to tell senders that belong there; null: not known, or nowhere. */
   readonly otherPort: number | null;
-  /** Contents of PEM files; null: plain text. */
-  readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** Null: plain text. */
+  readonly tls: ServerTls | null;
 }
 
 export const mebibyte = 1024 * 1024;
@@ -33,7 +34,6 @@ export const grpcReceiverDefaults: GrpcReceiverOptions = {
   pingIntervalMs: 30_000,
   pingTimeoutMs: 10_000,
   drainDeadlineMs: 8_000,
-  trust: "claimed",
   otherPort: null,
   tls: null,
 };

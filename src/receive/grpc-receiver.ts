@@ -20,6 +20,7 @@ import { mebibyte, type GrpcReceiverOptions } from "./grpc-options.ts";
 import { sendHttpStatus, sendStatus, sendWrongPort } from "./grpc-send.ts";
 import { Intake } from "./intake.ts";
 import { addressOf, Listener } from "./listener.ts";
+import { serverTlsOptions } from "./server-tls.ts";
 import { hintOf, turnAwayHttp1, type PortKind } from "./wrong-port.ts";
 
 /** The default windows of HTTP/2 allow 64 KiB per round trip; a batch is 10 MB. */
@@ -113,7 +114,12 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
     const { tls } = this.#options;
     const handshakeTimeout = this.#options.firstMessageDeadlineMs;
     const http2 = tls
-      ? createSecureServer({ ...options, ...tls, handshakeTimeout, ALPNCallback: chooseProtocol })
+      ? createSecureServer({
+          ...options,
+          ...serverTlsOptions(tls),
+          handshakeTimeout,
+          ALPNCallback: chooseProtocol,
+        })
       : createServer(options);
     http2.on("session", (session) => this.#sessionOpened(session));
     http2.on("tlsClientError", (error: Error) =>
@@ -186,7 +192,8 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
       this.#countRefused(method, replies.notAccepting());
       return sendStatus(stream, replies.notAccepting(), random);
     }
-    const request = { sender: connection, signal: method.signal, timeoutMs };
+    const { client } = connection;
+    const request = { sender: connection, client, signal: method.signal, timeoutMs };
     new GrpcCall(stream, request, encoding, this.#intake, random).start();
   }
 

@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import { clientNameOf } from "./server-tls.ts";
 import { lingerMs } from "./wrong-port.ts";
 
 /** What a connection must know of a request's call. */
@@ -14,6 +15,8 @@ export interface CallInLine {
 
 export class HttpConnection {
   readonly address: string;
+  /** `RequestSender.client` */
+  readonly client: string;
   readonly #socket: Socket;
   /** Those whose answer has not left, in the order in which they came; null: answered from its headers. */
   readonly #line = new Map<IncomingMessage, CallInLine | null>();
@@ -23,6 +26,7 @@ export class HttpConnection {
   constructor(socket: Socket, address: string) {
     this.#socket = socket;
     this.address = address;
+    this.client = clientNameOf(socket);
   }
 
   get requestsInLine(): number {

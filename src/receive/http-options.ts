@@ -2,6 +2,7 @@
 import { grpcReceiverDefaults } from "./grpc-options.ts";
 import type { IntakeOptions } from "./intake.ts";
 import type { ListenerOptions } from "./listener.ts";
+import type { ServerTls } from "./server-tls.ts";
 
 export interface HttpReceiverOptions extends ListenerOptions, IntakeOptions {
   /** From a request's first byte to the end of its headers. */
@@ -16,8 +17,8 @@ export interface HttpReceiverOptions extends ListenerOptions, IntakeOptions {
   readonly drainDeadlineMs: number;
   /** Where OTLP/gRPC is received, to tell senders that belong there; null: not known, or nowhere. */
   readonly otherPort: number | null;
-  /** Contents of PEM files; null: plain text. */
-  readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** Null: plain text. */
+  readonly tls: ServerTls | null;
 }
 
 const {
@@ -31,7 +32,6 @@ const {
   queueDeadlineMs,
   ageMs,
   drainDeadlineMs,
-  trust,
 } = grpcReceiverDefaults;
 
 /** What both receivers have is the same in both. */
@@ -50,7 +50,6 @@ export const httpReceiverDefaults: HttpReceiverOptions = {
   ageMs,
   requestsInLineMax: 16,
   drainDeadlineMs,
-  trust,
   otherPort: null,
   tls: null,
 };

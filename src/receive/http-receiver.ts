@@ -24,6 +24,7 @@ import type { HttpReceiverOptions } from "./http-options.ts";
 import { rawAnswer, sendReply, type Exchange } from "./http-send.ts";
 import { Intake } from "./intake.ts";
 import { addressOf, Listener } from "./listener.ts";
+import { serverTlsOptions, type ServerTls } from "./server-tls.ts";
 import { hintOf, type PortKind } from "./wrong-port.ts";
 
 const maxHeaderBytes = 16 * 1024;
@@ -121,9 +122,9 @@ export class OtlpHttpReceiver implements AsyncDisposable {
     this.#http.close();
   }
 
-  #makeTls(tls: { readonly cert: string; readonly key: string }): TlsServer {
+  #makeTls(tls: ServerTls): TlsServer {
     const server = createTlsServer({
-      ...tls,
+      ...serverTlsOptions(tls),
       handshakeTimeout: this.#options.firstMessageDeadlineMs,
       ALPNProtocols: ["http/1.1", "h2"], // HTTP/2 only to tell its sender where it belongs
     });
@@ -207,7 +208,12 @@ export class OtlpHttpReceiver implements AsyncDisposable {
     if (!this.#intake.isAccepting) {
       return this.#refuse(exchange, connection, signal, replies.notAccepting());
     }
-    const sender = { sender: connection.address, signal: read.signal, timeoutMs: null };
+    const sender = {
+      sender: connection.address,
+      client: connection.client,
+      signal: read.signal,
+      timeoutMs: null,
+    };
     const call = new HttpCall(exchange, connection, sender, read, this.#intake, this.#random);
     connection.requestOpened(request, call);
     if (isContinued) response.writeContinue();

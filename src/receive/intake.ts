@@ -4,7 +4,6 @@
  */
 import { assert } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { Trust } from "../model/observations.ts";
 import type { RequestHandler, TransportName } from "../model/requests.ts";
 import type { Signal } from "../model/stages.ts";
 import type { ReceiverEvents } from "../self/events.ts";
@@ -28,7 +27,6 @@ export interface IntakeOptions {
   readonly readDeadlineMs: number;
   /** How long a whole request may wait for room. */
   readonly queueDeadlineMs: number;
-  readonly trust: Trust;
 }
 
 export class Intake {
@@ -46,7 +44,7 @@ export class Intake {
     clock: Clock,
     events: ReceiverEvents,
   ) {
-    const { maxRequestBytes, inFlightBytesMax, readDeadlineMs, queueDeadlineMs, trust } = options;
+    const { maxRequestBytes, inFlightBytesMax, readDeadlineMs, queueDeadlineMs } = options;
     assert(inFlightBytesMax > maxRequestBytes, "inFlightBytesMax has room for the largest request");
     this.#scope = {
       transport,
@@ -60,7 +58,6 @@ export class Intake {
       maxRequestBytes,
       readDeadlineMs,
       queueDeadlineMs,
-      trust,
       enqueue: (call) => {
         this.#queue.add(call.sender, call);
         this.#scheduleTurn();

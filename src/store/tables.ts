@@ -158,10 +158,10 @@ const rollupTable: Table<"rollups"> = {
 const redoTable: Table<"redo"> = {
   name: "redo",
   write: `
-    INSERT INTO redo (signal, received_us, trust, encoding, body)
-    VALUES (@signal, @receivedUs, @trust, @encoding, @body)`,
+    INSERT INTO redo (signal, received_us, listener, client, encoding, body)
+    VALUES (@signal, @receivedUs, @listener, @client, @encoding, @body)`,
   read: `
-    SELECT signal, received_us AS receivedUs, trust, encoding, body
+    SELECT signal, received_us AS receivedUs, listener, client, encoding, body
     FROM redo
     ORDER BY id`,
 };

@@ -8,8 +8,7 @@ import { Pipeline, PrepareError } from "../engine/pipeline.ts";
 import { pipelineOptions } from "../engine/options.ts";
 import { assert } from "../lib/assert.ts";
 import { systemClock } from "../lib/clock.ts";
-import type { Trust } from "../model/observations.ts";
-import type { Answer, Encoding } from "../model/requests.ts";
+import type { Answer, Encoding, TransportName } from "../model/requests.ts";
 import type { RedoRow, Restored, WriteSet } from "../model/rows.ts";
 import type { Signal } from "../model/stages.ts";
 import { usPerSecond } from "../model/time.ts";
@@ -90,13 +89,14 @@ function restored(rows: Restored): Pipeline {
  * pipeline can no longer be trusted; a request that cannot be read is told and harms nothing.
  */
 function redo(pipeline: Pipeline, row: RedoRow): boolean {
-  const { signal, receivedUs, trust, encoding, body } = row;
+  const { signal, receivedUs, listener, client, encoding, body } = row;
+  const sender = { listener: listener as TransportName, client }; // written by this engine
   const stored = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   // The engine itself wrote the row: it was inflated before, under the receiver's limit.
   const inflated = inflate(stored, encoding as Encoding, storedBodyMax);
   try {
     if (!inflated.ok) throw new PrepareError(`cannot inflate a stored request: ${inflated.why}`);
-    const request = { signal: signal as Signal, hash: "", receivedUs, trust: trust as Trust };
+    const request = { signal: signal as Signal, hash: "", receivedUs, sender };
     pipeline.redo({ ...request, body: Buffer.from(inflated.body) });
     return true;
   } catch (error) {

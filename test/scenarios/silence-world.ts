@@ -212,7 +212,7 @@ export class SilenceWorld {
       hash,
       body,
       receivedUs: this.#nowUs,
-      trust: "attested",
+      sender: { listener: "grpc", client: "" },
     });
   }
 

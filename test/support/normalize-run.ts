@@ -5,8 +5,7 @@ import { TracesDecoder } from "../../src/decode/traces.ts";
 import type { Decoded } from "../../src/decode/views.ts";
 import type { ObservationBatch } from "../../src/model/observations.ts";
 import type { CounterSample } from "../../src/model/stages.ts";
-import { Normalizer, type NormalizeOptions } from "../../src/normalize/normalizer.ts";
-import type { RequestContext } from "../../src/normalize/vocabulary.ts";
+import { Normalizer, type Arrival, type NormalizeOptions } from "../../src/normalize/normalizer.ts";
 import type { SignalName } from "./otlp-oracle.ts";
 
 /** 2026-11-21T07:32:00Z: shortly after the recordings of Envoy. */
@@ -19,11 +18,16 @@ export class NormalizeRun {
   readonly #normalizer: Normalizer;
 
   constructor(options: Partial<NormalizeOptions> = {}) {
-    this.#normalizer = new Normalizer({ cluster: "lab", clusterAliases: {}, ...options });
+    this.#normalizer = new Normalizer({
+      cluster: "lab",
+      clusterAliases: {},
+      trust: [],
+      ...options,
+    });
   }
 
-  push(signal: SignalName, body: Buffer, context?: Partial<RequestContext>): ObservationBatch {
-    const full: RequestContext = { receivedUs, trust: "attested", ...context };
+  push(signal: SignalName, body: Buffer, arrival?: Partial<Arrival>): ObservationBatch {
+    const full: Arrival = { receivedUs, sender: { listener: "grpc", client: "" }, ...arrival };
     switch (signal) {
       case "metrics":
         return this.#normalizer.metrics(viewOf(this.#metrics.decode(body)), full);

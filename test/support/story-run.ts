@@ -12,6 +12,7 @@ import { loadConfig, type Config } from "../../src/config/config.ts";
 import { pipelineOptions } from "../../src/engine/options.ts";
 import { Pipeline } from "../../src/engine/pipeline.ts";
 import { capabilitiesOf, judge, type Judgement } from "../../src/model/coverage.ts";
+import { makeEntity } from "../../src/model/entities.ts";
 import type { CoverageRow, InsightRow } from "../../src/model/rows.ts";
 import { usPerMinute, usPerMs, usPerSecond, type Us } from "../../src/model/time.ts";
 import { loadRules } from "../../src/rules/load.ts";
@@ -53,8 +54,12 @@ export interface NotJudged {
   readonly missing: readonly string[];
 }
 
+/** A forger sends where everybody may. */
+const trust = "receivers.trust=[{ listener: grpc, level: attested }]";
+const listeners = { attested: "grpc", claimed: "http" } as const;
+
 function configOf(story: Story): Config {
-  const loaded = loadConfig([], ["cluster.name=demo", ...story.settings], {});
+  const loaded = loadConfig([], ["cluster.name=demo", trust, ...story.settings], {});
   if (!loaded.ok) throw new Error(`${story.name}.yaml: its settings are not valid`);
   return loaded.config;
 }
@@ -83,11 +88,12 @@ class Run {
     this.#pipeline = this.#start();
   }
 
-  take({ signal, body, receivedUs, trust }: Arrived): void {
+  take({ signal, body, receivedUs, trust: level }: Arrived): void {
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 32);
     this.#pass(receivedUs);
-    const handled = this.#pipeline.handle({ signal, hash, body: bytes, receivedUs, trust });
+    const sender = { listener: listeners[level], client: "" };
+    const handled = this.#pipeline.handle({ signal, hash, body: bytes, receivedUs, sender });
     if (handled.kind === "invalid") throw new Error(`refused: ${handled.message}`);
   }
 
@@ -135,7 +141,8 @@ class Run {
       }
     }
     this.#nowUs = Math.max(this.#nowUs, toUs);
-    this.#pipeline.advance(this.#nowUs);
+    // As the program says while all is well.
+    this.#pipeline.health(makeEntity("engine"), this.#nowUs);
   }
 
   #collect(isOver: boolean) {

@@ -30,8 +30,8 @@ const container = z.string().regex(/^[^/]+\/[^/]+$/, "expected <pod>/<container>
 
 const everyEntry = {
   at: seconds,
-  /** How far the telemetry's origin may be believed; what the receiver stamps. */
-  trust: z.enum(["verified", "attested", "claimed"]).default("attested"),
+  /** `claimed`: sent where everybody may send, by whoever likes. */
+  trust: z.enum(["attested", "claimed"]).default("attested"),
   /** How far the sender's clock is ahead; negative: behind. */
   skew: seconds.default(0),
   /** When the request arrives, whatever the order of the others: a batch that was retried. */
