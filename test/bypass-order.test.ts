@@ -7,7 +7,7 @@ import { assert, array, boolean, constantFrom, nat, property, record, tuple } fr
 import { expect, test } from "vitest";
 import type { PodFacts } from "../src/graph/contracts.ts";
 import type { Observation } from "../src/model/observations.ts";
-import { alive, cart, serverLine } from "./scenarios/wire-cases.ts";
+import { alive, cart, meshName, serverLine } from "./scenarios/wire-cases.ts";
 import {
   app,
   connect,
@@ -133,8 +133,12 @@ const ownLine = tuple(second, port, wirePeer, boolean(), trust).map(
     return outboundLine(at, 39_000, peerEnd, own, peerEnd, { trust: level, ...portless });
   },
 );
-const callerLine = tuple(second, port, trust).map(([at, from, level]): Observation =>
-  serverLine(at, from, { trust: level }),
+const callerLine = tuple(second, port, boolean(), trust).map(
+  ([at, from, isMesh, level]): Observation =>
+    serverLine(at, from, {
+      trust: level,
+      ...(isMesh ? { serverName: meshName, lineId: `mesh-${at}-${from}` } : {}),
+    }),
 );
 const wireSocket = tuple(process, second, port, wirePeer).map(
   ([who, at, from, [to, toPort]]): Observation => connect(who, at, from, to, toPort),

@@ -104,7 +104,9 @@ function legOf(role: LegRole, tells: Leg["tells"], line: ProxyLeg, near: End, fa
   const [ip, port] = near;
   const [toIp, toPort] = far;
   const minute = Math.floor(line.timeUs / usPerMinute);
-  const id = contentText(role, line.cluster, ip, port, toIp, toPort, minute, line.trust, tells);
+  // What callers spoke is part of what a leg says: lines with and without TLS are two.
+  const how = role === "inbound" ? callerTls(line) : tells;
+  const id = contentText(role, line.cluster, ip, port, toIp, toPort, minute, line.trust, how);
   const { cluster, timeUs: fromUs } = line;
   const toUs = roundedEnd(line);
   const spans = [{ fromUs, toUs, first: line }];
@@ -162,6 +164,18 @@ function addSpan(spans: readonly Span[], more: Span): readonly Span[] {
 function firstOf(one: Span, other: Span): ProxyLeg {
   if (one.fromUs !== other.fromUs) return one.fromUs < other.fromUs ? one.first : other.first;
   return lineOrder(one.first) <= lineOrder(other.first) ? one.first : other.first;
+}
+
+/** The SNI of Istio's own mutual TLS: `outbound_.<port>_.<subset>_.<host>`. */
+const meshServerName = "outbound_";
+/** `unseen`: the line's shape would not show TLS. */
+type CallerTls = "mesh" | "plain" | "unseen";
+
+export function callerTls(line: ProxyLeg): CallerTls {
+  const { serverName, peerPrincipal, security, showsTls } = line;
+  const isMesh = serverName.startsWith(meshServerName) || peerPrincipal !== "";
+  if (isMesh || security === "mutual_tls") return "mesh";
+  return showsTls || security === "none" ? "plain" : "unseen";
 }
 
 function roundedEnd(line: ProxyLeg): Us {

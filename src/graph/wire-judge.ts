@@ -8,7 +8,9 @@ import type { FlowEntity } from "../model/entities.ts";
 import type { Flow, ProxyLeg } from "../model/observations.ts";
 import type { CounterSample } from "../model/stages.ts";
 import { usPerSecond, type Us } from "../model/time.ts";
+import { Awaited } from "./awaited.ts";
 import type { BypassOptions } from "./bypass-options.ts";
+import { habitKeys, isPlainByProxy, TlsHabits } from "./caller-tls.ts";
 import type { Scene } from "./connection-verdict.ts";
 import { contentHash } from "./content-hash.ts";
 import type { Identity, PodFacts } from "./contracts.ts";
@@ -16,6 +18,7 @@ import { wireToFlow } from "./flow-entity.ts";
 import { Gaps } from "./gaps.ts";
 import { LegLiveness } from "./leg-liveness.ts";
 import type { Leg } from "./legs.ts";
+import { LostLines } from "./lost-lines.ts";
 import { endKey, type Orientation } from "./orientation.ts";
 import type { Sayings, WireSaid } from "./sayings.ts";
 import type { SourceEnd, SourceEnds } from "./source-ends.ts";
@@ -30,6 +33,9 @@ const graceOverUs = 15 * usPerSecond;
 
 /** Why a missing leg proves nothing. */
 const reasons = ["ambiguous_owner", "open", "gap", "capacity", "pod_ended", "proxy_silent"];
+
+/** Why a connection that the proxy's log lacks accuses nobody. */
+const doubts = ["lines_lost", "tls_unseen", "tls_unknown", "plain_allowed"];
 
 export interface WireWorld {
   readonly identity: Identity;
@@ -46,17 +52,26 @@ export class WireJudge {
   readonly #world: WireWorld;
   readonly #liveness: LegLiveness;
   readonly #gaps = new Gaps();
+  readonly #habits: TlsHabits;
+  readonly #lost = new LostLines();
   readonly #scene: WireScene;
   /** Ends that wait for a pod's proxy to show that it lives, by the pod. */
-  readonly #pending = new Map<string, Set<SourceEnd>>();
-  readonly #pendingAt = new Map<SourceEnd, string>();
+  readonly #pending = new Awaited<SourceEnd>();
   /** Pods that have shown it since. */
   readonly #awake = new Set<string>();
+  /** Ends that wait for a sign that their callers would have spoken mutual TLS. */
+  readonly #untoldTls = new Awaited<SourceEnd>();
+  /** Ends of which nothing is said, for the doubts that their company raises. */
+  readonly #hushed = new Set<SourceEnd>();
+  /** Ends whose company tells otherwise than when they were judged. */
+  readonly #again = new Set<SourceEnd>();
+  /** Addresses from which connections tell otherwise of each other than before. */
+  readonly #renowned = new Set<string>();
   /** Ends that something was said of, or would be but for a stronger rung. */
   readonly #told = new Set<SourceEnd>();
   /** Ends that were let off as control traffic while no mesh configuration had told, by cluster. */
   readonly #untold = new Map<string, Set<SourceEnd>>();
-  readonly #undecided = new Map<string, number>(reasons.map((reason) => [reason, 0]));
+  readonly #undecided = new Map([...reasons, ...doubts].map((reason) => [reason, 0]));
   /** What began before was perhaps judged by an earlier process. */
   #restoredUs: Us = 0;
 
@@ -66,6 +81,8 @@ export class WireJudge {
     const mostUs = options.latenessUs + graceOverUs;
     this.#liveness = new LegLiveness(identity, { leastUs: leastGraceUs, mostUs });
     const liveness = this.#liveness;
+    this.#habits = new TlsHabits(options.retentionUs);
+    const habits = this.#habits;
     this.#scene = {
       identity,
       options,
@@ -80,7 +97,11 @@ export class WireJudge {
       graceUs: (pod) => liveness.graceUs(pod),
       gapUntilUs: (fromUs, toUs) => this.#gaps.untilUs(fromUs, toUs),
       isControl: (toward, atUs) => world.isControl(toward, atUs),
+      isMeshExpected: (cluster, ip, server, atUs) =>
+        habits.isMeshExpected(cluster, ip, server, atUs),
+      losesLines: (pod, fromUs, toUs) => this.#lost.has(podKey(pod), { fromUs, toUs }),
       orient: (flow, end) => world.orient(flow, end),
+      endsToward: (key) => world.ends.toward(key),
       endAt: (ip, key) => world.ends.findAt(ip, key),
     };
   }
@@ -89,6 +110,9 @@ export class WireJudge {
   line(line: ProxyLeg, isLearning: boolean): void {
     const { nowUs } = this.#world.scene;
     this.#liveness.note(line, nowUs, isLearning);
+    for (const key of this.#habits.line(line)) {
+      for (const end of this.#untoldTls.of(key)) this.#again.add(end);
+    }
     if (this.#pending.size === 0 || line.side !== "outbound" || line.trust === "claimed") return;
     const pod = this.#world.identity.podOf(podOfLine(line), line.timeUs);
     if (pod && this.#pending.has(podKey(pod))) this.#awake.add(podKey(pod));
@@ -102,36 +126,51 @@ export class WireJudge {
   /** A leg has come that may take back what was said. */
   legSeen(leg: Leg, end: SourceEnd, out: GraphChange[]): void {
     if (leg.tells === "port") {
+      this.#notePlain(leg, end);
       const isOld = leg.fromUs < this.#restoredUs && end.flows.size > 0 && end.sockets.size === 0;
-      if (end.wireSaid.size > 0 || isOld) this.judge(end, out, isOld);
+      if (this.#isBorne(end) || isOld) this.judge(end, out, isOld);
       return;
     }
     if (leg.tells === "dialled") {
       for (const one of this.#world.ends.ofIp(leg.ip)) {
-        if (one.wireSaid.size > 0) this.judge(one, out);
+        if (this.#isBorne(one)) this.judge(one, out);
       }
       return;
     }
     for (const one of this.#world.ends.toward(endKey(leg.cluster, leg.toIp, leg.toPort))) {
-      if (one.ip === leg.ip && one.wireSaid.size > 0) this.judge(one, out);
+      if (one.ip === leg.ip && this.#isBorne(one)) this.judge(one, out);
     }
+  }
+
+  /** A leg would change what is said of the end, or what it says of others. */
+  #isBorne(end: SourceEnd): boolean {
+    return end.wireSaid.size > 0 || this.#hushed.has(end);
   }
 
   judge(end: SourceEnd, out: GraphChange[], isAfterRestart = false): void {
     const towards = towardsOf(end);
     if (towards.size === 0) return;
-    let pending = "";
+    const silent: string[] = [];
+    const untold: string[] = [];
+    let isHushed = false;
     for (const [key, toward] of towards) {
       const verdicts = judgeToward(toward, this.#scene);
       for (const verdict of verdicts) {
-        if (verdict.kind === "wait") this.#world.waiting.add(end, verdict.dueUs);
-        if (verdict.kind === "unknown") this.#countUndecided(verdict.reason);
-        if (verdict.reason === "control") this.#letOff(end, toward.cluster);
-        if (verdict.reason === "proxy_silent" && verdict.pod) pending = podKey(verdict.pod);
+        const { kind, reason, pod } = verdict;
+        if (kind === "wait") this.#world.waiting.add(end, verdict.dueUs);
+        if (kind === "unknown") this.#countUndecided(reason);
+        if (reason === "control") this.#letOff(end, toward.cluster);
+        if (reason === "proxy_silent" && pod) silent.push(podKey(pod));
+        if (reason === "tls_unknown") untold.push(...habitKeys(toward.cluster, end.ip, key));
+        if (doubts.includes(reason)) isHushed = true;
       }
+      this.#learnCompany(key, toward, verdicts);
       this.#conclude(key, toward, verdicts, isAfterRestart, out);
     }
-    this.#moveTo(end, pending);
+    this.#pending.set(end, silent);
+    this.#untoldTls.set(end, untold);
+    if (isHushed) this.#hushed.add(end);
+    else this.#hushed.delete(end);
   }
 
   advance(out: GraphChange[]): void {
@@ -140,14 +179,12 @@ export class WireJudge {
     }
     this.#hearConfig(out);
     const isFurther = this.#liveness.advance(this.#world.scene.nowUs);
-    if (this.#pending.size === 0) return;
-    const pods = isFurther ? [...this.#pending.keys()] : [...this.#awake];
-    this.#awake.clear();
-    for (const pod of pods) {
-      // A copy: what is judged may leave the set, or come into it.
-      const ends = Array.from(this.#pending.get(pod) ?? []);
-      for (const end of ends) this.judge(end, out);
+    if (this.#pending.size > 0) {
+      const pods = isFurther ? this.#pending.keys() : [...this.#awake];
+      for (const pod of pods) for (const end of this.#pending.of(pod)) this.judge(end, out);
     }
+    this.#awake.clear();
+    this.#hearCompany(out);
   }
 
   /** We were not there in between. */
@@ -162,6 +199,7 @@ export class WireJudge {
   /** The last sign of a connection from the end to there has left. */
   leadsNoMore(end: SourceEnd, destination: string): void {
     this.#world.sayings.forget(end.wireSaid.get(destination));
+    this.#lost.set(lossName(end, destination), "", []);
     this.#world.ends.leadsNoMore(end, destination);
   }
 
@@ -169,7 +207,10 @@ export class WireJudge {
   forget(end: SourceEnd): void {
     this.#told.delete(end);
     for (const ends of this.#untold.values()) ends.delete(end);
-    this.#moveTo(end, "");
+    this.#pending.set(end, []);
+    this.#untoldTls.set(end, []);
+    this.#hushed.delete(end);
+    this.#again.delete(end);
   }
 
   counters(into: CounterSample[]): void {
@@ -177,7 +218,44 @@ export class WireJudge {
       into.push({ name: "flows_undecided_total", labels: { reason }, value });
     }
     const labels = { table: "proxy_logs" };
-    into.push({ name: "join_overflow_total", labels, value: this.#liveness.dropped });
+    const value = this.#liveness.dropped + this.#habits.dropped;
+    into.push({ name: "join_overflow_total", labels, value });
+  }
+
+  #notePlain({ toIp, toPort }: Leg, end: SourceEnd): void {
+    if (this.#told.size + this.#hushed.size === 0) return;
+    const { closenessUs } = this.#scene.options;
+    if (isPlainByProxy(end, toIp, toPort, closenessUs)) this.#renowned.add(end.ip);
+  }
+
+  /** What the connections from the end to there say of others of their pod. */
+  #learnCompany(key: string, { end }: Toward, verdicts: readonly WireVerdict[]): void {
+    if (verdicts.some(({ kind }) => kind === "final")) return;
+    const orphans = verdicts.filter(
+      ({ reason, callerLegs }) => reason === "lines_lost" && callerLegs.length > 0,
+    );
+    const pod = (orphans[0] ?? verdicts[0])?.pod ?? null;
+    const stretches = orphans.map(({ fromUs, callerLegs }) => ({
+      fromUs,
+      toUs: Math.max(...callerLegs.map(({ toUs }) => toUs)),
+    }));
+    if (this.#lost.set(lossName(end, key), pod ? podKey(pod) : "", stretches)) {
+      for (const address of pod?.ips ?? []) this.#renowned.add(address);
+    }
+  }
+
+  /** Judges again whom others' connections bear upon; those may bear upon others in turn, next time. */
+  #hearCompany(out: GraphChange[]): void {
+    if (this.#renowned.size > 0) {
+      for (const end of [...this.#told, ...this.#hushed]) {
+        if (this.#renowned.has(end.ip)) this.#again.add(end);
+      }
+      this.#renowned.clear();
+    }
+    if (this.#again.size === 0) return;
+    const ends = [...this.#again];
+    this.#again.clear();
+    for (const end of ends) this.judge(end, out);
   }
 
   #conclude(
@@ -196,7 +274,10 @@ export class WireJudge {
     const verdict = found.length > 0 ? merge(found) : weakest(verdicts);
     if (!verdict) return;
     if (verdict.kind !== "found") {
-      const mayHaveBeenSaid = isAfterRestart && verdict.kind === "cleared";
+      const isDoubt = doubts.includes(verdict.reason);
+      const mayHaveBeenSaid =
+        (isAfterRestart && verdict.kind === "cleared") ||
+        (isDoubt && verdict.fromUs < this.#restoredUs);
       if (said?.outcome !== "found" && !mayHaveBeenSaid) return;
       // What was found while everything was there is no less true when the table is full.
       if (verdict.reason === "capacity") return;
@@ -227,7 +308,8 @@ export class WireJudge {
     const isStanding = isFound && !isYielded;
     const entity = isStanding ? judged.entity : takenBack(judged.entity, reason);
     const id = contentHash(["wire", end.key, key]);
-    const sources = [...verdict.flows, ...verdict.callerLegs.map((leg) => leg.first)];
+    const callerLegs = isFound ? verdict.callerLegs : [];
+    const sources = [...verdict.flows, ...callerLegs.map((leg) => leg.first)];
     const { evidence, fromUs } = verdict;
     const atUs = said && !isFound ? said.atUs : fromUs;
     const saying = { ...judged, entity, id, transport: "tcp" as const, atUs, evidence, sources };
@@ -261,23 +343,11 @@ export class WireJudge {
   #countUndecided(reason: string): void {
     this.#undecided.set(reason, (this.#undecided.get(reason) ?? 0) + 1);
   }
+}
 
-  /** Bounded by the ends. */
-  #moveTo(end: SourceEnd, pod: string): void {
-    const before = this.#pendingAt.get(end) ?? "";
-    if (before === pod) return;
-    if (before !== "") {
-      const ends = this.#pending.get(before);
-      ends?.delete(end);
-      if (ends?.size === 0) this.#pending.delete(before);
-      this.#pendingAt.delete(end);
-    }
-    if (pod === "") return;
-    const ends = this.#pending.get(pod);
-    if (ends) ends.add(end);
-    else this.#pending.set(pod, new Set([end]));
-    this.#pendingAt.set(end, pod);
-  }
+/** The connections from an end to a destination. */
+function lossName(end: SourceEnd, destination: string): string {
+  return `${end.key} ${destination}`;
 }
 
 function podKey(pod: PodFacts): string {

@@ -4,19 +4,24 @@
  * did not. A pure function of what the end holds, of who is who, and of how far each proxy's log has got.
  *
  * A missing leg accuses only where the proxy is proved to have logged past it; all else is said to be
- * unknown, with the reason. Only attested presence clears.
+ * unknown, with the reason. Only attested presence clears. That no line was lost on the way, nothing can
+ * prove (`caller-tls.ts`): so a wire alone is never surer than medium, and a server's line accuses only a
+ * caller who did not speak as the proxy would have. A caller who did, and whom the pod's log does not
+ * know, shows that this log has holes. Envoy's line names only the last of a request's tries; the others
+ * look to the server like that, too.
  */
 import { mergeEvidence, type Evidence } from "../model/changes.ts";
 import type { FlowEntity } from "../model/entities.ts";
 import type { Flow } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
+import { isPlainByProxy } from "./caller-tls.ts";
 import { judgeConnection, type Scene, type Verdict } from "./connection-verdict.ts";
 import type { PodFacts } from "./contracts.ts";
 import { closeness, flowEvidence } from "./flows.ts";
 import { excludedBy, isClusterDns, isProxyTelemetry } from "./innocents.ts";
 import type { Life } from "./leg-liveness.ts";
-import { dialledKey, legEvidence, peerKey, touches, type Leg } from "./legs.ts";
-import type { Orientation } from "./orientation.ts";
+import { callerTls, dialledKey, legEvidence, peerKey, touches, type Leg } from "./legs.ts";
+import { endKey, type Orientation } from "./orientation.ts";
 import { hostPort, leadsTo } from "./sockets.ts";
 import type { SourceEnd } from "./source-ends.ts";
 import { chainsOf, type Chain } from "./wire-chains.ts";
@@ -29,8 +34,14 @@ export interface WireScene extends Scene {
   /** `waitUs`: until then, since we were not there; -1 = nobody will tell any more. */
   gapUntilUs(fromUs: Us, toUs: Us): Us;
   isControl(toward: Toward, atUs: Us): boolean;
+  /** Whether the caller's proxy would have spoken the mesh's mutual TLS to that server's end then. */
+  isMeshExpected(cluster: string, ip: string, server: string, atUs: Us): boolean;
+  /** Whether lines of this pod are known to be missing around that time. */
+  losesLines(pod: PodFacts, fromUs: Us, toUs: Us): boolean;
   orient(flow: Flow, end: SourceEnd): Orientation;
   endAt(ip: string, key: string): SourceEnd | undefined;
+  /** From where something leads to that end. */
+  endsToward(key: string): Iterable<SourceEnd>;
 }
 
 /** A destination of a source end. */
@@ -154,14 +165,10 @@ function judgeAbsence(
   if (life !== "live") {
     return { ...open, reason: life === "ended" ? "pod_ended" : "proxy_silent" };
   }
+  const doubt = isByServer ? doubtOfCaller(chain, place, scene) : doubtOfLog(chain, pod, scene);
+  if (doubt !== "") return { ...open, reason: doubt, callerLegs: chain.callerLegs };
   const excluded = holeOf(chain, place, pod, scene);
-  const tellsPorts = scene.tellsPorts(pod);
-  const isSure =
-    tellsPorts &&
-    excluded !== "unknown" &&
-    (isByServer
-      ? !chain.callerLegs.some((leg) => leg.first.serverName.startsWith(meshServerName))
-      : oriented === "observed" && !chain.isLoose);
+  const isSure = isByServer && scene.tellsPorts(pod) && excluded !== "unknown";
   const confidence = stepDown(isSure ? "high" : "medium", disputing.length > 0);
   const all = mergeEvidence(evidence, disputing.map(legEvidence));
   return {
@@ -176,8 +183,27 @@ function judgeAbsence(
   };
 }
 
-/** The SNI of Istio's own mutual TLS: whoever sends it looks like a proxy, or wants to. */
-const meshServerName = "outbound_";
+/** The server tells who called; whether that was the pod's proxy, only the caller's TLS does. */
+function doubtOfCaller(chain: Chain, place: Place, scene: WireScene): string {
+  if (speaksMesh(chain)) return "lines_lost";
+  const { cluster, end, ip, port } = place;
+  if (chain.callerLegs.some(({ first }) => callerTls(first) === "unseen")) return "tls_unseen";
+  const server = endKey(cluster, ip, port);
+  if (!scene.isMeshExpected(cluster, end.ip, server, chain.fromUs)) return "tls_unknown";
+  for (const other of scene.endsToward(server)) {
+    if (other.ip === end.ip && isPlainByProxy(other, ip, port, scene.options.closenessUs))
+      return "plain_allowed";
+  }
+  return "";
+}
+
+function doubtOfLog(chain: Chain, pod: PodFacts, scene: WireScene): string {
+  return scene.losesLines(pod, chain.fromUs, chain.flowToUs) ? "lines_lost" : "";
+}
+
+function speaksMesh(chain: Chain): boolean {
+  return chain.callerLegs.some(({ first }) => callerTls(first) === "mesh");
+}
 
 function stepDown(confidence: "medium" | "high", isDisputed: boolean): "low" | "medium" | "high" {
   if (!isDisputed) return confidence;
@@ -186,7 +212,9 @@ function stepDown(confidence: "medium" | "high", isDisputed: boolean): "low" | "
 
 /** Legs of the proxy that may be this connection: at its own port, or without one to the same peer. */
 function countersOf(chain: Chain, place: Place, pod: PodFacts, scene: WireScene): readonly Leg[] {
-  const { cluster, end, ip, port, boundUs } = place;
+  const { cluster, end, ip, port } = place;
+  // Two proxies' clocks may be apart: who speaks as the proxy is not somebody on its old port.
+  const boundUs = speaksMesh(chain) ? scene.options.latenessUs : place.boundUs;
   const { fromUs, toUs } = lifeOf(chain, scene);
   const isThen = (leg: Leg): boolean => touches(leg, fromUs, toUs, boundUs);
   const counters: Leg[] = [];

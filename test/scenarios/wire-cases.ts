@@ -49,9 +49,16 @@ export function serverLine(
     downstreamRemoteIp: from,
     upstreamLocalIp: "127.0.0.6",
     route: "unknown",
+    showsTls: true,
     ...change,
   });
 }
+
+/** What a proxy that speaks the mesh's own mutual TLS names. */
+export const meshName = "outbound_.80_._.cart.shop.svc.cluster.local";
+const mesh = { serverName: meshName };
+/** Somebody calls the server as a proxy does: so would web's. */
+const spokenTo = serverLine(-15, 50_001, mesh, "10.1.0.99");
 
 const bypass = wire(1, 40_001, outside, 443);
 /** The port of a server that an attested leg has shown to listen: nothing about the side is a guess. */
@@ -67,7 +74,7 @@ export const wireAttacks: readonly BypassCase[] = [
   {
     name: "B5: the other end is known to listen, and the log tells ports",
     steps: [listening, bypass, reply(bypass), ...logging],
-    findings: ["web b5 203.0.113.5:443 high"],
+    findings: ["web b5 203.0.113.5:443 medium"],
   },
   {
     name: "B5: two nodes on the way saw it: one connection",
@@ -77,7 +84,7 @@ export const wireAttacks: readonly BypassCase[] = [
       wire(1.2, 40_001, outside, 443, { host: "host-2", bytes: 1_300 }),
       ...logging,
     ],
-    findings: ["web b5 203.0.113.5:443 high"],
+    findings: ["web b5 203.0.113.5:443 medium"],
   },
   {
     name: "B5: a leg of another source port never clears",
@@ -87,7 +94,7 @@ export const wireAttacks: readonly BypassCase[] = [
       outboundLine(0.5, 39_003, [outside, 443], 40_778, [outside, 443]),
       ...logging,
     ],
-    findings: ["web b5 203.0.113.5:443 high"],
+    findings: ["web b5 203.0.113.5:443 medium"],
   },
   {
     name: "B5: a leg of the same port to another destination, or long before, clears nothing",
@@ -97,7 +104,7 @@ export const wireAttacks: readonly BypassCase[] = [
       outboundLine(-30, 39_005, [outside, 443], 40_001, [outside, 443]),
       ...logging,
     ],
-    findings: ["web b5 203.0.113.5:443 high"],
+    findings: ["web b5 203.0.113.5:443 medium"],
   },
   {
     name: "B5: the source port is the proxy's seconds later",
@@ -107,7 +114,7 @@ export const wireAttacks: readonly BypassCase[] = [
       outboundLine(6, 39_006, [outside, 443], 40_001, [outside, 443]),
       ...logging,
     ],
-    findings: ["web b5 203.0.113.5:443 high"],
+    findings: ["web b5 203.0.113.5:443 medium"],
   },
   {
     name: "B5: the log tells no ports: no leg to that peer then",
@@ -127,7 +134,7 @@ export const wireAttacks: readonly BypassCase[] = [
       outboundLine(1, 39_008, [outside, 443], 40_001, [outside, 443], { trust: "claimed" }),
       ...logging,
     ],
-    findings: ["web b5 203.0.113.5:443 medium"],
+    findings: ["web b5 203.0.113.5:443 low"],
   },
   {
     name: "B5: another pod's line on the same machine shows that the pipeline got further",
@@ -162,7 +169,7 @@ export const wireAttacks: readonly BypassCase[] = [
   {
     name: "B5s: the server's proxy logged a caller that the caller's own did not make",
     setup: { pods },
-    steps: [serverLine(1, 40_001), ...logging],
+    steps: [serverLine(1, 40_001), spokenTo, ...logging],
     findings: ["web b5s 10.1.0.60:8080 high"],
   },
   {
@@ -170,10 +177,11 @@ export const wireAttacks: readonly BypassCase[] = [
     setup: { pods },
     steps: [
       outboundLine(-5, 39_010, [service.ip, 80], 40_001, [cart.ip, cart.port]),
-      serverLine(-5, 40_001),
+      serverLine(-5, 40_001, mesh),
       outboundLine(1, 39_011, [service.ip, 80], 40_002, [cart.ip, cart.port]),
-      serverLine(1, 40_002),
+      serverLine(1, 40_002, mesh),
       serverLine(6, 40_001),
+      spokenTo,
       ...logging,
     ],
     findings: ["web b5s 10.1.0.60:8080 high"],
@@ -181,19 +189,24 @@ export const wireAttacks: readonly BypassCase[] = [
   {
     name: "B5s: the flow beside it is the same deed",
     setup: { pods },
-    steps: [serverLine(1.1, 40_001), wire(1, 40_001, cart.ip, cart.port), ...logging],
+    steps: [serverLine(1.1, 40_001), wire(1, 40_001, cart.ip, cart.port), spokenTo, ...logging],
     findings: ["web b5s 10.1.0.60:8080 high"],
   },
   {
-    name: "B5s: a server name of Istio's own making is easily written",
+    name: "B5s: the server is known by plain calls alone; the caller speaks mutual TLS elsewhere",
     setup: { pods },
-    steps: [serverLine(1, 40_001, { serverName: "outbound_.80_._.cart.shop" }), ...logging],
-    findings: ["web b5s 10.1.0.60:8080 medium"],
+    steps: [
+      serverLine(1, 40_001),
+      serverLine(-15, 50_001, { ...mesh, downstreamLocalIp: "10.1.0.61" }),
+      outboundLine(-15, 39_012, [service.ip, 80], 50_001, ["10.1.0.61", cart.port]),
+      ...logging,
+    ],
+    findings: ["web b5s 10.1.0.60:8080 high"],
   },
   {
     name: "B5s: a busy connection that goes on is found all the same",
     setup: { pods },
-    steps: [...[0, 1, 2, 3, 4, 5].map((at) => serverLine(at * 2, 40_001)), ...logging],
+    steps: [...[0, 1, 2, 3, 4, 5].map((at) => serverLine(at * 2, 40_001)), spokenTo, ...logging],
     findings: ["web b5s 10.1.0.60:8080 high"],
   },
   {
@@ -419,6 +432,46 @@ export const wireInnocents: readonly BypassCase[] = [
       serverLine(3, 40_003, {}, "10.1.0.99"),
       ...logging,
     ],
+  },
+  {
+    name: "a caller who speaks as a proxy does: the line of its own was lost, or of a first try",
+    setup: { pods },
+    steps: [serverLine(1, 40_001, mesh), wire(1, 40_001, cart.ip, cart.port), ...logging],
+  },
+  {
+    name: "a batch of lines was lost, with that of a connection to the outside",
+    setup: { pods },
+    steps: [bypass, serverLine(5, 40_002, mesh), ...logging],
+  },
+  {
+    name: "two proxies whose clocks are far apart",
+    setup: { pods },
+    steps: [
+      serverLine(1, 40_001, mesh),
+      outboundLine(31, 39_000, [service.ip, 80], 40_001, [cart.ip, cart.port]),
+      ...logging,
+    ],
+  },
+  {
+    name: "plain is how the caller's proxy talks to that server",
+    setup: { pods },
+    steps: [
+      serverLine(-10, 40_003),
+      outboundLine(-10, 39_000, [service.ip, 80], 40_003, [cart.ip, cart.port]),
+      serverLine(1, 40_001),
+      spokenTo,
+      ...logging,
+    ],
+  },
+  {
+    name: "nobody speaks mutual TLS, or the server's log would not show it",
+    setup: { pods },
+    steps: [serverLine(1, 40_001), ...logging],
+  },
+  {
+    name: "the server's log would not show mutual TLS in that line",
+    setup: { pods },
+    steps: [serverLine(1, 40_001, { showsTls: false }), spokenTo, ...logging],
   },
   {
     name: "the caller's proxy logs nothing at all",
