@@ -109,6 +109,7 @@ export interface Config {
     readonly clusterCidrs: readonly string[];
     /** [] = those that the mesh's own configuration names. */
     readonly trustDomains: readonly string[];
+    readonly proxyDestinations: readonly string[];
     readonly dns: readonly string[];
   };
   readonly rules: {
@@ -305,6 +306,7 @@ function toConfig(file: ConfigFile): Config {
       clusterAliases: identity.cluster_aliases,
       clusterCidrs: identity.cluster_cidrs,
       trustDomains: identity.trust_domains,
+      proxyDestinations: identity.proxy_destinations,
       dns: identity.dns,
     },
     rules,

@@ -54,6 +54,7 @@ function configToFile(config: Config): FileInput {
       cluster_aliases: { ...identity.clusterAliases },
       cluster_cidrs: [...identity.clusterCidrs],
       trust_domains: [...identity.trustDomains],
+      proxy_destinations: [...identity.proxyDestinations],
       dns: [...identity.dns],
     },
     rules: { paths: [...rules.paths], disabled: [...rules.disabled] },

@@ -4,6 +4,7 @@
  * and not yet built are errors of their own (`promised`).
  */
 import { z } from "zod";
+import { parseDestination } from "../lib/destination.ts";
 import { canonicalIp, parseCidr } from "../lib/ip.ts";
 import { durationPattern, parseDuration } from "../model/durations.ts";
 import { parseEndpoint, parseSize, sizePattern } from "./units.ts";
@@ -35,6 +36,10 @@ const cidr = z.string().refine((text) => parseCidr(text) !== null, {
 });
 const address = z.string().refine((text) => canonicalIp(text) !== "", {
   message: 'expected an address such as "10.0.0.10"',
+});
+const destination = z.string().refine((text) => parseDestination(text) !== null, {
+  message:
+    'expected a destination such as "otel.monitoring.svc:4317", "10.0.0.7:4317", "10.0.0.0/8:4317" or "[2001:db8::/32]:4317"',
 });
 const count = (min: number) => z.int().min(min).max(100_000_000);
 const words = z.array(z.string().min(1)).max(1_000);
@@ -215,6 +220,13 @@ const identity = group(
       .describe(
         "Trust domains that identities may be of; without any, those that the mesh's configuration names",
       ),
+    proxy_destinations: z
+      .array(destination)
+      .max(1_000)
+      .default([])
+      .describe(
+        "Where proxies connect to on their own account and log nothing, as to the collector, beside what the mesh's configuration names: a flow there is no connection without its line; a process that goes around its proxy to there still is one",
+      ),
     dns: z
       .array(address)
       .max(1_000)
@@ -342,7 +354,6 @@ export const promised: ReadonlySet<string> = new Set([
   "store.retention",
   "identity.uid",
   "identity.gid",
-  "identity.proxy_destinations",
   "identity.external_groups",
   "rules.enabled",
   "rules.lists",

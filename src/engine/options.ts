@@ -24,6 +24,7 @@ export function pipelineOptions(config: Config, rules: readonly CompiledRule[]):
         clusterAliases,
         clusterCidrs: identity.clusterCidrs,
         trustDomains: identity.trustDomains,
+        proxyDestinations: identity.proxyDestinations,
       },
       bypass: {
         ...graphDefaults.bypass,

@@ -94,7 +94,8 @@ export class IdentityTables implements Identity {
     this.#options = options;
     this.nodes = new Nodes(options.limits.nodesMax);
     this.#peers = new Peers(options, this.nodes);
-    this.mesh = new MeshSettings(options.identity.meshNamespaces, this.virtual.services);
+    const { meshNamespaces, proxyDestinations } = options.identity;
+    this.mesh = new MeshSettings(meshNamespaces, proxyDestinations, this.virtual.services);
     this.owners = new IpOwners({
       addressesMax: options.limits.addressesMax,
       latenessUs: options.latenessUs,

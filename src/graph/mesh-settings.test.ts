@@ -17,7 +17,7 @@ function settingsOf(...objects: readonly DeclaredObject[]): MeshSettings {
   const options = { objectsMax: 100, objectsPerNamespaceMax: 100, latenessUs: 60 * second };
   const table = new ObjectTable(options);
   const services = new ServiceAddresses();
-  const settings = new MeshSettings(["istio-system"], services);
+  const settings = new MeshSettings(["istio-system"], [], services);
   const source = { kind: "objects", key: "lab", cluster: "lab", namespace: "" } as const;
   for (const object of objects) {
     const about = { kind: "object_seen", event: "listed", cluster: "lab", nanos: 0 } as const;

@@ -3,6 +3,7 @@
  * injector leaves out of the capture of every pod. Only those of Istio's own namespace count, since
  * anybody may name a ConfigMap of his own like that. It judges nothing.
  */
+import { parseDestination, type DestinationPattern } from "../lib/destination.ts";
 import { canonicalIp } from "../lib/ip.ts";
 import type { InjectorObject, MeshConfigObject } from "../model/objects.ts";
 import type { Us } from "../model/time.ts";
@@ -21,14 +22,20 @@ const none: readonly never[] = [];
 
 export class MeshSettings {
   readonly #namespaces: readonly string[];
+  readonly #proxyDestinations: readonly DestinationPattern[];
   readonly #services: ServiceAddresses;
   readonly #clusters = new Map<string, ClusterSettings>();
   readonly #changedClusters = new Set<string>();
   #dropped = 0;
 
-  /** `namespaces`: where Istio's own objects are. */
-  constructor(namespaces: readonly string[], services: ServiceAddresses) {
+  /** `namespaces`: where Istio's own objects are; `destinations`: of proxies, as configured. */
+  constructor(
+    namespaces: readonly string[],
+    destinations: readonly string[],
+    services: ServiceAddresses,
+  ) {
     this.#namespaces = namespaces;
+    this.#proxyDestinations = destinations.map(parseDestination).filter((one) => one !== null);
     this.#services = services;
   }
 
@@ -71,11 +78,12 @@ export class MeshSettings {
   }
 
   /**
-   * Whether proxies connect there on their own account, by the mesh's configuration: to the control
-   * plane, and to providers of telemetry and authorisation. By address as a socket or as the wire shows
+   * Whether proxies connect there on their own account, by the mesh's configuration (to the control
+   * plane, and to providers of telemetry and authorisation) or by the engine's own. By address as a socket or as the wire shows
    * it, or by host name.
    */
   isControlTraffic(cluster: string, destination: string, port: number, atUs: Us): boolean {
+    if (this.#isProxyDestination(cluster, destination, port, atUs)) return true;
     for (const config of this.#clusters.get(cluster)?.configs.values() ?? none) {
       const { discoveryHost: host, discoveryPort, providers, rootNamespace } = config;
       for (const one of [{ host, port: discoveryPort }, ...providers]) {
@@ -83,6 +91,14 @@ export class MeshSettings {
       }
     }
     return false;
+  }
+
+  #isProxyDestination(cluster: string, destination: string, port: number, atUs: Us): boolean {
+    return this.#proxyDestinations.some((one) =>
+      one.network
+        ? port === one.port && one.network.contains(destination)
+        : this.#isAt(cluster, one, "", destination, port, atUs),
+    );
   }
 
   #isAt(

@@ -17,6 +17,8 @@ export interface IdentityOptions {
   readonly externalCidrs: readonly string[];
   /** Whose identities are ours; [] = what the mesh's own configuration says. */
   readonly trustDomains: readonly string[];
+  /** Where proxies connect to on their own account, as `parseDestination` reads it. */
+  readonly proxyDestinations: readonly string[];
   readonly proxyContainers: readonly string[];
   /** Where the ConfigMaps of the control plane are; those of other namespaces are anybody's. */
   readonly meshNamespaces: readonly string[];
@@ -63,6 +65,7 @@ export const identityDefaults: IdentityOptions = {
   clusterCidrs: [],
   externalCidrs: [],
   trustDomains: [],
+  proxyDestinations: [],
   proxyContainers: ["istio-proxy"],
   meshNamespaces: ["istio-system"],
 };
