@@ -25,10 +25,10 @@ import { ControlTraffic } from "./control-traffic.ts";
 import { verdictToFlow } from "./flow-entity.ts";
 import { FlowSkew } from "./flow-skew.ts";
 import { flowId } from "./flows.ts";
-import { canLeavePod, dnsPort } from "./innocents.ts";
+import { canLeavePod, dnsPort, isPlainLookup } from "./innocents.ts";
 import { JoinTable } from "./join-table.ts";
 import { encodeJournal, readJournal } from "./journal.ts";
-import { extendLeg, legEndKey, lineToLegs, type Leg } from "./legs.ts";
+import { extendLeg, lineToLegs, type Leg } from "./legs.ts";
 import { endKey, FlowEnds, type Orientation } from "./orientation.ts";
 import { eventPod, ProcessTable } from "./processes.ts";
 import { isTakenBack, Sayings, type Said } from "./sayings.ts";
@@ -136,18 +136,18 @@ export class Bypass implements ConnectionJudge {
       if (flow.polled) return true;
     }
     // A polled counter's point has no times to join by.
-    if (flow.polled || transport !== "tcp") return false;
-    if (!canLeavePod(srcIp) || !canLeavePod(dstIp)) return false;
+    if (flow.polled || (transport !== "tcp" && transport !== "udp")) return false;
+    if (!canLeavePod(srcIp) || !canLeavePod(dstIp) || isPlainLookup(flow)) return false;
     const id = flowId(flow);
     if (this.#flows.get(id)) return false;
     const servers = this.#flowEnds.seen(flow);
-    const end = this.#ends.withRoom("flows", flow.cluster, flow.srcIp, flow.srcPort);
+    const end = this.#ends.forFlow(flow);
     const orientation = this.#orient(flow, end);
     this.#oriented[countedAs(orientation)]++;
     if (!end) return false;
     const record = { id, flow, end };
     end.flows.set(id, record);
-    this.#ends.leads(end, endKey(flow.cluster, dstIp, flow.dstPort));
+    this.#ends.leads(end, endKey(flow.cluster, dstIp, flow.dstPort, transport));
     if (orientation.side !== "reply") this.#wire.schedule(end, flow.endUs);
     const owner = this.#ownerOf(flow.cluster, flow.srcIp, flow.startUs);
     this.#flows.add({ id, owner, value: record, atUs: flow.startUs, expiresUs: this.#expiry() });
@@ -155,6 +155,7 @@ export class Bypass implements ConnectionJudge {
     this.#learnSkew(end);
     this.#judgeSockets(end, out);
     for (const server of servers) this.#judgeAround(server, out);
+    if (transport === "udp") this.#judgeDatagrams(end, flow, out);
     return true;
   }
 
@@ -267,6 +268,14 @@ export class Bypass implements ConnectionJudge {
     return this.#scene.nowUs + this.#options.retentionUs;
   }
 
+  /** What is on the wire may be the socket's that is there; and the other end may have been the first. */
+  #judgeDatagrams(end: SourceEnd, { cluster, dstIp, dstPort }: Flow, out: GraphChange[]): void {
+    if (this.#isRestoring) return;
+    if (end.sockets.size > 0 || end.wireSaid.size > 0) this.#wire.judge(end, out);
+    const far = this.#ends.find(cluster, dstIp, dstPort, "udp");
+    if (far && far.wireSaid.size > 0) this.#wire.judge(far, out);
+  }
+
   #joinSocket(socket: SocketOpened, out: GraphChange[]): void {
     const id = socketId(socket);
     if (this.#sockets.get(id)) return;
@@ -283,10 +292,12 @@ export class Bypass implements ConnectionJudge {
     const { timeUs: atUs } = socket;
     this.#sockets.add({ id, owner, value: record, atUs, expiresUs: this.#expiry() });
     this.#keep(socket);
-    if (socket.trust !== "claimed") this.#listens(cluster, socket.dstIp, socket.dstPort, out);
+    const { transport, dstIp, dstPort } = socket;
+    const far = endKey(cluster, dstIp, dstPort, transport);
+    if (socket.trust !== "claimed") this.#listens(far, out);
     this.#learnSkew(end);
     this.#judgeEnd(end, out);
-    this.#judgeFrom(cluster, socket.dstIp, socket.dstPort, out);
+    this.#judgeFrom(dstIp, far, out);
   }
 
   /** The leg's end if the leg is new or says more than before. */
@@ -297,7 +308,7 @@ export class Bypass implements ConnectionJudge {
       if (leg.role === "inbound") this.#wire.schedule(known.end, leg.toUs);
       return known.end;
     }
-    const end = this.#ends.withRoomAt("legs", legEndKey(leg), leg.ip);
+    const end = this.#ends.forLeg(leg);
     if (!end) return null;
     end.legs.set(leg.id, leg);
     if (leg.role === "inbound" && leg.toIp !== "") {
@@ -313,22 +324,21 @@ export class Bypass implements ConnectionJudge {
   /** What opens a connection to an end shows that the end's flows back are replies. */
   #judgeRepliesTo(leg: Leg, out: GraphChange[]): void {
     if (leg.role === "captured" || leg.toIp === "") return;
-    if (leg.first.trust !== "claimed") this.#listens(leg.cluster, leg.toIp, leg.toPort, out);
-    this.#judgeFrom(leg.cluster, leg.toIp, leg.toPort, out);
+    const far = endKey(leg.cluster, leg.toIp, leg.toPort);
+    if (leg.first.trust !== "claimed") this.#listens(far, out);
+    this.#judgeFrom(leg.toIp, far, out);
   }
 
-  #judgeFrom(cluster: string, ip: string, port: number, out: GraphChange[]): void {
-    const end = this.#ends.find(cluster, ip, port);
+  #judgeFrom(ip: string, key: string, out: GraphChange[]): void {
+    const end = this.#ends.findAt(ip, key);
     if (!end) return;
     this.#judgeSockets(end, out);
     // An end without a verdict is a server's in most cases, with many flows back.
     if (end.wireSaid.size > 0 && !this.#isRestoring) this.#wire.judge(end, out);
   }
 
-  #listens(cluster: string, ip: string, port: number, out: GraphChange[]): void {
-    if (this.#flowEnds.listens(cluster, ip, port)) {
-      this.#judgeAround(endKey(cluster, ip, port), out);
-    }
+  #listens(key: string, out: GraphChange[]): void {
+    if (this.#flowEnds.listens(key)) this.#judgeAround(key, out);
   }
 
   /** An end has turned out to be a server's: flows to and from it are oriented otherwise. */
@@ -345,6 +355,7 @@ export class Bypass implements ConnectionJudge {
     this.#ends.removeSocket(record);
     if (!hasOpened(end, socket.dstIp, socket.dstPort)) {
       this.#virtual.forget(cluster, socket.dstIp, socket.dstPort, end);
+      if (end.transport === "udp") this.#leadsLess(end, cluster, socket.dstIp, socket.dstPort);
     }
     this.#leave(end);
   }
@@ -364,7 +375,8 @@ export class Bypass implements ConnectionJudge {
   }
 
   #leadsLess(end: SourceEnd, cluster: string, ip: string, port: number): void {
-    if (!leadsTo(end, ip, port)) this.#wire.leadsNoMore(end, endKey(cluster, ip, port));
+    if (leadsTo(end, ip, port) || (end.transport === "udp" && hasOpened(end, ip, port))) return;
+    this.#wire.leadsNoMore(end, endKey(cluster, ip, port, end.transport));
   }
 
   #leave(end: SourceEnd): void {
@@ -470,8 +482,8 @@ export class Bypass implements ConnectionJudge {
   }
 
   #orient(flow: Flow, end: SourceEnd | null): Orientation {
-    const far = this.#ends.find(flow.cluster, flow.dstIp, flow.dstPort);
     const { srcIp, srcPort, dstIp, dstPort } = flow;
+    const far = this.#ends.find(flow.cluster, dstIp, dstPort, flow.transport);
     const opened = hasOpened(end, dstIp, dstPort) || hasOpenedLeg(end, dstIp, dstPort);
     const answered = hasOpened(far, srcIp, srcPort) || hasOpenedLeg(far, srcIp, srcPort);
     return this.#flowEnds.orient(flow, opened, answered);

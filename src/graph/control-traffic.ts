@@ -10,7 +10,7 @@ import type { Identity } from "./contracts.ts";
 import { eventPod } from "./processes.ts";
 import { hasProxyExecutable, placeOf } from "./proxy-container.ts";
 import { hostPort } from "./sockets.ts";
-import type { SocketRecord } from "./source-ends.ts";
+import type { SocketRecord, SourceEnd } from "./source-ends.ts";
 import type { Toward } from "./wire-verdict.ts";
 
 /** Istiod: configuration and certificates, without and with TLS. */
@@ -32,7 +32,7 @@ export class ControlTraffic {
     if (socket.trust === "claimed" || !hasProxyExecutable(socket.process, this.#options)) {
       return false;
     }
-    const key = keyOf(end.ip, socket.dstIp, socket.dstPort);
+    const key = keyOf(end, socket.dstIp, socket.dstPort);
     const records = this.#dialled.get(key);
     if (records) records.add(record);
     else this.#dialled.set(key, new Set([record]));
@@ -41,7 +41,7 @@ export class ControlTraffic {
 
   forget(record: SocketRecord): void {
     const { socket, end } = record;
-    const key = keyOf(end.ip, socket.dstIp, socket.dstPort);
+    const key = keyOf(end, socket.dstIp, socket.dstPort);
     const records = this.#dialled.get(key);
     records?.delete(record);
     if (records?.size === 0) this.#dialled.delete(key);
@@ -51,7 +51,7 @@ export class ControlTraffic {
     if (this.#identity.isControlTraffic(cluster, ip, port, atUs)) return true;
     if (this.#identity.knowsMeshConfig(cluster)) return false;
     if (controlPlanePorts.has(port) && ipScope(ip) === "private") return true;
-    for (const { socket } of this.#dialled.get(keyOf(end.ip, ip, port)) ?? []) {
+    for (const { socket } of this.#dialled.get(keyOf(end, ip, port)) ?? []) {
       const pod = this.#identity.podOf(eventPod(socket), socket.timeUs);
       if (pod && placeOf(socket.process, pod, this.#options).isProxy !== "no") return true;
     }
@@ -59,6 +59,6 @@ export class ControlTraffic {
   }
 }
 
-function keyOf(ip: string, dstIp: string, dstPort: number): string {
-  return `${ip} ${hostPort(dstIp, dstPort)}`;
+function keyOf({ transport, ip }: SourceEnd, dstIp: string, dstPort: number): string {
+  return `${transport} ${ip} ${hostPort(dstIp, dstPort)}`;
 }

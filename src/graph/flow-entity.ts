@@ -78,26 +78,34 @@ export function wireToFlow(
   const entity = makeEntity("flow");
   const flow = verdict.flows[0];
   const leg = verdict.callerLegs[0];
+  const socket = verdict.sockets[0]?.socket;
   entity.src = nodeAs(identity.node(pod.nodeId), pod.mode);
   entity.dst = identity.node(dstId);
   entity.external = entity.dst.external;
   entity.src_ip = end.ip;
-  entity.src_port = flow?.srcPort ?? leg?.port ?? 0;
+  entity.src_port = flow?.srcPort ?? leg?.port ?? Math.max(socket?.srcPort ?? 0, 0);
   entity.dst_ip = ip;
   entity.dst_port = port;
-  entity.transport = "tcp";
+  entity.transport = end.transport;
   entity.family = ipFamily(ip);
   entity.direction = "egress";
   entity.oriented = verdict.oriented;
   entity.open = verdict.reason === "open";
   entity.bytes = Math.max(0, ...verdict.flows.map(({ bytes }) => bytes));
-  entity.vantage = flow ? "wire" : "proxy";
-  entity.agent = flow?.agent ?? "";
+  entity.vantage = flow ? "wire" : leg ? "proxy" : "socket";
+  entity.agent = flow?.agent ?? socket?.agent ?? "";
   entity.rung = verdict.rung;
   entity.outcome = verdict.kind === "found" ? "found" : "unknown";
   entity.reason = verdict.reason;
   entity.confidence = verdict.confidence;
-  entity.trust = flow?.trust ?? leg?.first.trust ?? "attested";
+  entity.trust = flow?.trust ?? leg?.first.trust ?? socket?.trust ?? "attested";
   entity.excluded_by = verdict.excludedBy;
+  if (socket) {
+    const { process } = socket;
+    entity.uid = process.uid;
+    entity.gid = process.gid;
+    entity.process = process.exe || process.name;
+    entity.container = process.container;
+  }
   return { entity, srcId: pod.nodeId, dstId };
 }

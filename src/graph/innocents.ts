@@ -4,6 +4,7 @@
  */
 import type { FlowEntity } from "../model/entities.ts";
 import { ipScope, parseCidr } from "../lib/ip.ts";
+import type { Flow } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import type { BypassOptions } from "./bypass-options.ts";
 import { isLeftOut } from "./capture-holes.ts";
@@ -16,6 +17,18 @@ export function canLeavePod(ip: string): boolean {
   if (ip === "") return false;
   const scope = ipScope(ip);
   return scope === "private" || scope === "public";
+}
+
+/**
+ * Names looked up over UDP at an address that may be the cluster's, or the answer: too many to keep, and
+ * never anybody's fault but in a pod that serves names without being a name server.
+ */
+export function isPlainLookup({ transport, srcIp, srcPort, dstIp, dstPort }: Flow): boolean {
+  if (transport !== "udp") return false;
+  return (
+    (dstPort === dnsPort && ipScope(dstIp) === "private") ||
+    (srcPort === dnsPort && ipScope(srcIp) === "private")
+  );
 }
 
 /** A name server of the cluster, whoever asks it and however. */

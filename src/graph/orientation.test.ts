@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Flow } from "../model/observations.ts";
-import { FlowEnds } from "./orientation.ts";
+import { endKey, FlowEnds } from "./orientation.ts";
 
 function flow(srcPort: number, dstPort: number, change: Partial<Flow> = {}): Flow {
   return {
@@ -43,10 +43,10 @@ test.each([
 
 test("an end that somebody connected to listens, whatever its port", () => {
   const ends = new FlowEnds();
-  ends.listens("c", "10.0.0.2", 50_001);
+  ends.listens(endKey("c", "10.0.0.2", 50_001));
   const expected = { side: "forward", how: "observed" };
   expect(ends.orient(flow(443, 50_001), false, false)).toEqual(expected);
-  ends.listens("other", "10.0.0.1", 50_000);
+  ends.listens(endKey("other", "10.0.0.1", 50_000));
   expect(ends.orient(flow(50_000, 50_001), false, false)).toEqual(expected);
 });
 
@@ -62,6 +62,6 @@ test("an end that three peers share is a server's; the same peer three times is 
 test("what a flood of ends can fill is bounded", () => {
   const ends = new FlowEnds();
   for (let i = 0; i < 60_000; i++)
-    ends.listens("c", `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, 1);
+    ends.listens(endKey("c", `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, 1));
   expect(ends.size).toBe(50_000);
 });

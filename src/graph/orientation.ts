@@ -3,7 +3,7 @@
  * the OR over the flow, so they show no SYN side: the opener is known from a socket or a proxy's leg,
  * else from which end is known to listen, and as a last resort guessed from the ports.
  */
-import type { Flow } from "../model/observations.ts";
+import type { Flow, Transport } from "../model/observations.ts";
 import { hostPort } from "./sockets.ts";
 
 export interface Orientation {
@@ -18,6 +18,7 @@ const firstClientPort = 32_768;
 const sharedBy = 3;
 const endsMax = 50_000;
 const none: readonly string[] = [];
+const unoriented: Orientation = { side: "unknown", how: "unknown" };
 
 interface End {
   listens: boolean;
@@ -33,9 +34,9 @@ export class FlowEnds {
     return this.#ends.size;
   }
 
-  /** Somebody connected to this end, so it listens; true if that is news. */
-  listens(cluster: string, ip: string, port: number): boolean {
-    const end = this.#end(endKey(cluster, ip, port));
+  /** Somebody connected to this end (`endKey`), so it listens; true if that is news. */
+  listens(key: string): boolean {
+    const end = this.#end(key);
     if (end.listens) return false;
     end.listens = true;
     return true;
@@ -43,8 +44,7 @@ export class FlowEnds {
 
   /** The ends (`endKey`) that many peers have shown to be a server's with this flow. */
   seen(flow: Flow): readonly string[] {
-    const src = endKey(flow.cluster, flow.srcIp, flow.srcPort);
-    const dst = endKey(flow.cluster, flow.dstIp, flow.dstPort);
+    const { src, dst } = endsOf(flow);
     const isSrcShared = addPeer(this.#end(src), dst);
     const isDstShared = addPeer(this.#end(dst), src);
     if (!isSrcShared && !isDstShared) return none;
@@ -54,13 +54,15 @@ export class FlowEnds {
   /** `opened`, `answered`: a socket or leg shows the source, or the destination, as the opener. */
   orient(flow: Flow, opened: boolean, answered: boolean): Orientation {
     if (opened !== answered) return { side: opened ? "forward" : "reply", how: "observed" };
-    const src = this.#ends.get(endKey(flow.cluster, flow.srcIp, flow.srcPort));
-    const dst = this.#ends.get(endKey(flow.cluster, flow.dstIp, flow.dstPort));
+    const keys = endsOf(flow);
+    const [src, dst] = [this.#ends.get(keys.src), this.#ends.get(keys.dst)];
     const listening = either(dst?.listens === true, src?.listens === true);
     if (listening !== "unknown") return { side: listening, how: "observed" };
     const byPort = either(flow.dstPort < firstClientPort, flow.srcPort < firstClientPort);
-    if (byPort !== "unknown") return { side: byPort, how: "inferred" };
     const shared = either(isShared(dst), isShared(src));
+    // UDP's servers listen at any port, and its clients use one port towards many.
+    const isTold = flow.transport !== "udp" || shared === "unknown" || shared === byPort;
+    if (byPort !== "unknown") return isTold ? { side: byPort, how: "inferred" } : unoriented;
     return { side: shared, how: shared === "unknown" ? "unknown" : "inferred" };
   }
 
@@ -95,6 +97,18 @@ function addPeer(end: End, peer: string): boolean {
   return end.peers.size === sharedBy;
 }
 
-export function endKey(cluster: string, ip: string, port: number): string {
-  return `${cluster}|${hostPort(ip, port)}`;
+function endsOf(flow: Flow): { readonly src: string; readonly dst: string } {
+  const { cluster, transport } = flow;
+  const src = endKey(cluster, flow.srcIp, flow.srcPort, transport);
+  return { src, dst: endKey(cluster, flow.dstIp, flow.dstPort, transport) };
+}
+
+/** The ports of UDP are others than those of TCP. */
+export function endKey(
+  cluster: string,
+  ip: string,
+  port: number,
+  transport: Transport = "tcp",
+): string {
+  return `${transport === "udp" ? "udp " : ""}${cluster}|${hostPort(ip, port)}`;
 }

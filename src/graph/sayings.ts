@@ -162,6 +162,7 @@ export class Sayings {
 /** What nobody but a claimed sender tells takes nothing from others. */
 function deedOf({ id, entity }: Saying): Deed | null {
   if (entity.outcome !== "found" || entity.trust === "claimed") return null;
+  if (entity.rung === "none") return null;
   return { id, key: deedKey(entity), port: entity.dst_port, rung: entity.rung };
 }
 

@@ -3,10 +3,10 @@
  * the proxies' legs that held it. It is what a verdict on a connection is a function of, whatever the
  * order of arrival. Ends are found by address, and by the pod that a socket names.
  */
-import type { Flow, SocketOpened } from "../model/observations.ts";
+import type { Flow, SocketOpened, Transport } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import type { PodFacts } from "./contracts.ts";
-import type { Leg } from "./legs.ts";
+import { legEndKey, type Leg } from "./legs.ts";
 import type { Said, WireSaid } from "./sayings.ts";
 import { endKey } from "./orientation.ts";
 
@@ -33,6 +33,8 @@ export interface LegRecord {
 export interface SourceEnd {
   readonly key: string;
   readonly ip: string;
+  /** `tcp` or `udp`: their ports are each other's strangers. */
+  readonly transport: Transport;
   readonly sockets: Map<string, SocketRecord>;
   readonly flows: Map<string, FlowRecord>;
   readonly legs: Map<string, Leg>;
@@ -59,8 +61,13 @@ export class SourceEnds {
     return this.#refused;
   }
 
-  find(cluster: string, ip: string, port: number): SourceEnd | undefined {
-    return this.findAt(ip, endKey(cluster, ip, port));
+  find(
+    cluster: string,
+    ip: string,
+    port: number,
+    transport: Transport = "tcp",
+  ): SourceEnd | undefined {
+    return this.findAt(ip, endKey(cluster, ip, port, transport));
   }
 
   findAt(ip: string, key: string): SourceEnd | undefined {
@@ -69,11 +76,12 @@ export class SourceEnds {
 
   /** The end that a socket belongs to; one of its own when the port is not known or the end is full. */
   forSocket(cluster: string, id: string, socket: SocketOpened): SourceEnd {
-    const end = this.#at(endKey(cluster, socket.srcIp, socket.srcPort), socket.srcIp);
-    if (socket.srcPort > 0 && end.sockets.size < perEndMax) return end;
-    if (socket.srcPort > 0) this.#refuse(end);
+    const { srcIp, srcPort, transport } = socket;
+    const end = this.#at(endKey(cluster, srcIp, srcPort, transport), srcIp, transport);
+    if (srcPort > 0 && end.sockets.size < perEndMax) return end;
+    if (srcPort > 0) this.#refuse(end);
     this.leave(end);
-    return this.#at(id, socket.srcIp);
+    return this.#at(id, srcIp, transport);
   }
 
   addSocket(record: SocketRecord): void {
@@ -95,16 +103,13 @@ export class SourceEnds {
   }
 
   /** The end for another flow, or null if it is full. */
-  withRoom(kind: "flows" | "legs", cluster: string, ip: string, port: number): SourceEnd | null {
-    return this.withRoomAt(kind, endKey(cluster, ip, port), ip);
+  forFlow({ cluster, srcIp, srcPort, transport }: Flow): SourceEnd | null {
+    return this.#withRoom("flows", endKey(cluster, srcIp, srcPort, transport), srcIp, transport);
   }
 
-  /** The same for an end of another key: legs without a port are kept by what they lead to. */
-  withRoomAt(kind: "flows" | "legs", key: string, ip: string): SourceEnd | null {
-    const end = this.#at(key, ip);
-    if (end[kind].size < perEndMax) return end;
-    this.#refuse(end);
-    return null;
+  /** The same for a leg: one without a port is kept by what it leads to. */
+  forLeg(leg: Leg): SourceEnd | null {
+    return this.#withRoom("legs", legEndKey(leg), leg.ip, "tcp");
   }
 
   /** A flow, or a caller's leg at the server, shows a connection from the end to there. */
@@ -170,7 +175,19 @@ export class SourceEnds {
     end.peers.clear();
   }
 
-  #at(key: string, ip: string): SourceEnd {
+  #withRoom(
+    kind: "flows" | "legs",
+    key: string,
+    ip: string,
+    transport: Transport,
+  ): SourceEnd | null {
+    const end = this.#at(key, ip, transport);
+    if (end[kind].size < perEndMax) return end;
+    this.#refuse(end);
+    return null;
+  }
+
+  #at(key: string, ip: string, transport: Transport): SourceEnd {
     let ofIp = this.#byIp.get(ip);
     if (!ofIp) this.#byIp.set(ip, (ofIp = new Map()));
     let end = ofIp.get(key);
@@ -178,6 +195,7 @@ export class SourceEnds {
       end = {
         key,
         ip,
+        transport,
         sockets: new Map(),
         flows: new Map(),
         legs: new Map(),

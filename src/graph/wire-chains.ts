@@ -83,7 +83,7 @@ function beginsAnother({ record, fromUs }: Item, chain: Chain, boundUs: Us): boo
   if (!record || chain.flows.length === 0) return isApart;
   const { flow } = record;
   if (hasLooseStart(flow)) return false;
-  if (flow.tcpFlags < 0) return isApart;
+  if (flow.tcpFlags < 0 || flow.transport === "udp") return isApart;
   // Without a handshake it goes on, however long the pause was.
   return (flow.tcpFlags & syn) !== 0 && fromUs > chain.flowToUs;
 }

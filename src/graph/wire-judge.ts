@@ -22,6 +22,7 @@ import { LostLines } from "./lost-lines.ts";
 import { endKey, type Orientation } from "./orientation.ts";
 import type { Sayings, WireSaid } from "./sayings.ts";
 import type { SourceEnd, SourceEnds } from "./source-ends.ts";
+import { judgeUdp } from "./udp-verdict.ts";
 import type { Waiting } from "./waiting.ts";
 import { judgeToward, type Toward, type WireScene, type WireVerdict } from "./wire-verdict.ts";
 
@@ -103,6 +104,7 @@ export class WireJudge {
       orient: (flow, end) => world.orient(flow, end),
       endsToward: (key) => world.ends.toward(key),
       endAt: (ip, key) => world.ends.findAt(ip, key),
+      endsOf: (pod) => world.ends.ofPod(pod),
     };
   }
 
@@ -154,7 +156,8 @@ export class WireJudge {
     const untold: string[] = [];
     let isHushed = false;
     for (const [key, toward] of towards) {
-      const verdicts = judgeToward(toward, this.#scene);
+      const isUdp = end.transport === "udp";
+      const verdicts = isUdp ? judgeUdp(toward, this.#scene) : judgeToward(toward, this.#scene);
       for (const verdict of verdicts) {
         const { kind, reason, pod } = verdict;
         if (kind === "wait") this.#world.waiting.add(end, verdict.dueUs);
@@ -299,7 +302,8 @@ export class WireJudge {
     const judged =
       isFound || !said ? wireToFlow(verdict, toward, this.#world.identity) : said.judged;
     if (!judged) return;
-    const isYielded = isFound && this.#world.sayings.isFoundBy(stronger, judged.entity);
+    const isYielded =
+      isFound && end.transport === "tcp" && this.#world.sayings.isFoundBy(stronger, judged.entity);
     if (isYielded) {
       this.#told.add(end);
       if (said?.outcome !== "found") return;
@@ -309,10 +313,15 @@ export class WireJudge {
     const entity = isStanding ? judged.entity : takenBack(judged.entity, reason);
     const id = contentHash(["wire", end.key, key]);
     const callerLegs = isFound ? verdict.callerLegs : [];
-    const sources = [...verdict.flows, ...callerLegs.map((leg) => leg.first)];
+    const sources = [
+      ...verdict.flows,
+      ...callerLegs.map((leg) => leg.first),
+      ...verdict.sockets.map(({ socket }) => socket),
+    ];
     const { evidence, fromUs } = verdict;
     const atUs = said && !isFound ? said.atUs : fromUs;
-    const saying = { ...judged, entity, id, transport: "tcp" as const, atUs, evidence, sources };
+    const { transport } = end;
+    const saying = { ...judged, entity, id, transport, atUs, evidence, sources };
     this.#told.add(end);
     this.#awaitConfig(toward.cluster);
     const news = this.#world.sayings.tell(saying, said, out);
@@ -364,8 +373,15 @@ function towardsOf(end: SourceEnd): ReadonlyMap<string, Toward> {
   const towards = new Map<string, Toward>();
   for (const { flow } of end.flows.values()) {
     const { cluster, dstIp: ip, dstPort: port } = flow;
-    const key = endKey(cluster, ip, port);
+    const key = endKey(cluster, ip, port, end.transport);
     if (flow.srcPort > 0 && port > 0) towards.set(key, { end, cluster, ip, port });
+  }
+  if (end.transport === "udp") {
+    // A datagram needs no answer, nor a proxy's word: a socket alone may be all there is.
+    for (const { cluster, socket } of end.sockets.values()) {
+      const { dstIp: ip, dstPort: port } = socket;
+      towards.set(endKey(cluster, ip, port, "udp"), { end, cluster, ip, port });
+    }
   }
   for (const { role, cluster, toIp: ip, toPort: port } of end.legs.values()) {
     if (role !== "inbound" || ip === "") continue;
@@ -395,6 +411,7 @@ function merge(found: readonly WireVerdict[]): WireVerdict | undefined {
     fromUs: Math.min(...found.map(({ fromUs }) => fromUs)),
     flows: found.flatMap(({ flows }) => flows),
     callerLegs: found.flatMap(({ callerLegs }) => callerLegs),
+    sockets: found.flatMap(({ sockets }) => sockets),
     evidence: mergeEvidence(
       [],
       found.flatMap(({ evidence }) => evidence),

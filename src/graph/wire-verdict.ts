@@ -23,7 +23,7 @@ import type { Life } from "./leg-liveness.ts";
 import { callerTls, dialledKey, legEvidence, peerKey, touches, type Leg } from "./legs.ts";
 import { endKey, type Orientation } from "./orientation.ts";
 import { hostPort, leadsTo } from "./sockets.ts";
-import type { SourceEnd } from "./source-ends.ts";
+import type { SocketRecord, SourceEnd } from "./source-ends.ts";
 import { chainsOf, type Chain } from "./wire-chains.ts";
 
 export interface WireScene extends Scene {
@@ -42,6 +42,8 @@ export interface WireScene extends Scene {
   endAt(ip: string, key: string): SourceEnd | undefined;
   /** From where something leads to that end. */
   endsToward(key: string): Iterable<SourceEnd>;
+  /** The ends of the pod's sockets and flows, of TCP and UDP. */
+  endsOf(pod: PodFacts): readonly SourceEnd[];
 }
 
 /** A destination of a source end. */
@@ -65,10 +67,12 @@ export interface WireVerdict {
   readonly dueUs: Us;
   readonly flows: readonly Flow[];
   readonly callerLegs: readonly Leg[];
+  /** Those that it was concluded from; of TCP none, where a socket is judged by itself. */
+  readonly sockets: readonly SocketRecord[];
   readonly evidence: readonly Evidence[];
 }
 
-const nothing: WireVerdict = {
+export const nothing: WireVerdict = {
   kind: "none",
   reason: "",
   rung: "none",
@@ -80,22 +84,30 @@ const nothing: WireVerdict = {
   dueUs: 0,
   flows: [],
   callerLegs: [],
+  sockets: [],
   evidence: [],
 };
 
 /** What all connections from the end to there come to, and those that must be looked at again. */
 export function judgeToward(toward: Toward, scene: WireScene): readonly WireVerdict[] {
-  const { end, ip, port } = toward;
+  const place = placeOf(toward, scene);
+  const { end, ip, port, boundUs } = place;
+  return chainsOf(end, ip, port, boundUs).map((chain) => judgeChain(chain, place, scene));
+}
+
+export function placeOf(toward: Toward, scene: WireScene): Place {
+  return { ...toward, boundUs: boundOf(toward.end, scene) };
+}
+
+function boundOf(end: SourceEnd, scene: WireScene): Us {
   let boundUs = scene.options.closenessUs;
   for (const { flow } of end.flows.values()) {
     boundUs = Math.max(boundUs, scene.skewUs(flow.source.key));
   }
-  return chainsOf(end, ip, port, boundUs).map((chain) =>
-    judgeChain(chain, { ...toward, boundUs }, scene),
-  );
+  return boundUs;
 }
 
-interface Place extends Toward {
+export interface Place extends Toward {
   readonly boundUs: Us;
 }
 
@@ -270,13 +282,13 @@ function judgeSockets(chain: Chain, place: Place, scene: WireScene): Partial<Wir
   return waits;
 }
 
-function explains(verdict: Verdict): boolean {
+export function explains(verdict: Verdict): boolean {
   return (
     verdict.reason !== "" && verdict.reason !== "no_sidecar" && verdict.reason !== "pod_unknown"
   );
 }
 
-function isNear(chain: Chain, atUs: Us, boundUs: Us, scene: WireScene): boolean {
+export function isNear(chain: Chain, atUs: Us, boundUs: Us, scene: WireScene): boolean {
   if (chain.flows.length > 0) {
     return chain.flows.some(({ flow }) => closeness(flow, atUs, boundUs, scene.options) !== "none");
   }
@@ -284,7 +296,7 @@ function isNear(chain: Chain, atUs: Us, boundUs: Us, scene: WireScene): boolean 
   return atUs <= chain.legToUs + boundUs && atUs >= chain.fromUs - scene.options.retentionUs;
 }
 
-function orientedOf(
+export function orientedOf(
   chain: Chain,
   place: Place,
   scene: WireScene,
@@ -300,7 +312,7 @@ function orientedOf(
  * Exclusions are about what was dialled, which the wire does not show: inside the cluster it may have been
  * a Service's address and port.
  */
-function holeOf(
+export function holeOf(
   chain: Chain,
   { cluster, ip, port }: Place,
   pod: PodFacts,
@@ -316,7 +328,7 @@ function holeOf(
   return node.external ? "none" : "unknown";
 }
 
-function evidenceOf(chain: Chain): readonly Evidence[] {
+export function evidenceOf(chain: Chain): readonly Evidence[] {
   return mergeEvidence(
     [],
     [

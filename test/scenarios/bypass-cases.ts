@@ -233,6 +233,16 @@ export const attacks: readonly BypassCase[] = [
     findings: ["web b3 203.0.113.5:443 medium hole:unknown"],
   },
   {
+    name: "UDP that left the pod is on no rung, and TCP of the same port is none of its business",
+    steps: [
+      connect(app, 1, 35_553, outside, 443, { transport: "udp" }),
+      wire(1, 35_553, outside, 443, { transport: "udp" }),
+      connect(envoy, 1, 35_553, outside, 443),
+      wire(1, 35_553, outside, 443),
+    ],
+    findings: ["web none 203.0.113.5:443 high"],
+  },
+  {
     name: "a name server of its own outside is no cluster DNS",
     steps: [connect(shell1337, 1, 40_015, "203.0.113.53", 53, { transport: "udp" })],
     findings: ["web b2 203.0.113.53:53 high"],
@@ -299,13 +309,6 @@ export const innocents: readonly BypassCase[] = [
   {
     name: "the same port to another destination",
     steps: [connect(app, 1, 35_552, outside, 443), wire(1, 35_552, "198.51.100.7", 443)],
-  },
-  {
-    name: "the same port of UDP",
-    steps: [
-      connect(app, 1, 35_553, outside, 443, { transport: "udp" }),
-      wire(1, 35_553, outside, 443, { transport: "udp" }),
-    ],
   },
   {
     name: "Envoy and pilot-agent: passthrough, istiod, the collector",
