@@ -140,8 +140,12 @@ export class Pipeline {
     return writeSet;
   }
 
-  /** What has changed since the last call, as one transaction's worth of rows. */
+  /**
+   * What has changed since the last call, as one transaction's worth of rows. The rules hear of it first:
+   * insights in the store must know all that the graph in the store does, or nobody tells them later.
+   */
   collect(seq: number, nowUs: Us): WriteSet {
+    this.#graph.flushChanges();
     const writeSet = makeWriteSet(seq, nowUs);
     writeSet.blind.push(...this.#blind);
     this.#blind = [];

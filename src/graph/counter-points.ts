@@ -52,13 +52,18 @@ export function firstDelta(point: Point, temporality: number): Delta {
  * A smaller value is a reset, and so is a start after the previous point. A start that merely moved is
  * not: one exporter moves it at every flush while its counters run on.
  */
+export function isReset(previous: Point, point: Point): boolean {
+  const isRestarted = previous.startUs > 0 && point.startUs > previous.timeUs;
+  return point.value < previous.value || point.count < previous.count || isRestarted;
+}
+
+/** What a point added to the one before it. */
 export function deltaBetween(previous: Point, point: Point, temporality: number): Delta {
   const { timeUs, value, count } = point;
   const fromUs = previous.timeUs;
-  if (temporality === Temporality.delta) return makeDelta(fromUs, timeUs, value, count);
-  const isReset = value < previous.value || count < previous.count;
-  const isRestarted = previous.startUs > 0 && point.startUs > previous.timeUs;
-  if (isReset || isRestarted) return makeDelta(fromUs, timeUs, value, count);
+  if (temporality === Temporality.delta || isReset(previous, point)) {
+    return makeDelta(fromUs, timeUs, value, count);
+  }
   const added = previous.count < 0 ? 0 : count - previous.count;
   return makeDelta(fromUs, timeUs, value - previous.value, added);
 }

@@ -30,6 +30,18 @@ export class EdgeChanges {
     this.#facts = facts;
   }
 
+  /** Facets that a process before this one told of: when one of them ends, the rules must hear of it. */
+  restored(): void {
+    for (const edge of this.#facets.edges) {
+      const [src, dst] = [this.#nodes.get(edge.srcId), this.#nodes.get(edge.dstId)];
+      for (const facet of edge.facets) {
+        if (!facet.written || facet.written.shadowed) continue;
+        facet.emittedAs = facetKey(facet, src, dst);
+        this.#told.set(facet.emittedAs, facet);
+      }
+    }
+  }
+
   /** `changed`: nodes whose entity is another one since the last call. */
   collect(nowUs: Us, changed: readonly NodeRecord[], out: GraphChange[]): void {
     this.#touchTurned(nowUs, out);

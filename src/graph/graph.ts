@@ -223,6 +223,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#spans.restored(this.#nowUs);
     this.#placements.restored();
     this.#bypass.restore(rows, this.#out);
+    this.#edgeChanges.restored();
     this.#edgeCounters.restored();
   }
 

@@ -66,18 +66,19 @@ export class ProcessTable {
     );
   }
 
-  /** True if nothing like it was known, so it must outlive a restart. */
+  /** True if it is evidence that was not known, so it must outlive a restart. */
   see(event: ProcessEvent, nowUs: Us, out: GraphChange[]): boolean {
     const pod = eventPod(event);
     const key = processKey(event, pod);
     const known = this.#entries.get(key)?.value;
+    const before = known?.seen;
     const entry = known ?? this.#add(key, event, pod, nowUs);
     entry.occurrences++;
     entry.lastUs = Math.max(entry.lastUs, event.timeUs);
     const facts = this.#identity.podOf(pod, entry.lastUs);
     if (facts === null || holdsProxyIds(event.process, facts)) entry.seen = addSeen(entry, event);
     this.#judge(entry, facts, nowUs, out);
-    return known === undefined;
+    return entry.seen !== before;
   }
 
   podChanged(pod: PodFacts, nowUs: Us, out: GraphChange[]): void {

@@ -7,13 +7,22 @@ import type { EdgeSamples, EdgeSeries, PeerName } from "../model/observations.ts
 import { forget, seriesPerPage, type Restored, type WriteSet } from "../model/rows.ts";
 import { usPerMs, type Us } from "../model/time.ts";
 import { countMove, type Amounts, type Column } from "./columns.ts";
-import { deltaBetween, deltasOf, firstDelta, type Delta, type Point } from "./counter-points.ts";
+import {
+  deltaBetween,
+  deltasOf,
+  firstDelta,
+  isReset,
+  Temporality,
+  type Delta,
+  type Point,
+} from "./counter-points.ts";
 import { evidenceHashOf, plaintextEvidence } from "./evidence.ts";
 import type { Facet, Facets } from "./facets.ts";
 import type { IdentityTables } from "./identity.ts";
 import { Sign } from "./nodes.ts";
 import { serviceTag, sourceTag } from "./placements.ts";
 import { countSecurity } from "./security.ts";
+import { decodePage, encodePage, type SeriesPoints } from "./series-pages.ts";
 
 interface Slot {
   readonly definition: EdgeSeries;
@@ -27,6 +36,8 @@ interface Slot {
   points: Point[];
   /** The first of `points` has been counted before and is only a base. */
   isContinued: boolean;
+  /** Its points are deltas. */
+  isDelta: boolean;
   firstUs: Us;
   /** Time of the last point that added something. */
   lastChangeUs: Us;
@@ -40,9 +51,8 @@ interface ColumnSeries {
   readonly lastUs: Us;
 }
 
-interface KnownSeries {
+interface KnownSeries extends SeriesPoints {
   readonly row: number;
-  readonly last: Point | null;
   readonly firstUs: Us;
 }
 
@@ -59,8 +69,7 @@ export class SeriesTable {
   readonly #byHash = new Map<string, Slot>();
   /** Series of earlier processes that have not spoken since, by hash. */
   readonly #restored = new Map<string, KnownSeries>();
-  readonly #rows: (Slot | undefined)[] = [];
-  readonly #restoredPages = new Map<number, Float64Array>();
+  readonly #rows: (Slot | KnownSeries | undefined)[] = [];
   readonly #ofColumn = new Map<Column, ColumnSeries>();
   readonly #newRows: Slot[] = [];
   /** Ids of rows for which there is no room. */
@@ -109,8 +118,9 @@ export class SeriesTable {
       facet: null,
       column: null,
       columnOf: null,
-      points: earlier?.last ? [earlier.last] : [],
-      isContinued: Boolean(earlier?.last),
+      points: [...(earlier?.points ?? [])],
+      isContinued: earlier?.isContinued ?? false,
+      isDelta: false,
       firstUs: earlier?.firstUs ?? 0,
       lastChangeUs: earlier?.firstUs ?? 0,
     };
@@ -157,10 +167,7 @@ export class SeriesTable {
   }
 
   restore(rows: Restored): void {
-    for (const { page, values } of rows.seriesPages) {
-      const copy = values.slice();
-      this.#restoredPages.set(page, new Float64Array(copy.buffer, 0, copy.byteLength >> 3));
-    }
+    const pages = new Map(rows.seriesPages.map(({ page, values }) => [page, decodePage(values)]));
     for (const { id, hash, detail } of rows.series) {
       const row = id - 1;
       this.#nextRow = Math.max(this.#nextRow, row + 1);
@@ -168,12 +175,12 @@ export class SeriesTable {
         this.#forgotten.push(id);
         continue;
       }
-      const at = (row % seriesPerPage) * 3;
-      const page = this.#restoredPages.get(Math.floor(row / seriesPerPage));
-      const [startUs = 0, timeUs = 0, value = 0] = page?.subarray(at, at + 3) ?? [];
-      const last = timeUs > 0 ? { startUs, timeUs, value, count: -1 } : null;
+      const told = pages.get(Math.floor(row / seriesPerPage))?.[row % seriesPerPage];
+      const { points, isContinued } = told ?? { points: [], isContinued: false };
       const { firstUs } = JSON.parse(detail) as { firstUs: Us }; // written by `collect`
-      this.#restored.set(hash, { row, last, firstUs });
+      const known = { row, points, isContinued, firstUs };
+      this.#restored.set(hash, known);
+      this.#rows[row] = known;
     }
   }
 
@@ -186,6 +193,7 @@ export class SeriesTable {
       this.#bad++;
       return;
     }
+    slot.isDelta = temporality === Temporality.delta;
     const newest = slot.points.at(-1);
     this.#dirtyPages.add(Math.floor(slot.row / seriesPerPage));
     if (newest && point.timeUs <= newest.timeUs) {
@@ -216,9 +224,11 @@ export class SeriesTable {
       this.#add(slot, delta, -1);
     }
     slot.points = points;
-    slot.firstUs = 0;
-    slot.lastChangeUs = 0;
-    for (const delta of deltasOf(points, temporality, slot.isContinued)) this.#add(slot, delta, 1);
+    const deltas = deltasOf(points, temporality, slot.isContinued);
+    // What was before the points that are kept stays: they tell nothing of it.
+    if (!slot.isContinued) slot.firstUs = 0;
+    if (!slot.isContinued || deltas.some(({ value }) => value > 0)) slot.lastChangeUs = 0;
+    for (const delta of deltas) this.#add(slot, delta, 1);
     this.#restretch(slot);
     this.#trim(slot);
     return true;
@@ -301,8 +311,6 @@ export class SeriesTable {
 
   #countSecurity(slot: Slot, facet: Facet, column: Column, delta: Delta, sign: 1 | -1): void {
     const { definition } = slot;
-    // A client's proxy never says how the connection was secured (telemetry: always "unknown").
-    if (definition.reporter === "source" || definition.security === "unknown") return;
     if (!tellsOfSecurity(definition)) return;
     const isNone = definition.security === "none";
     // A claim may raise plaintext, never take it back.
@@ -348,17 +356,22 @@ export class SeriesTable {
   }
 
   #pageValues(page: number): Uint8Array {
-    const values = this.#restoredPages.get(page) ?? new Float64Array(seriesPerPage * 3);
-    for (let index = 0; index < seriesPerPage; index++) {
-      const last = this.#rows[page * seriesPerPage + index]?.points.at(-1);
-      if (!last) continue;
-      values[index * 3] = last.startUs;
-      values[index * 3 + 1] = last.timeUs;
-      values[index * 3 + 2] = last.value;
-    }
-    if (this.#restoredPages.has(page)) this.#restoredPages.set(page, values);
-    return new Uint8Array(values.slice().buffer);
+    const fromRow = page * seriesPerPage;
+    return encodePage(this.#rows.slice(fromRow, fromRow + seriesPerPage), isWholeKept);
   }
+}
+
+/**
+ * Whose earlier points must outlive a restart: a late one would be counted otherwise than now, or change
+ * what is shown as evidence. Of a counter that only rises, a late point says nothing new of the sum, so
+ * its newest is enough; that is nearly every series, and all of their points would be five times the row.
+ */
+function isWholeKept(series: SeriesPoints | Slot): boolean {
+  const { points, isContinued } = series;
+  if (!isContinued) return points.length > 0;
+  if (!("definition" in series)) return points.length > 1;
+  if (series.isDelta || tellsOfPlaintext(series.definition)) return true;
+  return points.some((point, index) => index > 0 && isReset(points[index - 1] ?? point, point));
 }
 
 /**
@@ -366,9 +379,15 @@ export class SeriesTable {
  * plaintext, which a STRICT policy refuses so, only what ended well has taken place.
  */
 function tellsOfSecurity({ measure, reporter, security, isDenied, isError }: EdgeSeries): boolean {
+  // A client's proxy never says how the connection was secured (telemetry: always "unknown").
+  if (reporter === "source" || security === "unknown") return false;
   if (measure === "requests") return true;
   if (reporter !== "ztunnel" || security !== "none") return measure === "connections_opened";
   return measure === "connections_closed" && !isDenied && !isError;
+}
+
+function tellsOfPlaintext(definition: EdgeSeries): boolean {
+  return definition.security === "none" && tellsOfSecurity(definition);
 }
 
 /** The end whose own proxy reports; a waypoint is nobody's. */

@@ -117,10 +117,10 @@ export interface SeriesRow {
   readonly detail: string;
 }
 
-/** The last values of `seriesPerPage` consecutive series ids: one row instead of hundreds. */
+/** The last points of `seriesPerPage` consecutive series ids: one row instead of hundreds. */
 export interface SeriesPageRow {
   readonly page: number;
-  /** Little-endian float64 triples (start, last time, last value) per series. */
+  /** As `graph/series-pages.ts` writes them: the newest of each, and of some those before it. */
   readonly values: Uint8Array;
 }
 export const seriesPerPage = 256;
