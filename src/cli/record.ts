@@ -19,6 +19,7 @@ export async function runRecord(options: RecordOptions, io: CliIo): Promise<numb
   const log = makeLog({ level: "warn", format: "text", write: io.error });
   await using recording = await makeRecordingWriter(options.out);
   const handler = {
+    turnedAway(): void {},
     /** Accepted once it is written; a full disk makes the sender come again. */
     async submit(request: ReceivedRequest): Promise<Answer> {
       const { receivedUs, signal } = request;

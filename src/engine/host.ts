@@ -7,7 +7,7 @@ import type { Entity } from "../model/entities.ts";
 import type { RuleFault } from "../model/insights.ts";
 import type { Answer, ReceivedRequest } from "../model/requests.ts";
 import type { RedoRow, WriteSet } from "../model/rows.ts";
-import type { CounterSample } from "../model/stages.ts";
+import type { CounterSample, Signal } from "../model/stages.ts";
 import { usPerSecond, type Us } from "../model/time.ts";
 import { Commits, wholePauseUs } from "./commits.ts";
 import { isEmptyWriteSet, PrepareError, type Handled, type Pipeline } from "./pipeline.ts";
@@ -50,6 +50,8 @@ const aliveEveryUs = 5 * usPerSecond;
 const storageRetryMs = 5_000;
 const prepareRetryMs = 5_000;
 const restarting: Answer = { kind: "unavailable", reason: "restarting", retryAfterMs: 1_000 };
+/** Refusals are told at most once in so long, so the first may be as old. */
+const refusedWithinUs = 2 * usPerSecond;
 /**
  * A commit is whole (it holds every changed row) when few edges have changed, and otherwise after
  * `wholePauseUs` or when this much would have to be applied again. In between it holds receipts and the requests
@@ -98,6 +100,11 @@ export class EngineHost {
     if (handled.kind === "applied") this.#remember(request);
     this.#commits.wait({ id, items }, request.body.byteLength, nowUs);
     if (this.#commits.isDue(nowUs)) this.commit(nowUs);
+  }
+
+  /** A request of that signal was refused within the last `refusedWithinUs`. */
+  turnedAway(signal: Signal, nowUs: Us): void {
+    this.#attempt(() => this.#pipeline.turnedAway(signal, nowUs - refusedWithinUs, nowUs));
   }
 
   /** How the whole program does, for its own rules. */

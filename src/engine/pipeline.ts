@@ -122,6 +122,11 @@ export class Pipeline {
     this.#insights.advance(nowUs);
   }
 
+  /** Requests of that signal were refused until `toUs`: nobody is accused of what they may have held. */
+  turnedAway(signal: Signal, fromUs: Us, toUs: Us): void {
+    this.#graph.turnedAway(signal, fromUs, toUs);
+  }
+
   /** How the whole program does, as whoever watches it from outside tells: the one entity `engine`. */
   health(entity: Entity<"engine">, atUs: Us): void {
     this.advance(atUs);

@@ -16,7 +16,7 @@ import type {
   SocketOpened,
 } from "../model/observations.ts";
 import type { Restored, WriteSet } from "../model/rows.ts";
-import type { CounterSample } from "../model/stages.ts";
+import { Signal, type CounterSample } from "../model/stages.ts";
 import type { Us } from "../model/time.ts";
 import { bypassDefaults, type BypassOptions } from "./bypass-options.ts";
 import { judgeConnection, type Scene, type Verdict } from "./connection-verdict.ts";
@@ -204,6 +204,11 @@ export class Bypass implements ConnectionJudge {
     for (const end of this.#waiting.take(this.#scene.nowUs)) this.#judgeEnd(end, out);
     this.#talkers.advance(this.#scene.nowUs, out);
     this.#wire.advance(out);
+  }
+
+  /** Requests of that signal were refused in that time: what they held may come again. */
+  turnedAway(signal: Signal, fromUs: Us, toUs: Us): void {
+    if (signal === Signal.logs) this.#wire.refusedLogs(fromUs, toUs);
   }
 
   /** Process rows, and one journal blob of what has come since the last call. */

@@ -2,15 +2,20 @@
  * When we were not there to be told: restarts, and times in which we refused. What was not taken comes
  * again, since senders try again for minutes; until then a missing record means nothing.
  */
-import { usPerMinute, type Us } from "../model/time.ts";
+import { usPerMinute, usPerSecond, type Us } from "../model/time.ts";
 
 /** As long as a collector's sender goes on trying by default. */
 const retryUs = 5 * usPerMinute;
 const gapsMax = 64;
 
+/** Refusals closer together are one. */
+const refusalsApartUs = 10 * usPerSecond;
+
 interface Gap {
   readonly fromUs: Us;
-  readonly toUs: Us;
+  toUs: Us;
+  /** We were there and refused some: each sender goes on trying from then on. */
+  readonly isRefusal: boolean;
 }
 
 export class Gaps {
@@ -19,7 +24,19 @@ export class Gaps {
 
   add(fromUs: Us, toUs: Us): void {
     if (toUs <= fromUs) return;
-    this.#gaps.push({ fromUs, toUs });
+    this.#push({ fromUs, toUs, isRefusal: false });
+  }
+
+  /** Requests were refused in that time. */
+  refused(fromUs: Us, toUs: Us): void {
+    const last = this.#gaps.at(-1);
+    if (last?.isRefusal && fromUs <= last.toUs + refusalsApartUs) {
+      last.toUs = Math.max(last.toUs, toUs);
+    } else this.#push({ fromUs, toUs, isRefusal: true });
+  }
+
+  #push(gap: Gap): void {
+    this.#gaps.push(gap);
     if (this.#gaps.length > gapsMax) this.#gaps.shift();
   }
 
@@ -31,8 +48,10 @@ export class Gaps {
     let untilUs = 0;
     for (const gap of this.#gaps) {
       if (gap.toUs < fromUs || gap.fromUs > toUs) continue;
-      if (gap.toUs - gap.fromUs > retryUs) return -1;
-      untilUs = Math.max(untilUs, gap.toUs + retryUs);
+      if (!gap.isRefusal && gap.toUs - gap.fromUs > retryUs) return -1;
+      // What was refused after that span held other records.
+      const lastUs = gap.isRefusal ? Math.min(gap.toUs, toUs) : gap.toUs;
+      untilUs = Math.max(untilUs, lastUs + retryUs);
     }
     return untilUs;
   }

@@ -14,7 +14,7 @@ import type {
   SourceRef,
 } from "../model/observations.ts";
 import type { Durable, Restored, WriteSet } from "../model/rows.ts";
-import type { Counted, CounterSample, Sink } from "../model/stages.ts";
+import type { Counted, CounterSample, Signal, Sink } from "../model/stages.ts";
 import { usPerMinute, type Us } from "../model/time.ts";
 import { Bypass } from "./bypass.ts";
 import type { AroundProxyMarks } from "./contracts.ts";
@@ -158,6 +158,11 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#bypass.advance(this.#nowUs, this.#out);
     if (this.#nowUs - this.#toldUs >= this.#options.coalesceUs) this.flushChanges();
     else this.#tell();
+  }
+
+  /** Requests of that signal were refused in that time. */
+  turnedAway(signal: Signal, fromUs: Us, toUs: Us): void {
+    this.#bypass.turnedAway(signal, fromUs, toUs);
   }
 
   /** Tells everything that changed now. */

@@ -195,6 +195,11 @@ export class WireJudge {
     this.#gaps.add(fromUs, toUs);
   }
 
+  /** We refused log requests in between. */
+  refusedLogs(fromUs: Us, toUs: Us): void {
+    this.#gaps.refused(fromUs, toUs);
+  }
+
   restored(nowUs: Us): void {
     this.#restoredUs = nowUs;
   }

@@ -43,4 +43,6 @@ export type Answer =
 /** Where a receiver hands its requests. Never rejects: trouble is an `unavailable` answer. */
 export interface RequestHandler {
   submit(request: ReceivedRequest): Promise<Answer>;
+  /** A request of that signal was not taken, whoever refused it: what it held may come again. */
+  turnedAway(signal: Signal): void;
 }

@@ -131,6 +131,19 @@ const httpStatusOf: Readonly<Record<GrpcStatus, number>> = {
   [GrpcStatus.unavailable]: 503,
 };
 
+/** What the request held is not with us, and its sender has it still or has given it up. */
+export function isTurnedAway({ outcome }: Reply): boolean {
+  return turnedAway.has(outcome);
+}
+
+const turnedAway: ReadonlySet<Reply["outcome"]> = new Set([
+  "refused",
+  "failed",
+  "too_large",
+  "deadline_exceeded",
+  "cancelled",
+]);
+
 function refusal(
   outcome: Outcome,
   status: GrpcStatus,

@@ -14,7 +14,7 @@ import type {
 import { Signal } from "../model/stages.ts";
 import type { ReceiverEvents, SignalName } from "../self/events.ts";
 import type { Admission, Hold } from "./admission.ts";
-import { answerToReply, GrpcStatus, replies, type Reply } from "./answers.ts";
+import { answerToReply, GrpcStatus, isTurnedAway, replies, type Reply } from "./answers.ts";
 import type { Sender } from "./fair-queue.ts";
 import { inflate, inflatedSizeHint, ownBuffer } from "./inflate.ts";
 import { countItems } from "./item-count.ts";
@@ -184,7 +184,7 @@ export class ExportCall {
     if (this.#timeoutTimer) clearTimeout(this.#timeoutTimer);
     // A body that is with the handler stays in memory, and in the account, until the handler is done.
     if (!this.#isWithHandler) this.#hold.release();
-    const { events, clock } = this.#scope;
+    const { events, clock, handler } = this.#scope;
     events.answered({
       signal: signalNameOf[this.#signal],
       outcome: reply.outcome,
@@ -193,6 +193,7 @@ export class ExportCall {
       rejectedItems: reply.rejectedItems,
       message: reply.message,
     });
+    if (isTurnedAway(reply)) handler.turnedAway(this.#signal);
     this.#transport.send(reply);
     this.#scope.ended(this);
   }

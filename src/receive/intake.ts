@@ -8,7 +8,7 @@ import type { RequestHandler, TransportName } from "../model/requests.ts";
 import type { Signal } from "../model/stages.ts";
 import type { ReceiverEvents } from "../self/events.ts";
 import { Admission } from "./admission.ts";
-import { replies, type Reply } from "./answers.ts";
+import { isTurnedAway, replies, type Reply } from "./answers.ts";
 import {
   ExportCall,
   signalNameOf,
@@ -87,6 +87,7 @@ export class Intake {
 
   /** Counts a request that is answered from its headers alone; null: it names no signal. */
   countRefused(signal: Signal | null, reply: Reply): void {
+    if (signal !== null && isTurnedAway(reply)) this.#scope.handler.turnedAway(signal);
     this.#scope.events.answered({
       signal: signal === null ? "unknown" : signalNameOf[signal],
       outcome: reply.outcome,

@@ -7,7 +7,7 @@ import { Worker, MessageChannel } from "node:worker_threads";
 import type { Entity } from "../model/entities.ts";
 import type { RuleFault } from "../model/insights.ts";
 import type { Answer, ReceivedRequest, RequestHandler } from "../model/requests.ts";
-import type { CounterSample } from "../model/stages.ts";
+import type { CounterSample, Signal } from "../model/stages.ts";
 import type { EngineWorkerData, FromEngine, ToEngine } from "./engine-messages.ts";
 import type { StoreClient } from "./store-client.ts";
 
@@ -44,6 +44,8 @@ const poisonMax = 1_000;
 /** How long the last commit of a thread may take. */
 const stopTimeoutMs = 8_000;
 
+const refusalPauseMs = 1_000;
+
 const restarting: Answer = { kind: "unavailable", reason: "restarting", retryAfterMs: 1_000 };
 
 export class EngineClient implements RequestHandler, AsyncDisposable {
@@ -59,6 +61,8 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
   #starting: Promise<void> = Promise.resolve();
   /** Until the reload under way has ended, well or not. */
   #reloading: Promise<void> | null = null;
+  /** Signals of which a refusal was told a moment ago, and whether there are more by now. */
+  readonly #refusals = new Map<Signal, boolean>();
   #nextId = 1;
   #restarts = 0;
   /** Of the next start, or of the end of the last one's trial. */
@@ -96,6 +100,29 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
       const { body, wire } = request;
       worker.postMessage(message, wire === null ? [body] : [body, wire.bytes]);
     });
+  }
+
+  /**
+   * Told at once and then at most every second, since refusals come in floods. While there is no thread,
+   * the next one knows since when nobody was watching.
+   */
+  turnedAway(signal: Signal): void {
+    if (this.#refusals.has(signal)) this.#refusals.set(signal, true);
+    else this.#tellRefusal(signal);
+  }
+
+  #tellRefusal(signal: Signal): void {
+    if (this.#isReady && !this.#isStopping) {
+      const message: ToEngine = { kind: "turned_away", signal };
+      this.#worker?.postMessage(message);
+    }
+    this.#refusals.set(signal, false);
+    const timer = setTimeout(() => {
+      const isMore = this.#refusals.get(signal) === true;
+      this.#refusals.delete(signal);
+      if (isMore) this.#tellRefusal(signal);
+    }, refusalPauseMs);
+    timer.unref();
   }
 
   /** Tells the rules how the whole program does; while there is no thread, nobody is told. */

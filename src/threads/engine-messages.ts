@@ -3,7 +3,7 @@ import type { Config } from "../config/config.ts";
 import type { Entity } from "../model/entities.ts";
 import type { RuleFault } from "../model/insights.ts";
 import type { Answer, ReceivedRequest } from "../model/requests.ts";
-import type { CounterSample } from "../model/stages.ts";
+import type { CounterSample, Signal } from "../model/stages.ts";
 import type { MessagePort } from "node:worker_threads";
 
 /** A rule file as text; the engine thread compiles what io has checked already. */
@@ -23,6 +23,8 @@ export interface EngineWorkerData {
 
 export type ToEngine =
   | { readonly kind: "request"; readonly id: number; readonly request: ReceivedRequest }
+  /** Requests of that signal were refused, now or in the second before. */
+  | { readonly kind: "turned_away"; readonly signal: Signal }
   /** How the whole program does, for its own rules; every few seconds. */
   | { readonly kind: "health"; readonly health: Entity<"engine"> }
   /** Commit what is there and say `stopped`. No request follows. */

@@ -122,6 +122,9 @@ function start(host: EngineHost): void {
       host.commit(systemClock.nowUs(), true);
       return stopWhenIdle(host);
     }
+    if (message.kind === "turned_away") {
+      return host.turnedAway(message.signal, systemClock.nowUs());
+    }
     if (message.kind === "health") return host.health(message.health, systemClock.nowUs());
     host.request(message.id, message.request, systemClock.nowUs());
     return scheduleCommit(host);

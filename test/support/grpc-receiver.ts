@@ -2,6 +2,7 @@
 import { connect, type ClientHttp2Session, type IncomingHttpHeaders } from "node:http2";
 import { systemClock } from "../../src/lib/clock.ts";
 import type { Answer, ReceivedRequest, RequestHandler } from "../../src/model/requests.ts";
+import type { Signal } from "../../src/model/stages.ts";
 import { PrometheusRegistry } from "../../src/export/prometheus.ts";
 import { grpcReceiverDefaults, type GrpcReceiverOptions } from "../../src/receive/grpc-options.ts";
 import { OtlpGrpcReceiver } from "../../src/receive/grpc-receiver.ts";
@@ -24,6 +25,13 @@ export class RecordingHandler implements RequestHandler {
     message: "",
   });
   #arrived: (() => void)[] = [];
+
+  /** Signals of requests that were not taken. */
+  readonly turned: Signal[] = [];
+
+  turnedAway(signal: Signal): void {
+    this.turned.push(signal);
+  }
 
   async submit(request: ReceivedRequest): Promise<Answer> {
     this.requests.push(request);
