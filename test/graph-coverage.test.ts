@@ -113,7 +113,12 @@ test("an agent covers a pod that it names, and a flow agent on no known machine 
   const router = sourceOf("node_agent", "lab/192.0.2.1");
   const name = "late-6d8f5c9b7c-l4q8z";
   const flow = makeFlow(2, { srcIp: "10.0.0.1", dstIp: "203.0.113.7", source: router });
-  world.observe(podSeen(0, on("node-1", "10.0.0.1", "web")), process(1, "elsewhere", name), flow);
+  world.observe(
+    podSeen(0, on("node-1", "10.0.0.1", "web")),
+    process(1, "elsewhere", name),
+    flow,
+    ...alive(2, "node_agent", "lab/192.0.2.1", "flows"),
+  );
   expect(seen(world)).toEqual(["late 1 outside: processes objects", "web 1 meshed: flows objects"]);
   world.restart();
   expect(seen(world)).toEqual(["late 1 outside: processes objects", "web 1 meshed: flows objects"]);

@@ -45,10 +45,10 @@ import { Spans } from "./spans.ts";
 
 export type { GraphOptions } from "./options.ts";
 
+/** Of flows only their vocabulary knows what they prove, and says so by a heartbeat. */
 const capabilities: Readonly<Partial<Record<Observation["kind"], Capability>>> = {
   span_half: "spans",
   proxy_leg: "proxy_logs",
-  flow: "flows",
   socket_opened: "sockets",
   process_seen: "processes",
   object_seen: "objects",

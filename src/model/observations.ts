@@ -21,6 +21,8 @@ export type Capability =
   | "proxy_logs"
   | "spans"
   | "flows"
+  /** Bytes between workloads without the addresses: it lives, and shows no connection to anybody. */
+  | "workload_flows"
   | "sockets"
   | "processes"
   | "objects"

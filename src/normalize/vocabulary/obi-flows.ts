@@ -4,7 +4,8 @@
  *
  * What a point can tell hangs on the attributes that were selected. With addresses it is a `Flow`, and
  * never a series: source ports would fill the table of series within minutes, and whose an address was
- * may turn out later. Without them it is a series between workloads, if the point says which way it goes.
+ * may turn out later. Without them, as by default, it is a series between workloads, if the point says which
+ * way it goes: that cannot tell a bypass from what passed through the proxy.
  */
 import { canonicalIp } from "../../lib/ip.ts";
 import type { Flow, PeerName, PodName, SourceRef, Transport } from "../../model/observations.ts";
@@ -62,7 +63,7 @@ export class ObiFlows implements MetricVocabulary {
       vocabulary,
       measure: "bytes_sent",
       hasStart: true,
-      proves: "flows",
+      proves: "workload_flows",
       observe: (point) => this.#observe(point),
       describe: (labels, resource) => this.#describe(labels, resource),
     };
@@ -81,11 +82,11 @@ export class ObiFlows implements MetricVocabulary {
     if (!isConversation && isSettled(labels, "src", src) && isSettled(labels, "dst", dst)) {
       return false;
     }
-    this.#flow(point, src, dst);
+    this.#flow(point, src, dst, isConversation);
     return true;
   }
 
-  #flow(point: PointAt, src: FlowEnd, dst: FlowEnd): void {
+  #flow(point: PointAt, src: FlowEnd, dst: FlowEnd, isConversation: boolean): void {
     const { labels, resource, timeUs, value } = point;
     const { batch } = this.#workshop;
     const cluster = this.#cluster(labels, resource);
@@ -103,7 +104,7 @@ export class ObiFlows implements MetricVocabulary {
       dstPod: podOf(labels, "dst", cluster, dst.ip),
     };
     batch.add(polledFlow(point, ends, { bytes: value, ...(direction ? { direction } : {}) }));
-    batch.alive(source, "flows", timeUs);
+    batch.alive(source, isConversation ? "flows" : "workload_flows", timeUs);
   }
 
   /** Bytes back to the opener are what it received of the other end. */
