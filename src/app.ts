@@ -284,6 +284,7 @@ export class App implements AsyncDisposable {
       },
       status: this,
       rules: () => this.#work.rules,
+      ownCluster: () => this.#work.config.cluster,
       reload: config.web.reload ? () => this.reload() : null,
       onError: (path, error) => log.error("cannot answer", { path, error: error.message }),
     });

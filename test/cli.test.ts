@@ -239,6 +239,7 @@ const status: ApiStatus = {
   scrape: { last: "2026-01-01T09:57:00.000000000Z", user_agent: "Prom\u001b[2J" },
   bypass: {
     meshed_workloads: 3,
+    unknown_workloads: 0,
     judged_workloads: 2,
     missing: [{ capabilities: ["flows", "sockets"], workloads: 1 }],
   },

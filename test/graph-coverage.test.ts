@@ -76,13 +76,13 @@ function seen(world: GraphWorld): string[] {
   world.commit();
   return world
     .restored()
-    .coverage.map(({ name, pods, meshed, live, heard }) => {
+    .coverage.map(({ name, pods, mesh, live, heard }) => {
       const states = Object.entries(coverageStates(live, heard));
       const of = (state: string) =>
         states.filter(([, is]) => is === state).map(([capability]) => capability);
       const silent = of("silent");
       const rest = silent.length > 0 ? `; silent: ${silent.join(" ")}` : "";
-      return `${name} ${pods} ${meshed ? "meshed" : "outside"}: ${of("live").join(" ")}${rest}`;
+      return `${name} ${pods} ${["outside", "meshed", "unknown"][mesh]}: ${of("live").join(" ")}${rest}`;
     })
     .sort();
 }
@@ -119,15 +119,15 @@ test("an agent covers a pod that it names, and a flow agent on no known machine 
     flow,
     ...alive(2, "node_agent", "lab/192.0.2.1", "flows"),
   );
-  expect(seen(world)).toEqual(["late 1 outside: processes objects", "web 1 meshed: flows objects"]);
+  expect(seen(world)).toEqual(["late 1 unknown: processes", "web 1 meshed: flows objects"]);
   world.restart();
-  expect(seen(world)).toEqual(["late 1 outside: processes objects", "web 1 meshed: flows objects"]);
+  expect(seen(world)).toEqual(["late 1 unknown: processes", "web 1 meshed: flows objects"]);
 });
 
 test("a claimed record covers nobody", () => {
   const world = new GraphWorld();
   world.observe({ ...process(1, "elsewhere", "late-6d8f5c9b7c-l4q8z"), trust: "claimed" });
-  expect(seen(world)).toEqual(["late 1 outside: "]);
+  expect(seen(world)).toEqual(["late 1 unknown: "]);
 });
 
 test("of a workload without a known pod, its proxies' series tell", () => {

@@ -120,7 +120,7 @@ function makeCoverageRow(nodeId: number, parts: Partial<CoverageRow> = {}): Cove
     cluster: "c1",
     namespace: "shop",
     name: `w${nodeId}`,
-    meshed: true,
+    mesh: 1,
     pods: 1,
     live,
     heard: live,

@@ -1,5 +1,11 @@
 /** `coverage`: who is seen by what on a running engine, and what rules can make of it. */
-import type { ApiCoverage, ApiCoverageCounts, ApiRuleCoverage } from "../model/api-coverage.ts";
+import type {
+  ApiClusterCoverage,
+  ApiCoverage,
+  ApiCoverageCounts,
+  ApiRuleCoverage,
+} from "../model/api-coverage.ts";
+import { coverageCapabilities, type CoverageCapability } from "../model/coverage.ts";
 import { getJson } from "./api-client.ts";
 import { formatTable, printable, type CliIo } from "./io.ts";
 
@@ -18,13 +24,83 @@ export async function runCoverage(options: CoverageOptions, io: CliIo): Promise<
   return 0;
 }
 
+/** What is not seen comes first: that is what somebody can do something about. */
 export function coverageText(coverage: ApiCoverage): string {
-  const { workloads, meshed_workloads } = coverage;
-  if (workloads === 0) return "no workload with living pods is known\n";
-  const head = `${meshed_workloads} of ${workloads} workloads are in the mesh. Of these are seen:\n`;
-  const parts = [head, capabilitiesText(coverage), rulesText(coverage.rules)];
+  const { workloads, meshed_workloads: meshed, unknown_workloads: unknown } = coverage;
+  const more = unknown > 0 ? `; of ${unknown} more nobody says whether they are` : "";
+  const head =
+    workloads === 0
+      ? "no workload with living pods is known\n"
+      : `${meshed} of ${workloads} workloads are in the mesh${more}.\n`;
+  const parts = [head, lacksText(coverage)];
   if (coverage.not_judged.length > 0) parts.push(notJudgedText(coverage));
+  if (workloads > 0) {
+    parts.push(rulesText(coverage.rules), "Seen of them:\n", capabilitiesText(coverage));
+  }
   return parts.join("\n");
+}
+
+/** What brings each capability, as somebody would look for it. */
+const switchOn: Readonly<Record<CoverageCapability, string>> = {
+  objects:
+    "the k8sobjects receiver for pods, Services and Istio's resources (deploy/collector/kubernetes-objects.yaml)",
+  sockets: "a node agent that tells of connects: Tetragon with a policy on tcp_connect",
+  processes: "a node agent that tells of processes: Tetragon",
+  flows: "a flow agent on every machine: NetFlow, OBI, otel-network or Coroot",
+  proxy_logs: "the proxies' access log: a Telemetry resource with accessLogging, or meshConfig",
+  proxy_metrics: "a scrape of the proxies' port 15090 or 15020 (deploy/collector/gateway.yaml)",
+  spans: "tracing: a Telemetry resource with tracing",
+};
+
+interface Lack {
+  readonly capability: CoverageCapability;
+  workloads: number;
+  readonly blind: Set<string>;
+  readonly partly: Set<string>;
+}
+
+function lacksText({ rules, clusters }: ApiCoverage): string {
+  const lacks = coverageCapabilities
+    .map((capability) => lackOf(capability, rules, clusters))
+    .filter(({ blind, partly }) => blind.size + partly.size > 0)
+    .toSorted((a, b) => b.blind.size - a.blind.size || b.partly.size - a.partly.size);
+  if (lacks.length === 0) return "Every rule judges every one of them.\n";
+  const deaf = clusters.filter(({ objects }) => objects !== "live");
+  const rows = lacks.map(({ capability, workloads, blind, partly }) => [
+    capability,
+    capability === "objects" && deaf.length > 0
+      ? `${workloads}, and all of cluster ${deaf.map(({ cluster }) => printable(cluster)).join(", ")}`
+      : String(workloads),
+    String(blind.size),
+    String(partly.size),
+    switchOn[capability],
+  ]);
+  const header = ["MISSING", "OF WORKLOADS", "RULES BLIND", "RULES PARTLY", "SWITCH ON"];
+  return `Not seen, and what would show it:\n${formatTable(header, rows)}`;
+}
+
+/** The rules that want it, and the most workloads that any of them lacks it of. */
+function lackOf(
+  capability: CoverageCapability,
+  rules: readonly ApiRuleCoverage[],
+  clusters: readonly ApiClusterCoverage[],
+): Lack {
+  const lack: Lack = { capability, workloads: 0, blind: new Set(), partly: new Set() };
+  for (const { rule, missing } of rules) {
+    const sets = missing.filter((set) => set.missing.includes(capability));
+    const workloads = sets.reduce((sum, set) => sum + set.workloads, 0);
+    lack.workloads = Math.max(lack.workloads, workloads);
+    for (const { judgement } of sets) (judgement === "blind" ? lack.blind : lack.partly).add(rule);
+  }
+  for (const { rules: open } of clusters) {
+    for (const { rule, judgement, missing } of open) {
+      if (missing.includes(capability)) {
+        (judgement === "blind" ? lack.blind : lack.partly).add(rule);
+      }
+    }
+  }
+  for (const rule of lack.blind) lack.partly.delete(rule);
+  return lack;
 }
 
 /** `live/silent/never` in one cell, the zeros left out of the way. */
@@ -36,30 +112,42 @@ function capabilitiesText({ namespaces, ...total }: ApiCoverage): string {
       const gaps = [silent > 0 ? `${silent} silent` : "", never > 0 ? `${never} never` : ""];
       return [String(live), ...gaps.filter((gap) => gap !== "")].join(", ");
     });
-  const rows = namespaces.map((one) => [
-    printable(one.namespace),
-    String(one.meshed_workloads),
-    ...cells(one),
-  ]);
-  if (rows.length > 1) rows.push(["(all)", String(total.meshed_workloads), ...cells(total)]);
+  const rows = namespaces.map((one) => [printable(one.namespace), inMesh(one), ...cells(one)]);
+  if (rows.length > 1) rows.push(["(all)", inMesh(total), ...cells(total)]);
   return formatTable(["NAMESPACE", "MESHED", ...names.map((name) => name.toUpperCase())], rows);
 }
 
+/** `5, 2 unknown` */
+function inMesh({ meshed_workloads, unknown_workloads }: ApiCoverageCounts): string {
+  return `${meshed_workloads}${unknown_workloads > 0 ? `, ${unknown_workloads} unknown` : ""}`;
+}
+
 function rulesText(rules: readonly ApiRuleCoverage[]): string {
-  const rows = rules.map(({ rule, judged, partly, blind, missing }) => {
+  const worstFirst = rules.toSorted((a, b) => b.blind - a.blind || b.partly - a.partly);
+  const rows = worstFirst.map(({ rule, judged, partly, blind, missing }) => {
     const [most] = missing;
     const what = most ? `${most.missing.join(" and ")} (${most.workloads})` : "";
-    const more = missing.length > 1 ? `, and ${missing.length - 1} other sets` : "";
+    const others = missing.length - 1;
+    const more = others > 0 ? `, and ${others} other ${others === 1 ? "set" : "sets"}` : "";
     return [rule, String(judged), String(partly), String(blind), `${what}${more}`].map(printable);
   });
   return formatTable(["RULE", "JUDGED", "PARTLY", "BLIND", "MISSING"], rows);
 }
 
+/** Rules that lack the same of a workload stand in one line. */
 function notJudgedText({ not_judged }: ApiCoverage): string {
-  const rows = not_judged.flatMap(({ namespace, name, rules }) =>
-    rules.map(({ rule, judgement, missing }) =>
-      [`${namespace}/${name}`, rule, judgement, missing.join(" and ")].map(printable),
-    ),
-  );
-  return formatTable(["WORKLOAD", "RULE", "IS", "MISSING"], rows);
+  const rows = not_judged.flatMap(({ namespace, name, mesh, rules }) => {
+    const lines = new Map<string, [is: string, missing: string, rules: string[]]>();
+    for (const { rule, judgement, missing } of rules) {
+      const lacks = missing.join(" and ");
+      const line = lines.get(`${judgement} ${lacks}`) ?? [judgement, lacks, []];
+      line[2].push(rule);
+      lines.set(`${judgement} ${lacks}`, line);
+    }
+    const who = `${namespace}/${name}${mesh === "unknown" ? " (in the mesh?)" : ""}`;
+    return [...lines.values()].map(([is, lacks, which]) =>
+      [who, is, lacks, which.join(", ")].map(printable),
+    );
+  });
+  return formatTable(["WORKLOAD", "IS", "MISSING", "RULES"], rows);
 }

@@ -1,18 +1,24 @@
 /** Shares of namespaces, over clusters, and through the cap on namespaces. */
 import { expect, test } from "vitest";
 import { prometheusDefaults, PrometheusRegistry } from "../export/prometheus.ts";
-import { maskOf, type CoverageGroup } from "../model/coverage.ts";
+import { maskOf, type CoverageGroup, type Membership } from "../model/coverage.ts";
 import type { CounterSample } from "../model/stages.ts";
 import { coverageCounters } from "./coverage-counters.ts";
 
 const rules = [
-  { id: "a", needs: [["flows"]], partly: [] },
-  { id: "b", needs: [["flows", "sockets"]], partly: [["sockets"]] },
-  { id: "free", needs: [], partly: [] },
-];
-const group = (namespace: string, workloads: number, live: readonly string[], meshed = true) => {
+  { id: "a", on: "flow", needs: [["flows"]], partly: [] },
+  { id: "b", on: "flow", needs: [["flows", "sockets"]], partly: [["sockets"]] },
+  { id: "free", on: "flow", needs: [], partly: [] },
+  { id: "of clusters", on: "cluster", needs: [["flows"]], partly: [] },
+] as const;
+const group = (
+  namespace: string,
+  workloads: number,
+  live: readonly string[],
+  mesh: Membership = "yes",
+): CoverageGroup => {
   const mask = maskOf(live);
-  return { cluster: "c", namespace, meshed, live: mask, heard: mask, workloads };
+  return { cluster: "c", namespace, mesh, live: mask, heard: mask, workloads };
 };
 
 function samplesOf(...groups: CoverageGroup[]): CounterSample[] {
@@ -30,16 +36,21 @@ test("shares of the meshed workloads, those of all clusters together", () => {
   const samples = samplesOf(
     group("shop", 1, ["flows"]),
     { ...group("shop", 3, ["sockets"]), cluster: "other" },
-    group("shop", 7, [], false),
-    group("outside", 7, [], false),
+    group("shop", 7, [], "no"),
+    group("outside", 7, [], "no"),
+    group("shop", 2, ["flows", "sockets"], "unknown"),
+    group("unknown", 1, ["flows", "sockets"], "unknown"),
   );
   expect(valuesOf(samples)).toMatchObject({
     "coverage_ratio shop flows": 0.25,
     "coverage_ratio shop sockets": 0.75,
     "coverage_ratio shop objects": 0,
-    "rules_blind shop": 2,
+    "rules_blind shop": 3,
+    "membership_unknown_workloads shop": 2,
+    "rules_blind unknown": 2,
+    "membership_unknown_workloads unknown": 1,
   });
-  expect(samples).toHaveLength(8);
+  expect(samples).toHaveLength(11);
 });
 
 test("namespaces without series of their own show the least share and the most blind rules", async () => {
@@ -57,7 +68,7 @@ test("namespaces without series of their own show the least share and the most b
       'mesh_insights_coverage_ratio{namespace="shop",capability="flows"} 1',
       'mesh_insights_coverage_ratio{namespace="_other",capability="flows"} 0',
       'mesh_insights_coverage_ratio{namespace="_other",capability="sockets"} 1',
-      'mesh_insights_rules_blind{namespace="_other"} 1',
+      'mesh_insights_rules_blind{namespace="_other"} 2',
     ]),
   );
 });

@@ -2,57 +2,82 @@
 import {
   coverageCapabilities,
   judge,
+  mayBeMeshed,
   type CoverageGroup,
+  type Membership,
   type RuleNeeds,
 } from "../model/coverage.ts";
 import type { CounterSample } from "../model/stages.ts";
 
 interface Seen {
   workloads: number;
+  unknown: number;
   readonly live: number[];
-  /** What is live of its workloads, each mask once. */
-  readonly masks: Set<number>;
+  /** The rules that are blind for any of its workloads. */
+  readonly blind: Set<RuleNeeds>;
 }
 
-/** Of meshed workloads only: nobody expects a proxy's telemetry of the others. */
+/**
+ * Shares are those of meshed workloads: nobody expects a proxy's telemetry of the others. Rules are blind
+ * also for those that may be in the mesh.
+ */
 export function coverageCounters(
   into: CounterSample[],
   groups: readonly CoverageGroup[],
   rules: readonly RuleNeeds[],
 ): void {
   const namespaces = new Map<string, Seen>();
-  for (const { namespace, meshed, live, workloads } of groups) {
-    if (!meshed) continue;
-    let seen = namespaces.get(namespace);
-    if (!seen) {
-      seen = { workloads: 0, live: coverageCapabilities.map(() => 0), masks: new Set() };
-      namespaces.set(namespace, seen);
+  const blindFor = makeBlindFor(rules);
+  for (const group of groups) {
+    if (!mayBeMeshed(group)) continue;
+    const { namespace, mesh, live, workloads } = group;
+    const seen = seenIn(namespaces, namespace);
+    for (const rule of blindFor(live, mesh)) seen.blind.add(rule);
+    if (mesh === "unknown") {
+      seen.unknown += workloads;
+      continue;
     }
     seen.workloads += workloads;
-    seen.masks.add(live);
     for (const bit of coverageCapabilities.keys()) {
       if ((live >> bit) & 1) seen.live[bit] = (seen.live[bit] ?? 0) + workloads;
     }
   }
-  const blindFor = makeBlindFor(rules);
-  for (const [namespace, { workloads, live, masks }] of namespaces) {
+  for (const [namespace, { workloads, unknown, live, blind }] of namespaces) {
     for (const [bit, capability] of coverageCapabilities.entries()) {
+      if (workloads === 0) break;
       const value = (live[bit] ?? 0) / workloads;
       into.push({ name: "coverage_ratio", labels: { namespace, capability }, value });
     }
-    const blind = new Set([...masks].flatMap(blindFor));
     into.push({ name: "rules_blind", labels: { namespace }, value: blind.size });
+    into.push({ name: "membership_unknown_workloads", labels: { namespace }, value: unknown });
   }
 }
 
+function seenIn(namespaces: Map<string, Seen>, namespace: string): Seen {
+  let seen = namespaces.get(namespace);
+  if (!seen) {
+    seen = {
+      workloads: 0,
+      unknown: 0,
+      live: coverageCapabilities.map(() => 0),
+      blind: new Set(),
+    };
+    namespaces.set(namespace, seen);
+  }
+  return seen;
+}
+
+type BlindFor = (live: number, mesh: Membership) => readonly RuleNeeds[];
+
 /** The rules that are blind where this is live. */
-function makeBlindFor(rules: readonly RuleNeeds[]): (live: number) => readonly RuleNeeds[] {
-  const known = new Map<number, readonly RuleNeeds[]>();
-  return (live) => {
-    let blind = known.get(live);
+function makeBlindFor(rules: readonly RuleNeeds[]): BlindFor {
+  const known = new Map<string, readonly RuleNeeds[]>();
+  return (live, mesh) => {
+    const key = `${mesh} ${live}`;
+    let blind = known.get(key);
     if (!blind) {
-      blind = rules.filter((rule) => judge(rule, live).judgement === "blind");
-      known.set(live, blind);
+      blind = rules.filter((rule) => judge(rule, live, mesh).judgement === "blind");
+      known.set(key, blind);
     }
     return blind;
   };

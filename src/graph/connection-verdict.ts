@@ -11,6 +11,7 @@ import { mergeEvidence, type Evidence } from "../model/changes.ts";
 import type { FlowEntity } from "../model/entities.ts";
 import type { Flow, Trust } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
+import { addressScope } from "./address-scope.ts";
 import type { BypassOptions } from "./bypass-options.ts";
 import type { Identity, PodFacts } from "./contracts.ts";
 import { closeness, distanceUs, flowEvidence, type Closeness } from "./flows.ts";
@@ -94,7 +95,10 @@ function judgeRungs(
     return { ...nothing, kind: "wait", pod, place, reason: "container_unknown" };
   }
   const byIds = hasIds && (isNamed || hasWaited);
-  if (!byIds && wire === noWire) return { ...nothing, pod, place };
+  if (!byIds && wire === noWire) {
+    const base = { ...nothing, pod, place };
+    return place.isProxy === "no" ? judgeUnexplained(base, record, pod, scene) : base;
+  }
 
   const own = socketEvidence(socket, record.id);
   const excluded = excludedBy(pod, socket.dstIp, socket.dstPort);
@@ -215,6 +219,57 @@ function matchWire(record: SocketRecord, pod: PodFacts, scene: Scene): Wire {
     cleared,
     evidence: mergeEvidence([], evidence),
   };
+}
+
+/**
+ * The socket's own port reached the wire, but towards another address than was dialled, and nobody says
+ * what is behind that one: it may be virtual, and this its endpoint. Then nobody can tell.
+ */
+function judgeUnexplained(
+  base: Verdict,
+  record: SocketRecord,
+  pod: PodFacts,
+  scene: Scene,
+): Verdict {
+  const { socket, cluster } = record;
+  const { dstIp, dstPort, timeUs } = socket;
+  if (socket.transport !== "tcp" || record.end.flows.size === 0) return base;
+  if (addressScope(dstIp) !== "private" || isExplained(record, scene)) return base;
+  const wire = [...record.end.flows.values()].filter(
+    ({ flow }) =>
+      (flow.dstIp !== dstIp || flow.dstPort !== dstPort) &&
+      scene.identity.ownerAt(cluster, flow.dstIp, timeUs, 0).kind === "pod" &&
+      isNobodyElses(flow, record, pod, scene),
+  );
+  if (wire.length === 0) return base;
+  if (scene.nowUs < record.dueUs) return { ...base, kind: "wait", reason: "destination_unknown" };
+  const flows = nearestFirst(wire, timeUs);
+  const evidence = mergeEvidence(
+    [socketEvidence(socket, record.id)],
+    flows.map(({ flow, id }) => flowEvidence(flow, id)),
+  );
+  const unknown = { ...base, kind: "unknown", reason: "destination_unknown" } as const;
+  return { ...unknown, wire: flows.map(({ flow }) => flow), evidence };
+}
+
+/** Whether anybody says who has the address that was dialled, or what is behind it. */
+function isExplained({ socket, cluster }: SocketRecord, { identity }: Scene): boolean {
+  const { dstIp, dstPort, timeUs } = socket;
+  if (identity.ownerAt(cluster, dstIp, timeUs, 0).kind !== "none") return true;
+  return identity.endpointsOf(cluster, dstIp, dstPort).length > 0;
+}
+
+/** No other socket at that port leads where the flow went, and no proxy held it. */
+function isNobodyElses(flow: Flow, record: SocketRecord, pod: PodFacts, scene: Scene): boolean {
+  if (closeness(flow, record.socket.timeUs, boundUs(flow, scene), scene.options) === "none") {
+    return false;
+  }
+  const owner = scene.identity.ownerAt(flow.cluster, flow.srcIp, record.socket.timeUs, 0);
+  if (owner.kind !== "pod" || !isSamePod(owner.pod, pod)) return false;
+  for (const other of record.end.sockets.values()) {
+    if (closenessTo(flow, other, scene) !== "none") return false;
+  }
+  return !countersOf(flow, record, scene).some(({ trust }) => trust !== "claimed");
 }
 
 function nearestFirst(flows: readonly FlowRecord[], atUs: Us): readonly FlowRecord[] {

@@ -9,8 +9,10 @@
 import {
   coverageCapabilities,
   coverageStates,
+  memberships,
   type CoverageGroup,
   type CoverageState,
+  type Membership,
 } from "../model/coverage.ts";
 import { forget, type CoverageRow, type WriteSet } from "../model/rows.ts";
 import type { PodRecord } from "./identity.ts";
@@ -52,7 +54,7 @@ interface Workload {
   /** Members that are seen live, by capability. */
   readonly liveCounts: Uint32Array;
   namespace: NamespaceCounts;
-  isMeshed: boolean;
+  mesh: Membership;
   live: number;
   /** What was ever told of; it only grows, since a pod that was replaced was heard too. */
   heard: number;
@@ -62,7 +64,7 @@ interface NamespaceCounts {
   readonly key: string;
   readonly cluster: string;
   readonly namespace: string;
-  /** `live | heard << 7 | meshed << 14` to the number of workloads. */
+  /** `live | heard << 7 | membership << 14` to the number of workloads. */
   readonly groups: Map<number, number>;
 }
 
@@ -107,7 +109,7 @@ export class Coverage {
     let [live, heard] = [0, 0];
     const known = this.#namespaces.get(namespaceKey(cluster, namespace));
     for (const group of known ? groupsOf(known) : []) {
-      if (!group.meshed) continue;
+      if (group.mesh !== "yes") continue;
       live |= group.live;
       heard |= group.heard;
     }
@@ -189,8 +191,8 @@ export class Coverage {
   nodeChanged(node: NodeRecord): void {
     const workload = this.#workloads.get(node.id);
     if (!workload) return;
-    const isMeshed = node.entity.mesh === "yes";
-    if (isMeshed !== workload.isMeshed) this.#count(workload, () => (workload.isMeshed = isMeshed));
+    const { mesh } = node.entity;
+    if (mesh !== workload.mesh) this.#count(workload, () => (workload.mesh = mesh));
   }
 
   /** `loser` proved to be `winner`, to which its pods point by now. */
@@ -296,7 +298,7 @@ export class Coverage {
       reporters: new Map(),
       liveCounts: new Uint32Array(bitCount),
       namespace: counts,
-      isMeshed: mesh === "yes",
+      mesh,
       live: 0,
       heard: 0,
     };
@@ -340,9 +342,9 @@ export class Coverage {
     this.#dirty.add(workload.nodeId);
   }
 
-  #add({ nodeId, namespace, isMeshed, live, heard }: Workload, by: 1 | -1): void {
+  #add({ nodeId, namespace, mesh, live, heard }: Workload, by: 1 | -1): void {
     const { key, groups } = namespace;
-    const group = live | (heard << bitCount) | (isMeshed ? 1 << (2 * bitCount) : 0);
+    const group = live | (heard << bitCount) | (memberships.indexOf(mesh) << (2 * bitCount));
     const count = (groups.get(group) ?? 0) + by;
     if (count === 0) groups.delete(group);
     else groups.set(group, count);
@@ -357,9 +359,9 @@ const namespaceKey = (cluster: string, namespace: string): string => `${cluster}
 
 function* groupsOf({ cluster, namespace, groups }: NamespaceCounts): Iterable<CoverageGroup> {
   for (const [group, workloads] of groups) {
-    const meshed = group >> (2 * bitCount) !== 0;
+    const mesh = memberships[group >> (2 * bitCount)] ?? "unknown";
     const heard = (group >> bitCount) & liveMask;
-    yield { cluster, namespace, meshed, live: group & liveMask, heard, workloads };
+    yield { cluster, namespace, mesh, live: group & liveMask, heard, workloads };
   }
 }
 
@@ -370,13 +372,13 @@ function bitsOfAll(witnesses: readonly Witness[]): number {
 }
 
 function rowOf({ members, reporters, ...rest }: Workload, { entity }: NodeRecord): CoverageRow {
-  const { nodeId, isMeshed, live, heard } = rest;
+  const { nodeId, mesh, live, heard } = rest;
   return {
     nodeId,
     cluster: entity.cluster,
     namespace: entity.namespace,
     name: entity.name,
-    meshed: isMeshed,
+    mesh: memberships.indexOf(mesh),
     pods: members.size - reporters.size,
     live,
     heard,
@@ -386,11 +388,12 @@ function rowOf({ members, reporters, ...rest }: Workload, { entity }: NodeRecord
 
 /**
  * Who would tell of a pod: its proxy by name or address, the agents of its machine by name or address,
- * its cluster's feed, and sources that have named it.
+ * its cluster's feed if it has told of this one, and sources that have named it.
  */
-function witnessesOf({ facts, object, toldBy }: PodRecord): string[] {
+function witnessesOf({ facts, object, isAttested, toldBy }: PodRecord): string[] {
   const { cluster, namespace, name, ips } = facts;
-  const ids = new Set([`proxy|${cluster}/${namespace}/${name}`, `objects|${cluster}`]);
+  const ids = new Set([`proxy|${cluster}/${namespace}/${name}`]);
+  if (isAttested) ids.add(`objects|${cluster}`);
   for (const ip of ips) ids.add(`proxy|${cluster}//${ip}`);
   for (const host of [object?.node, object?.hostIp]) if (host) ids.add(agentId(cluster, host));
   for (const id of toldBy ?? []) ids.add(id);

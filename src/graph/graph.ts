@@ -311,10 +311,17 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   }
 
   /** Agents that look objects up name the pods behind the addresses that they saw. */
-  #identifyEnds({ srcPod, dstPod, timeUs: atUs, trust }: Flow): void {
+  #identifyEnds({ srcPod, dstPod, timeUs: atUs, trust, source }: Flow): void {
     const told = { atUs, trust, strength: OwnerStrength.self, mode: "unknown" } as const;
-    if (srcPod) this.#identity.podSeen({ ...told, name: srcPod });
-    if (dstPod) this.#identity.podSeen({ ...told, name: dstPod });
+    for (const name of [srcPod, dstPod]) {
+      const pod = name && this.#identity.podSeen({ ...told, name });
+      if (pod && this.#isWitness(source, trust)) this.#witnesses.toldBy(pod, source);
+    }
+  }
+
+  /** A flow agent on a machine that is known tells of the pods there, and of those alone. */
+  #isWitness(source: SourceRef, trust: Flow["trust"]): boolean {
+    return trust !== "claimed" && !this.#hosts.isKnown(this.#witnesses.idOf(source));
   }
 
   #identifyLeg(leg: ProxyLeg): void {
@@ -325,6 +332,10 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     const record = this.#identity.podSeen({ name: pod, atUs: timeUs, trust, strength, mode });
     if (record && trust !== "claimed") {
       this.#identity.signSeen(this.#identity.nodes.get(record.facts.nodeId), Sign.proxy);
+    }
+    // Another proxy's word counts for the pod that it wrote for.
+    if (record && leg.writer === "ztunnel" && trust !== "claimed") {
+      this.#witnesses.toldBy(record, leg.source);
     }
     // A client's ztunnel knows the pod it connected to; a server's may only know the caller's service.
     if (leg.peerPod && leg.side === "outbound") {
@@ -355,7 +366,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
 
   /** A flow agent on a machine that nobody knows tells of the pods that it shows. */
   #flowTold({ cluster, source, srcIp, dstIp, timeUs, trust }: Flow): void {
-    if (trust === "claimed" || this.#hosts.isKnown(this.#witnesses.idOf(source))) return;
+    if (!this.#isWitness(source, trust)) return;
     this.#witnesses.addressToldBy(cluster, srcIp, timeUs, source);
     this.#witnesses.addressToldBy(cluster, dstIp, timeUs, source);
   }

@@ -1,7 +1,7 @@
 /** What `GET /api/v1/coverage` answers: who is seen by what, and what rules can make of it. */
-import type { CoverageGroup, Judgement } from "./coverage.ts";
+import type { CoverageGroup, CoverageState, Judgement, Membership } from "./coverage.ts";
 
-/** Meshed workloads by what arrives about them. */
+/** Workloads in the mesh, or perhaps in it, by what arrives about them. */
 export interface ApiCapabilityCoverage {
   /** Told of now. */
   live: number;
@@ -17,7 +17,7 @@ export interface ApiMissing {
   workloads: number;
 }
 
-/** Meshed workloads by what a rule can make of what arrives about them. */
+/** Workloads in the mesh, or perhaps in it, by what a rule can make of what arrives about them. */
 export interface ApiRuleCoverage {
   rule: string;
   judged: number;
@@ -31,6 +31,8 @@ export interface ApiCoverageCounts {
   /** With living pods, in the mesh or not. */
   workloads: number;
   meshed_workloads: number;
+  /** Seen, but nobody says whether they are in the mesh: no rule on workloads judges them. */
+  unknown_workloads: number;
   capabilities: Record<string, ApiCapabilityCoverage>;
   rules: ApiRuleCoverage[];
 }
@@ -40,11 +42,21 @@ export interface ApiCoverageOfNamespace extends ApiCoverageCounts {
   namespace: string;
 }
 
-/** A meshed workload that a rule does not judge, or only in part. */
+/** What the object feed of a cluster leaves open, whoever tells of its workloads. */
+export interface ApiClusterCoverage {
+  cluster: string;
+  /** Whether it tells. */
+  objects: CoverageState;
+  /** Rules that the feed alone keeps from judging, or from judging all. */
+  rules: { rule: string; judgement: Judgement; missing: string[] }[];
+}
+
+/** A workload in the mesh, or perhaps in it, that a rule does not judge, or only in part. */
 export interface ApiNotJudged {
   cluster: string;
   namespace: string;
   name: string;
+  mesh: Membership;
   pods: number;
   /** Capability to `live`, `silent` or `never`. */
   coverage: Record<string, string>;
@@ -52,6 +64,8 @@ export interface ApiNotJudged {
 }
 
 export interface ApiCoverage extends ApiCoverageCounts {
+  /** Those of which anything is heard, or our own. */
+  clusters: ApiClusterCoverage[];
   /** Those with most meshed workloads first. */
   namespaces: ApiCoverageOfNamespace[];
   /** Of the namespace asked for; empty when none is. */
@@ -72,21 +86,30 @@ export interface StoredWorkload {
   readonly cluster: string;
   readonly namespace: string;
   readonly name: string;
+  readonly mesh: Membership;
   readonly pods: number;
   readonly live: number;
   readonly heard: number;
 }
 
+export interface StoredFeed {
+  readonly cluster: string;
+  readonly state: CoverageState;
+}
+
 /** What the store knows of it; rules are not stored. */
 export interface StoredCoverage {
   readonly groups: readonly CoverageGroup[];
-  /** Meshed ones of the namespace asked for. */
+  readonly feeds: readonly StoredFeed[];
+  /** Those of the namespace asked for that are in the mesh, or perhaps. */
   readonly workloads: readonly StoredWorkload[];
 }
 
 /** How much of the mesh is judged for what goes around its proxies, for one line on the page. */
 export interface ApiBypassCoverage {
   meshed_workloads: number;
+  /** Of which nobody says whether they are in the mesh; they are not among the others. */
+  unknown_workloads: number;
   judged_workloads: number;
   /** Sets that would have to arrive as well, most workloads first. */
   missing: { capabilities: string[]; workloads: number }[];

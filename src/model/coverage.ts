@@ -3,6 +3,7 @@
  * source that tells of the workload tells of it, `silent` when one has and none does, else `never`.
  * Masks are stored: a capability keeps its bit for ever.
  */
+import type { EntityType } from "./entities.ts";
 import type { Capability } from "./observations.ts";
 
 /** In the order of their bits. */
@@ -18,10 +19,18 @@ export const coverageCapabilities = [
 export type CoverageCapability = (typeof coverageCapabilities)[number];
 export type CoverageState = "live" | "silent" | "never";
 
+/**
+ * Whether a workload is in the mesh: a proxy is declared or has shown itself (`yes`), an object declares
+ * none (`no`), or nobody says. Stored by their place.
+ */
+export const memberships = ["no", "yes", "unknown"] as const;
+export type Membership = (typeof memberships)[number];
+
 /** What only node agents tell of. */
 export const agentMask = maskOf(["flows", "sockets", "processes"]);
 /** What only proxies tell of. */
 export const proxyMask = maskOf(["proxy_metrics", "proxy_logs", "spans"]);
+const objectsMask = maskOf(["objects"]);
 
 /** Capabilities that have no bit (what collectors relay) are left out. */
 export function maskOf(capabilities: Iterable<string>): number {
@@ -51,15 +60,20 @@ export function coverageStates(live: number, heard: number): Record<string, Cove
 export interface CoverageGroup {
   readonly cluster: string;
   readonly namespace: string;
-  /** Part of the mesh: a proxy is declared, or has shown itself. */
-  readonly meshed: boolean;
+  readonly mesh: Membership;
   readonly live: number;
   readonly heard: number;
   readonly workloads: number;
 }
 
+/** Whether it is in the mesh, or perhaps: what only a claimed sender has told of is no workload to judge. */
+export function mayBeMeshed({ mesh, heard }: Pick<CoverageGroup, "mesh" | "heard">): boolean {
+  return mesh === "yes" || (mesh === "unknown" && heard !== 0);
+}
+
 export interface RuleNeeds {
   readonly id: string;
+  readonly on: EntityType;
   /** Any of these complete sets lets the rule judge a workload. */
   readonly needs: readonly (readonly string[])[];
   /** Any of these lets it judge a part. */
@@ -74,9 +88,39 @@ export interface Judged {
 }
 
 const judged: Judged = { judgement: "judged", missing: 0 };
+/** Rules on these are about what workloads of the mesh do or are. */
+const ofWorkloads: ReadonlySet<EntityType> = new Set([
+  "edge",
+  "flow",
+  "process",
+  "access",
+  "workload",
+]);
 
-/** What the rule can make of a workload of which this is live. A rule without needs judges always. */
-export function judge(rule: RuleNeeds, live: number): Judged {
+/**
+ * What the rule can make of a workload of which this is live. A rule without needs judges always. Where
+ * nobody says whether the workload is in the mesh, no rule on workloads can tell right from wrong: its
+ * objects would have to be told first.
+ */
+export function judge(rule: RuleNeeds, live: number, mesh: Membership = "yes"): Judged {
+  const known = judgeMember(rule, live);
+  if (mesh !== "unknown" || rule.needs.length === 0 || !ofWorkloads.has(rule.on)) return known;
+  return { judgement: "blind", missing: known.missing | objectsMask };
+}
+
+/**
+ * What the rule can make of a cluster whose objects are told of, or are not, if all else were told: for what
+ * is of no workload (the mesh's configuration, policies, addresses that nobody explains). Without objects
+ * a rule on workloads sees those alone that telemetry calls by their names.
+ */
+export function judgeFeed(rule: RuleNeeds, hasObjects: boolean): Judged {
+  if (hasObjects || rule.needs.length === 0) return judged;
+  const known = judgeMember(rule, ~objectsMask);
+  if (known.judgement !== "judged" || !ofWorkloads.has(rule.on)) return known;
+  return { judgement: "partly", missing: objectsMask };
+}
+
+function judgeMember(rule: RuleNeeds, live: number): Judged {
   let missing = -1;
   for (const set of rule.needs) {
     const lacks = maskOf(set) & ~live;

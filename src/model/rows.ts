@@ -87,7 +87,8 @@ export interface CoverageRow {
   readonly cluster: string;
   readonly namespace: string;
   readonly name: string;
-  readonly meshed: boolean;
+  /** Place in `memberships` of `model/coverage.ts`. */
+  readonly mesh: number;
   readonly pods: number;
   /** Capabilities that are live, and that were ever told of: bits of `model/coverage.ts`. */
   readonly live: number;

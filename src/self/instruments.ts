@@ -126,11 +126,15 @@ export const instruments = {
   },
   rules_blind: {
     ...gauge(
-      "Rules that are blind for a meshed workload or more; of _other the most.",
+      "Rules that are blind for a workload or more that is in the mesh, or perhaps; of _other the most.",
       "namespace",
     ),
     folded: "most",
   },
+  membership_unknown_workloads: gauge(
+    "Workloads that are seen, and of which nobody says whether they are in the mesh.",
+    "namespace",
+  ),
   workloads: gauge("Workloads by how they are part of the mesh.", "namespace", "mode"),
 
   insights: gauge("Insights that are not resolved.", "rule", "severity", "namespace", "state"),

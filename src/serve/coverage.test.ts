@@ -1,10 +1,10 @@
 /** Cells from masks: counts, what is missing, limits. */
 import { expect, test } from "vitest";
 import { coverageText } from "../cli/coverage.ts";
-import type { StoredCoverage } from "../model/api-coverage.ts";
+import type { StoredCoverage, StoredWorkload } from "../model/api-coverage.ts";
 import { maskOf, type CoverageGroup } from "../model/coverage.ts";
 import type { RuleMeta } from "../model/insights.ts";
-import { bypassCoverage, bypassText, coverageOf } from "./coverage.ts";
+import { bypassCoverage, bypassText, coverageOf, isBypassWhole } from "./coverage.ts";
 
 const rule = (id: string, parts: Partial<RuleMeta> = {}): RuleMeta => ({
   id,
@@ -38,19 +38,25 @@ const group = (
   parts: Partial<CoverageGroup> = {},
 ): CoverageGroup => {
   const mask = maskOf(live);
-  return { cluster: "c1", namespace, meshed: true, live: mask, heard: mask, workloads, ...parts };
+  return { cluster: "c1", namespace, mesh: "yes", live: mask, heard: mask, workloads, ...parts };
+};
+
+const workload = (name: string, parts: Partial<StoredWorkload> = {}): StoredWorkload => {
+  const none = { mesh: "yes", pods: 1, live: 0, heard: 0 } as const;
+  return { cluster: "c1", namespace: "shop", name, ...none, ...parts };
 };
 
 const stored: StoredCoverage = {
+  feeds: [{ cluster: "c1", state: "live" }],
   groups: [
     group("shop", 5, ["sockets", "flows"]),
     group("shop", 2, ["sockets"], { heard: maskOf(["sockets", "flows"]) }),
-    group("shop", 9, [], { meshed: false }),
+    group("shop", 9, [], { mesh: "no" }),
     group("bank", 3, ["proxy_metrics"]),
   ],
   workloads: [
-    { cluster: "c1", namespace: "shop", name: "a", pods: 1, live: maskOf(["sockets"]), heard: 0 },
-    { cluster: "c1", namespace: "shop", name: "b", pods: 2, live: 127, heard: 127 },
+    workload("a", { live: maskOf(["sockets"]) }),
+    workload("b", { live: 127, heard: 127 }),
   ],
 };
 
@@ -99,14 +105,77 @@ test("judged for bypass: by all of the gravest rules on connections that watch t
   expect(bypassCoverage(stored, [])).toBeNull();
 });
 
-test("the command's tables say who is missing what", () => {
-  const lines = coverageText(coverageOf(stored, [rule("one")], { namespace: "shop" })).split("\n");
-  expect(lines[0]).toBe("10 of 19 workloads are in the mesh. Of these are seen:");
-  expect(lines).toContainEqual(expect.stringMatching(/^shop +7 .* 5, 2 silent /));
-  expect(lines).toContainEqual(
-    expect.stringMatching(/^one +5 +2 +3 +flows and sockets \(3\), and 1 other sets$/),
+test("of a workload of which nobody says whether it is in the mesh no rule judges anything", () => {
+  const one = group("shop", 2, ["sockets", "flows"], { mesh: "unknown" });
+  const claimed = group("shop", 7, [], { mesh: "unknown" });
+  const unknown = { ...stored, groups: [...stored.groups, one, claimed] };
+  const free = rule("of the cluster", { on: "cluster", needs: [["flows"]], partly: [] });
+  const coverage = coverageOf(unknown, [rule("one"), free], {});
+  expect(coverage).toMatchObject({ workloads: 28, meshed_workloads: 10, unknown_workloads: 2 });
+  expect(coverage.rules).toMatchObject([
+    { rule: "one", judged: 5, blind: 5, missing: [{}, {}, { missing: ["objects"], workloads: 2 }] },
+    { rule: "of the cluster", judged: 7 },
+  ]);
+  const bypass = bypassCoverage(unknown, [rule("one")]);
+  expect(bypass && [bypassText(bypass), isBypassWhole(bypass)]).toEqual([
+    "5 of 10 meshed workloads are judged for bypass; missing: flows and sockets (3), flows (2); of 2 more nobody says whether they are in the mesh",
+    false,
+  ]);
+});
+
+test("a cluster whose objects nobody tells is told of, even if it is our own and nothing was heard", () => {
+  const nobody = { groups: [], feeds: [{ cluster: "c2", state: "live" as const }], workloads: [] };
+  const rules = [
+    rule("declared", { on: "cluster", needs: [["objects"]], partly: [] }),
+    rule("one"),
+    rule("free", { on: "cluster", needs: [["flows"]] }),
+  ];
+  expect(coverageOf(nobody, rules, {}, "c1").clusters).toEqual([
+    {
+      cluster: "c1",
+      objects: "never",
+      rules: [
+        { rule: "declared", judgement: "blind", missing: ["objects"] },
+        { rule: "one", judgement: "partly", missing: ["objects"] },
+      ],
+    },
+    { cluster: "c2", objects: "live", rules: [] },
+  ]);
+});
+
+test("the command says first what is not seen and what would show it", () => {
+  const workloads = [...stored.workloads, workload("c", { mesh: "unknown", heard: 1 })];
+  const groups = [...stored.groups, group("shop", 1, [], { mesh: "unknown", heard: 1 })];
+  const feeds = [...stored.feeds, { cluster: "c2", state: "silent" as const }];
+  const rules = [rule("two", { needs: [["flows"]] }), rule("one")];
+  const coverage = coverageOf({ groups, workloads, feeds }, rules, { namespace: "shop" });
+  const lines = coverageText(coverage).split("\n");
+  expect(lines[0]).toBe(
+    "10 of 20 workloads are in the mesh; of 1 more nobody says whether they are.",
   );
-  expect(lines).toContainEqual(expect.stringMatching(/^shop\/a +one +partly +flows$/));
-  const nobody = { groups: [], workloads: [] };
-  expect(coverageText(coverageOf(nobody, [], {}))).toBe("no workload with living pods is known\n");
+  expect(lines[3]).toMatch(/^MISSING +OF WORKLOADS +RULES BLIND +RULES PARTLY +SWITCH ON$/);
+  expect(lines[4]).toMatch(/^flows +6 +2 +0 +a flow agent on every machine/);
+  expect(lines.slice(5, 7)).toEqual([
+    expect.stringMatching(/^objects +1, and all of cluster c2 +2 +0 +the k8sobjects receiver/),
+    expect.stringMatching(/^sockets +4 +1 +0 +/),
+  ]);
+  expect(lines).toContainEqual(
+    expect.stringMatching(/^shop +7, 1 unknown .* 5, 2 silent, 1 never /),
+  );
+  expect(lines).toContainEqual(
+    expect.stringMatching(/^one +5 +2 +4 +flows and sockets \(3\), and 2 other sets$/),
+  );
+  expect(lines).toContainEqual(expect.stringMatching(/^shop\/a +partly +flows +two, one$/));
+  expect(lines).toContainEqual(
+    expect.stringMatching(/^shop\/c \(in the mesh\?\) +blind +flows and objects +two$/),
+  );
+});
+
+test("the command has something to say where nobody is known", () => {
+  const nobody = { groups: [], feeds: [], workloads: [] };
+  expect(coverageText(coverageOf(nobody, [], {}))).toBe(
+    "no workload with living pods is known\n\nEvery rule judges every one of them.\n",
+  );
+  const lines = coverageText(coverageOf(nobody, [rule("one")], {}, "c1")).split("\n");
+  expect(lines[4]).toMatch(/^objects +0, and all of cluster c1 +0 +1 +the k8sobjects receiver/);
 });

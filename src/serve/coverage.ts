@@ -4,6 +4,7 @@
  */
 import type {
   ApiBypassCoverage,
+  ApiClusterCoverage,
   ApiCoverage,
   ApiCoverageCounts,
   ApiMissing,
@@ -17,19 +18,26 @@ import {
   coverageCapabilities,
   coverageStates,
   judge,
+  judgeFeed,
+  mayBeMeshed,
   type CoverageGroup,
   type Judged,
+  type Membership,
 } from "../model/coverage.ts";
 import type { RuleMeta, Severity } from "../model/insights.ts";
 
 const limitDefault = 100;
 const limitMax = 1_000;
 
-/** Rules that do not say what they need have nothing to be blind for. */
+/**
+ * Rules that do not say what they need have nothing to be blind for. Of `ownCluster` is said what its feed
+ * lacks even if nothing at all was ever heard from there; "" = of none.
+ */
 export function coverageOf(
   stored: StoredCoverage,
   rules: readonly RuleMeta[],
   filter: CoverageFilter,
+  ownCluster = "",
 ): ApiCoverage {
   const limit = Math.min(filter.limit ?? limitDefault, limitMax);
   const wanted = rules.filter(
@@ -41,10 +49,12 @@ export function coverageOf(
     namespace,
     ...countsOf(groups, wanted, judgeAll),
   }));
-  namespaces.sort((a, b) => b.meshed_workloads - a.meshed_workloads || b.workloads - a.workloads);
+  const inQuestion = (one: ApiCoverageCounts) => one.meshed_workloads + one.unknown_workloads;
+  namespaces.sort((a, b) => inQuestion(b) - inQuestion(a) || b.workloads - a.workloads);
   const notJudged = notJudgedOf(stored, wanted, judgeAll);
   return {
     ...countsOf(stored.groups, wanted, judgeAll),
+    clusters: clustersOf(stored, wanted, ownCluster),
     namespaces: namespaces.slice(0, limit),
     not_judged: notJudged.slice(0, limit),
     truncated: namespaces.length > limit || notJudged.length > limit,
@@ -70,11 +80,16 @@ export function bypassCoverage(
   if (wanted.length === 0) return null;
   const judgeAll = makeJudge(wanted);
   const missing = new Map<number, number>();
-  const counts = { meshed_workloads: 0, judged_workloads: 0 };
-  for (const { meshed, live, workloads } of stored.groups) {
-    if (!meshed) continue;
+  const counts = { meshed_workloads: 0, unknown_workloads: 0, judged_workloads: 0 };
+  for (const group of stored.groups) {
+    if (!mayBeMeshed(group)) continue;
+    const { mesh, live, workloads } = group;
+    if (mesh === "unknown") {
+      counts.unknown_workloads += workloads;
+      continue;
+    }
     counts.meshed_workloads += workloads;
-    const lacks = judgeAll(live).reduce((all, one) => all | one.missing, 0);
+    const lacks = judgeAll(live, mesh).reduce((all, one) => all | one.missing, 0);
     if (lacks === 0) counts.judged_workloads += workloads;
     else missing.set(lacks, (missing.get(lacks) ?? 0) + workloads);
   }
@@ -90,25 +105,67 @@ export function bypassText({
   meshed_workloads,
   judged_workloads,
   missing,
+  unknown_workloads,
 }: ApiBypassCoverage): string {
-  const head = `${judged_workloads} of ${meshed_workloads} meshed workloads are judged for bypass`;
-  if (missing.length === 0) return head;
+  const parts = [
+    `${judged_workloads} of ${meshed_workloads} meshed workloads are judged for bypass`,
+  ];
   const sets = missing.map(
     ({ capabilities, workloads }) => `${capabilities.join(" and ")} (${workloads})`,
   );
-  return `${head}; missing: ${sets.join(", ")}`;
+  if (sets.length > 0) parts.push(`missing: ${sets.join(", ")}`);
+  if (unknown_workloads > 0) {
+    parts.push(`of ${unknown_workloads} more nobody says whether they are in the mesh`);
+  }
+  return parts.join("; ");
 }
 
-type JudgeAll = (live: number) => readonly Judged[];
+/** Whether all is judged that may be in the mesh. */
+export function isBypassWhole(bypass: ApiBypassCoverage): boolean {
+  return bypass.judged_workloads === bypass.meshed_workloads && bypass.unknown_workloads === 0;
+}
+
+type JudgeAll = (live: number, mesh: Membership) => readonly Judged[];
 
 /** One verdict per rule, in their order; each mask is judged once. */
 function makeJudge(rules: readonly RuleMeta[]): JudgeAll {
-  const known = new Map<number, readonly Judged[]>();
-  return (live) => {
-    let verdicts = known.get(live);
-    if (!verdicts) known.set(live, (verdicts = rules.map((rule) => judge(rule, live))));
+  const known = new Map<string, readonly Judged[]>();
+  return (live, mesh) => {
+    const key = `${mesh} ${live}`;
+    let verdicts = known.get(key);
+    if (!verdicts) known.set(key, (verdicts = rules.map((rule) => judge(rule, live, mesh))));
     return verdicts;
   };
+}
+
+/** What feeds leave open, by cluster: first where most rules are concerned. */
+function clustersOf(
+  { groups, feeds }: StoredCoverage,
+  rules: readonly RuleMeta[],
+  ownCluster: string,
+): ApiClusterCoverage[] {
+  const known = new Map(feeds.map((feed) => [feed.cluster, feed]));
+  const names = new Set([...groups.map(({ cluster }) => cluster), ...known.keys()]);
+  if (ownCluster !== "") names.add(ownCluster);
+  const clusters = [...names].map((cluster): ApiClusterCoverage => {
+    const objects = known.get(cluster)?.state ?? "never";
+    const isTold = objects === "live";
+    return { cluster, objects, rules: openOf(rules, (rule) => judgeFeed(rule, isTold)) };
+  });
+  return clusters.toSorted((a, b) => b.rules.length - a.rules.length);
+}
+
+/** The rules that judge nothing, or only a part. */
+function openOf(
+  rules: readonly RuleMeta[],
+  judgeOne: (rule: RuleMeta, index: number) => Judged | undefined,
+): ApiNotJudged["rules"] {
+  return rules.flatMap((rule, index) => {
+    const verdict = judgeOne(rule, index);
+    if (!verdict || verdict.judgement === "judged") return [];
+    const { judgement, missing } = verdict;
+    return [{ rule: rule.id, judgement, missing: capabilitiesOf(missing) }];
+  });
 }
 
 function byNamespace(groups: readonly CoverageGroup[]): [CoverageGroup, CoverageGroup[]][] {
@@ -131,20 +188,28 @@ function countsOf(
     coverageCapabilities.map((capability) => [capability, { live: 0, silent: 0, never: 0 }]),
   );
   const counts = rules.map((rule) => new RuleCounts(rule.id));
-  let [all, inMesh] = [0, 0];
-  for (const { meshed, live, heard, workloads } of groups) {
+  let [all, inMesh, unknown] = [0, 0, 0];
+  for (const group of groups) {
+    const { mesh, live, heard, workloads } = group;
     all += workloads;
-    if (!meshed) continue;
-    inMesh += workloads;
+    if (!mayBeMeshed(group)) continue;
+    if (mesh === "yes") inMesh += workloads;
+    else unknown += workloads;
     for (const [capability, state] of Object.entries(coverageStates(live, heard))) {
       const cell = capabilities[capability];
       if (cell) cell[state] += workloads;
     }
-    const verdicts = judgeAll(live);
+    const verdicts = judgeAll(live, mesh);
     for (const [index, count] of counts.entries()) count.add(verdicts[index], workloads);
   }
   const cells = counts.map((count) => count.cell());
-  return { workloads: all, meshed_workloads: inMesh, capabilities, rules: cells };
+  return {
+    workloads: all,
+    meshed_workloads: inMesh,
+    unknown_workloads: unknown,
+    capabilities,
+    rules: cells,
+  };
 }
 
 /** The cells of one rule. */
@@ -180,11 +245,8 @@ function notJudgedOf(
   judgeAll: JudgeAll,
 ): ApiNotJudged[] {
   return workloads.flatMap(({ live, heard, ...workload }) => {
-    const verdicts = judgeAll(live);
-    const open = rules.flatMap(({ id: rule }, index) => {
-      const { judgement, missing } = verdicts[index] ?? { judgement: "judged", missing: 0 };
-      return judgement === "judged" ? [] : [{ rule, judgement, missing: capabilitiesOf(missing) }];
-    });
+    const verdicts = judgeAll(live, workload.mesh);
+    const open = openOf(rules, (_, index) => verdicts[index]);
     return open.length === 0
       ? []
       : [{ ...workload, coverage: coverageStates(live, heard), rules: open }];

@@ -1,7 +1,7 @@
 /** Problems of what arrives: whose it is cannot be told, when it was is wrong, or half of it is missing. */
 import type { ApiSource } from "../model/api.ts";
 import type { ApiProblem } from "../model/api-status.ts";
-import { bypassText } from "./coverage.ts";
+import { bypassText, isBypassWhole } from "./coverage.ts";
 import { sumOf, type Facts } from "./facts.ts";
 
 /** A few rows without labels are ordinary, of proxies that just start. */
@@ -149,7 +149,7 @@ function missingKinds(facts: Facts): ApiProblem[] {
 /** Where neither a kind nor the agents of a namespace are missing as a whole, which say more. */
 function notJudged(facts: Facts): ApiProblem[] {
   const { bypass } = facts;
-  if (!bypass || bypass.judged_workloads === bypass.meshed_workloads) return [];
+  if (!bypass || isBypassWhole(bypass)) return [];
   if (facts.nowMs - facts.startedMs < kindsAfterMs) return [];
   if (unwatchedNamespaces(facts).length + missingKinds(facts).length > 0) return [];
   return [
@@ -160,9 +160,10 @@ function notJudged(facts: Facts): ApiProblem[] {
       evidence: {
         meshed_workloads: bypass.meshed_workloads,
         judged_workloads: bypass.judged_workloads,
+        unknown_workloads: bypass.unknown_workloads,
       },
       remedy:
-        "mesh-insights coverage --namespace <namespace> names them and what is missing: see whether their proxies are scraped and send access logs, and whether node agents run on the machines of their pods",
+        "mesh-insights coverage --namespace <namespace> names them and what is missing: see whether their proxies are scraped and send access logs, whether node agents run on the machines of their pods, and whether the pods' objects are told of",
     },
   ];
 }

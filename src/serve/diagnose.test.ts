@@ -54,7 +54,7 @@ const healthy: Facts = {
     heard: ["proxy", "node_agent", "objects"].map(heard),
     namespaces: [seen("shop", 5, 5), seen("kube-system", 0, 0)],
   },
-  bypass: { meshed_workloads: 5, judged_workloads: 5, missing: [] },
+  bypass: { meshed_workloads: 5, unknown_workloads: 0, judged_workloads: 5, missing: [] },
   scrape: { lastMs: startedMs + 9 * minute, withinMs: 5 * minute },
   ruleFaults: [],
   store: { path: "data/mesh.db", freeBytes: 2 ** 40 },
@@ -95,6 +95,7 @@ const judgedFor = (judged_workloads: number): Facts => ({
   ...healthy,
   bypass: {
     meshed_workloads: 5,
+    unknown_workloads: 0,
     judged_workloads,
     missing: [{ capabilities: ["flows"], workloads: 5 - judged_workloads }],
   },

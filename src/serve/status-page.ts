@@ -6,7 +6,7 @@
 import { html } from "hono/html";
 import type { ApiBlind, ApiInsight } from "../model/api.ts";
 import type { ApiHeard, ApiProblem, ApiReceived, ApiStatus } from "../model/api-status.ts";
-import { bypassText } from "./coverage.ts";
+import { bypassText, isBypassWhole } from "./coverage.ts";
 import { printable } from "../self/log.ts";
 
 export const statusPageStyle = `
@@ -76,8 +76,7 @@ export function renderStatusPage(
 /** A page without findings over a mesh that nobody watches must not look like health. */
 function renderBypass({ bypass }: ApiStatus): Html | string {
   if (bypass === null) return "";
-  const isWhole = bypass.judged_workloads === bypass.meshed_workloads;
-  return html`<p class="${isWhole ? "" : "high"}">
+  return html`<p class="${isBypassWhole(bypass) ? "" : "high"}">
     ${bypassText(bypass)}: <a href="/api/v1/coverage">/api/v1/coverage</a>
   </p>`;
 }

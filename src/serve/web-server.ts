@@ -44,6 +44,8 @@ export interface WebParts {
   readonly status: StatusSource;
   /** The rules that are loaded now. */
   readonly rules: () => readonly RuleMeta[];
+  /** The cluster of telemetry that names none. */
+  readonly ownCluster: () => string;
   /** Reads configuration and rules again, false when they cannot be used; null = not over HTTP. */
   readonly reload: (() => Promise<boolean>) | null;
   /** Told of faults of ours, with what was asked for. */
@@ -205,14 +207,15 @@ function addStatus(app: Hono, queries: ApiQueries, reporter: Reporter): void {
   });
 }
 
-function addCoverage(app: Hono, { queries, rules }: WebParts): void {
+function addCoverage(app: Hono, { queries, rules, ownCluster }: WebParts): void {
   app.get("/api/v1/coverage", async (context) => {
     const filter = parseCoverageFilter(context.req.query());
     if (!filter.ok) return badParameters(context, filter.detail);
     const known = rules();
     const { rule } = filter.value;
     if (rule !== undefined && !known.some(({ id }) => id === rule)) return noSuch(context, "rule");
-    return context.json(coverageOf(await queries.coverage(filter.value), known, filter.value));
+    const stored = await queries.coverage(filter.value);
+    return context.json(coverageOf(stored, known, filter.value, ownCluster()));
   });
 }
 

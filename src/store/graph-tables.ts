@@ -125,7 +125,7 @@ export const coverageTable: Table<"coverage"> = {
   name: "coverage",
   write: `
     INSERT INTO coverage (node_id, cluster, namespace, name, meshed, pods, live, heard, reporters)
-    VALUES (@nodeId, @cluster, @namespace, @name, @meshed, @pods, @live, @heard, @reporters)
+    VALUES (@nodeId, @cluster, @namespace, @name, @mesh, @pods, @live, @heard, @reporters)
     ON CONFLICT (node_id) DO UPDATE SET
       cluster = excluded.cluster,
       namespace = excluded.namespace,
@@ -136,10 +136,9 @@ export const coverageTable: Table<"coverage"> = {
       heard = excluded.heard,
       reporters = excluded.reporters`,
   read: `
-    SELECT node_id AS nodeId, cluster, namespace, name, meshed, pods, live, heard, reporters
+    SELECT node_id AS nodeId, cluster, namespace, name, meshed AS mesh, pods, live, heard, reporters
     FROM coverage
     ORDER BY node_id`,
-  booleans: ["meshed"],
 };
 
 export const sourceTable: Table<"sources"> = {

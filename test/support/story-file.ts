@@ -8,13 +8,7 @@ import { fileURLToPath } from "node:url";
 import { LineCounter, parseDocument, type Document } from "yaml";
 import type { z } from "zod";
 import { makeMesh } from "./story-mesh.ts";
-import {
-  meshSchema,
-  storySchema,
-  type MeshFields,
-  type SourceName,
-  type StoryFields,
-} from "./story-schema.ts";
+import { meshSchema, storySchema, type MeshFields, type StoryFields } from "./story-schema.ts";
 import { announcements, stepsOf, type StoryStep } from "./story-sources.ts";
 
 const folder = fileURLToPath(new URL("../scenarios/", import.meta.url));
@@ -31,7 +25,6 @@ export interface Story extends Pick<
   readonly needsObjects: boolean;
   /** False: it has a reason to be told without restarts when it is told in disorder. */
   readonly isSafeToRestart: boolean;
-  readonly silentWithout: Readonly<Partial<Record<SourceName, string>>>;
 }
 
 type Path = readonly PropertyKey[];
@@ -115,7 +108,6 @@ export function parseStory(path: string, text: string): Story {
     name: basename(path, ".yaml"),
     isSafeToRestart: fields.restart_changes === undefined,
     needsObjects: fields.needs_objects,
-    silentWithout: fields.silent_without,
   };
 }
 

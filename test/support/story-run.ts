@@ -11,11 +11,13 @@ import { readRuleFiles } from "../../src/cli/rules-folder.ts";
 import { loadConfig, type Config } from "../../src/config/config.ts";
 import { pipelineOptions } from "../../src/engine/options.ts";
 import { Pipeline } from "../../src/engine/pipeline.ts";
-import { capabilitiesOf, judge, type Judgement } from "../../src/model/coverage.ts";
+import type { StoredCoverage } from "../../src/model/api-coverage.ts";
+import { mayBeMeshed, memberships, type Judgement } from "../../src/model/coverage.ts";
 import { makeEntity } from "../../src/model/entities.ts";
-import type { CoverageRow, InsightRow } from "../../src/model/rows.ts";
+import type { CoverageRow, InsightRow, SourceRow, WriteSet } from "../../src/model/rows.ts";
 import { usPerMinute, usPerMs, usPerSecond, type Us } from "../../src/model/time.ts";
 import { loadRules } from "../../src/rules/load.ts";
+import { coverageOf } from "../../src/serve/coverage.ts";
 import { StoreWriter } from "../../src/store/writer.ts";
 import { startMs } from "../scenarios/pipeline-world.ts";
 import type { Arrived } from "./story-arrival.ts";
@@ -28,6 +30,8 @@ const coverageRules: ReadonlySet<string> = new Set(
   rules.filter(({ meta }) => meta.category === "coverage").map(({ meta }) => meta.id),
 );
 
+const ownCluster = "demo";
+
 /** Hundreds of stores, each synced: in memory where the system has such a folder. */
 const storesFolder = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
@@ -39,15 +43,17 @@ export interface Findings {
   readonly accusations: readonly string[];
   /** `rule namespace/workload`, of coverage and of insights that became unknown. */
   readonly blindness: readonly string[];
-  /** What rules cannot judge of the workloads, or only in part. */
+  /** What rules cannot judge of the workloads in the end, or only in part. */
   readonly notJudged: readonly NotJudged[];
+  /** The same of what they could judge at no time. */
+  readonly neverJudged: readonly NotJudged[];
   /** Of the accusations, with what they rest on: the same for every order of arrival. */
   readonly evidence: readonly string[];
 }
 
 export interface NotJudged {
   readonly rule: string;
-  /** `namespace/name` */
+  /** `namespace/name`; `/` = of the cluster, whoever tells of its workloads. */
   readonly workload: string;
   readonly judgement: Judgement;
   /** What would have to be seen as well. */
@@ -59,7 +65,7 @@ const trust = "receivers.trust=[{ listener: grpc, level: attested }]";
 const listeners = { attested: "grpc", claimed: "http" } as const;
 
 function configOf(story: Story): Config {
-  const loaded = loadConfig([], ["cluster.name=demo", trust, ...story.settings], {});
+  const loaded = loadConfig([], [`cluster.name=${ownCluster}`, trust, ...story.settings], {});
   if (!loaded.ok) throw new Error(`${story.name}.yaml: its settings are not valid`);
   return loaded.config;
 }
@@ -72,13 +78,14 @@ export function tell(story: Story, requests: readonly Arrived[], restartAt = -1)
     run.take(request);
   }
   const insights = run.finish(startMs * usPerMs + Math.round(story.untilS * usPerSecond));
-  return findingsOf(insights, run.coverage);
+  return findingsOf(insights, run.stored);
 }
 
 class Run {
   readonly #config: Config;
   readonly #insights = new Map<string, InsightRow>();
   readonly #coverage = new Map<number, CoverageRow>();
+  readonly #feeds = new Map<string, SourceRow>();
   #pipeline: Pipeline;
   #seq = 0;
   #nowUs: Us = 0;
@@ -98,8 +105,19 @@ class Run {
   }
 
   /** As it was when the story ended, before its sources fell silent for want of a story. */
-  get coverage(): readonly CoverageRow[] {
-    return [...this.#coverage.values()];
+  get stored(): StoredCoverage {
+    const rows = [...this.#coverage.values()].map((row) => ({
+      ...row,
+      mesh: memberships[row.mesh] ?? "unknown",
+    }));
+    return {
+      groups: rows.map((row) => ({ ...row, workloads: 1 })),
+      workloads: rows.filter(mayBeMeshed),
+      feeds: [...this.#feeds.values()].map(({ key: cluster, state }) => ({
+        cluster,
+        state: state === "silent" ? ("silent" as const) : ("live" as const),
+      })),
+    };
   }
 
   /** Through the store, as a new process would begin. */
@@ -155,8 +173,15 @@ class Run {
         (row.state === "pending" && !this.#insights.has(row.id));
       if (!isOver || !isOfEnd) this.#insights.set(row.id, row);
     }
-    if (!isOver) for (const row of writeSet.coverage) this.#coverage.set(row.nodeId, row);
+    if (!isOver) this.#cover(writeSet);
     return writeSet;
+  }
+
+  #cover({ coverage, sources, forgotten = [] }: WriteSet): void {
+    for (const { table, key } of forgotten)
+      if (table === "coverage") this.#coverage.delete(Number(key));
+    for (const row of coverage) this.#coverage.set(row.nodeId, row);
+    for (const row of sources) if (row.kind === "objects") this.#feeds.set(row.key, row);
   }
 }
 
@@ -166,7 +191,7 @@ function stands(row: InsightRow): boolean {
   return row.state === "resolved" && row.reason !== "late_evidence" && row.reason !== "withdrawn";
 }
 
-function findingsOf(insights: readonly InsightRow[], coverage: readonly CoverageRow[]): Findings {
+function findingsOf(insights: readonly InsightRow[], stored: StoredCoverage): Findings {
   const standing = insights.filter(stands);
   const accusing = standing.filter(({ rule }) => !coverageRules.has(rule));
   const blind = standing.filter(
@@ -177,18 +202,31 @@ function findingsOf(insights: readonly InsightRow[], coverage: readonly Coverage
     blindness: blind
       .map(({ rule, namespace, workload }) => `${rule} ${namespace}/${workload}`)
       .sort(),
-    notJudged: coverage.filter(({ meshed }) => meshed).flatMap(notJudgedOf),
+    notJudged: notJudgedOf(stored),
+    neverJudged: notJudgedOf(everHeard(stored)),
     evidence: accusing.map(({ fingerprint, evidence }) => `${fingerprint} ${evidence}`).sort(),
   };
 }
 
-function notJudgedOf({ namespace, name, live }: CoverageRow): NotJudged[] {
-  return rules.flatMap(({ meta }) => {
-    const { judgement, missing } = judge(meta, live);
-    if (judgement === "judged") return [];
-    const workload = `${namespace}/${name}`;
-    return [{ rule: meta.id, workload, judgement, missing: capabilitiesOf(missing) }];
-  });
+/** As if whoever has told of a workload still did. */
+function everHeard({ groups, feeds, workloads }: StoredCoverage): StoredCoverage {
+  return {
+    groups: groups.map((group) => ({ ...group, live: group.heard })),
+    workloads: workloads.map((workload) => ({ ...workload, live: workload.heard })),
+    feeds: feeds.map((feed) => ({ ...feed, state: "live" as const })),
+  };
+}
+
+/** As the API says it: of workloads, then of clusters. */
+function notJudgedOf(stored: StoredCoverage): NotJudged[] {
+  const metas = rules.map(({ meta }) => meta);
+  const { not_judged, clusters } = coverageOf(stored, metas, { limit: 1_000 }, ownCluster);
+  return [
+    ...not_judged.flatMap(({ namespace, name, rules: open }) =>
+      open.map((one) => ({ ...one, workload: `${namespace}/${name}` })),
+    ),
+    ...clusters.flatMap(({ rules: open }) => open.map((one) => ({ ...one, workload: "/" }))),
+  ];
 }
 
 function accusationOf(row: InsightRow): string {

@@ -336,7 +336,5 @@ export const storySchema = z.strictObject({
     .string()
     .regex(/^needs ./, 'expected "needs <what>"')
     .optional(),
-  /** Without this source nothing is found and nothing says so, and why that is so. */
-  silent_without: z.partialRecord(z.enum(sourceNames), z.string().regex(/^needs ./)).default({}),
 });
 export type StoryFields = z.output<typeof storySchema>;

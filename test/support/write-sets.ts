@@ -224,7 +224,7 @@ export function makeFullWriteSet(seq: number): WriteSet {
     cluster: "c1",
     namespace: "shop",
     name: "w1",
-    meshed: true,
+    mesh: 1,
     pods: 1,
     live: 65,
     heard: 67,

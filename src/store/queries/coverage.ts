@@ -1,27 +1,46 @@
 /** Which telemetry of workloads arrives: counted by namespace and mask, and the workloads of one namespace. */
 import type Database from "better-sqlite3";
-import type { CoverageFilter, StoredCoverage, StoredWorkload } from "../../model/api-coverage.ts";
-import { coverageStates, type CoverageGroup } from "../../model/coverage.ts";
+import type {
+  CoverageFilter,
+  StoredCoverage,
+  StoredFeed,
+  StoredWorkload,
+} from "../../model/api-coverage.ts";
+import {
+  coverageStates,
+  memberships,
+  type CoverageGroup,
+  type Membership,
+} from "../../model/coverage.ts";
 
-type GroupRow = Omit<CoverageGroup, "meshed"> & { readonly meshed: number };
+type Stored<Row> = Omit<Row, "mesh"> & { readonly mesh: number };
 
 export class CoverageQueries {
   readonly #groups: Database.Statement;
+  readonly #feeds: Database.Statement;
   readonly #workloads: Database.Statement;
   readonly #one: Database.Statement;
 
   constructor(database: Database.Database) {
     this.#groups = database.prepare(`
-      SELECT cluster, namespace, meshed, live, heard, count(*) AS workloads
+      SELECT cluster, namespace, meshed AS mesh, live, heard, count(*) AS workloads
       FROM coverage
       WHERE @namespace IS NULL
         OR namespace = @namespace
       GROUP BY 1, 2, 3, 4, 5
       ORDER BY 1, 2`);
+    // A feed's key is its cluster; one that is expected and was never heard stands for none.
+    this.#feeds = database.prepare(`
+      SELECT key AS cluster, iif(state = 'silent', 'silent', 'live') AS state
+      FROM source
+      WHERE kind = 'objects'
+        AND first_seen_us > 0
+      ORDER BY 1`);
     this.#workloads = database.prepare(`
-      SELECT cluster, namespace, name, pods, live, heard
+      SELECT cluster, namespace, name, meshed AS mesh, pods, live, heard
       FROM coverage
-      WHERE meshed = 1
+      WHERE (meshed = ${memberships.indexOf("yes")}
+        OR meshed = ${memberships.indexOf("unknown")} AND heard <> 0)
         AND namespace = @namespace
       ORDER BY cluster, name`);
     this.#one = database.prepare("SELECT live, heard FROM coverage WHERE node_id = ?");
@@ -29,11 +48,15 @@ export class CoverageQueries {
 
   coverage({ namespace }: CoverageFilter): StoredCoverage {
     // The columns of the SELECTs.
-    const groups = this.#groups.all({ namespace: namespace ?? null }) as GroupRow[];
+    const groups = this.#groups.all({ namespace: namespace ?? null }) as Stored<CoverageGroup>[];
+    const workloads =
+      namespace === undefined
+        ? []
+        : (this.#workloads.all({ namespace }) as Stored<StoredWorkload>[]);
     return {
-      groups: groups.map((group) => ({ ...group, meshed: group.meshed === 1 })),
-      workloads:
-        namespace === undefined ? [] : (this.#workloads.all({ namespace }) as StoredWorkload[]),
+      groups: groups.map(withMembership),
+      feeds: this.#feeds.all() as StoredFeed[],
+      workloads: workloads.map(withMembership),
     };
   }
 
@@ -42,4 +65,10 @@ export class CoverageQueries {
     const row = this.#one.get(nodeId) as { live: number; heard: number } | undefined; // the SELECT
     return coverageStates(row?.live ?? 0, row?.heard ?? 0);
   }
+}
+
+function withMembership<Row extends { readonly mesh: number }>(
+  row: Row,
+): Omit<Row, "mesh"> & { readonly mesh: Membership } {
+  return { ...row, mesh: memberships[row.mesh] ?? "unknown" };
 }
