@@ -46,6 +46,8 @@ export interface PodFacts {
   /** The machine that it runs on; left out while no object has told. */
   readonly node?: string;
   readonly hostNetwork: boolean;
+  /** It has user ids of its own, so the host's, which agents give, say nothing of those inside. */
+  readonly hasOwnUserIds?: boolean;
   readonly mode: NodeEntity["mode"];
   readonly proxy: ProxyFacts;
   readonly containerNames: readonly string[];
@@ -58,8 +60,8 @@ export interface PodFacts {
   readonly excludedOutboundRanges: readonly string[] | null;
   /** What the mesh's configuration leaves out beside; left out = nothing. */
   readonly meshWideHoles?: readonly CaptureHoles[];
-  /** What alone is captured, where the pod declares that; left out = everything. */
-  readonly includedOutbound?: IncludedOutbound;
+  /** What alone is captured, where the pod declares that; null or left out = everything. */
+  readonly includedOutbound?: IncludedOutbound | null;
   readonly fromUs: Us;
   /** Earliest possible end of its life, 0 = lives. */
   readonly endUs: Us;

@@ -15,7 +15,7 @@ import type {
 } from "../model/observations.ts";
 import { usPerHour, type Us } from "../model/time.ts";
 import { holesOf, revisionOf, type CaptureHoles } from "./capture-holes.ts";
-import { isSameStarts, learnStarts, type ContainerStarts } from "./container-starts.ts";
+import { isSameStarts, learnStarts } from "./container-starts.ts";
 import type { Identity, Owner, PodFacts } from "./contracts.ts";
 import { isPeerAddress } from "./address-scope.ts";
 import { IpOwners, OwnerStrength, strengthOf, type Holder } from "./ip-owners.ts";
@@ -23,20 +23,10 @@ import { MeshSettings } from "./mesh-settings.ts";
 import { Nodes, Sign, type NodeRecord } from "./nodes.ts";
 import type { GraphOptions } from "./options.ts";
 import { Peers } from "./peers.ts";
+import { factsOfClaim, factsOfObject, type Beside } from "./pod-facts.ts";
 import { endOf, makePodRecord, podName, Rank, type PodRecord } from "./pod-record.ts";
 import { VirtualAddresses } from "./virtual-addresses.ts";
-import {
-  exclusionsOf,
-  inclusionsOf,
-  initContainersBefore,
-  modeOfPod,
-  proxyContainerOf,
-  proxyFactsOf,
-  signsOfMode,
-  workloadOfPod,
-  workloadOfPodName,
-  type WorkloadName,
-} from "./pods.ts";
+import { signsOfMode, workloadOfPod, workloadOfPodName, type WorkloadName } from "./pods.ts";
 
 export { podName } from "./pod-record.ts";
 export type { PodRecord } from "./pod-record.ts";
@@ -67,6 +57,7 @@ export interface Report {
 }
 
 const podsPerNameMax = 16;
+const noWorkload = { podUid: "", workload: "", workloadKind: "", address: "" } as const;
 
 export class IdentityTables implements Identity {
   readonly nodes: Nodes;
@@ -202,8 +193,10 @@ export class IdentityTables implements Identity {
   // What telemetry teaches
 
   /** A record names a pod (and perhaps its address): remembers it, returns it. */
-  podSeen({ name, atUs, trust, strength, mode }: PodSighting): PodRecord | null {
-    if (name.namespace === "" || name.pod === "") return null;
+  podSeen({ name: told, atUs, trust, strength, mode }: PodSighting): PodRecord | null {
+    if (told.namespace === "" || told.pod === "") return null;
+    // A forged UID must not become the pod's.
+    const name = trust === "claimed" ? { ...told, podUid: "" } : told;
     const cluster = this.clusterOf(name.cluster);
     const pod = this.#find(name, atUs) ?? this.#newPod(cluster, name, atUs);
     if (!pod) return null;
@@ -215,7 +208,7 @@ export class IdentityTables implements Identity {
     if (pod.facts.mode === "unknown" && mode !== "unknown") this.#setFacts(pod, { mode });
     this.#seenAt(pod, atUs);
     if (pod.objectUs === 0 && atUs < pod.facts.fromUs) this.#setFacts(pod, { fromUs: atUs });
-    this.#addressSeen(pod, name.address, atUs, strengthOf(trust, strength));
+    this.#addressSeen(pod, name.address, atUs, strength, trust);
     this.nodes.seen(this.nodes.get(pod.facts.nodeId), atUs);
     return pod;
   }
@@ -225,16 +218,17 @@ export class IdentityTables implements Identity {
     const cluster = this.clusterOf(seen.cluster);
     const object = seen.object;
     if (object.namespace === "" || object.name === "" || object.uid === "") return;
+    // A forged object must not take a pod's proxy, address or life away.
+    if (seen.trust === "claimed") return this.#objectClaimed(cluster, object, seen.timeUs);
     const pod = this.#podOfObject(cluster, object, seen.timeUs);
     if (!pod) return;
-    const isClaimed = seen.trust === "claimed";
-    // A forged object must not take a pod's proxy, address or life away.
-    if (isClaimed && pod.isAttested) return;
-    const end = isClaimed ? { loUs: 0, hiUs: 0 } : endOf(seen, object);
-    const isFirstAttested = !pod.isAttested && !isClaimed;
-    const starts = learnStarts(isFirstAttested ? undefined : pod.facts.starts, object, seen.timeUs);
-    if (seen.timeUs >= pod.objectUs || isFirstAttested) {
-      this.#applyObject(pod, cluster, object, seen, starts);
+    const end = endOf(seen, object);
+    const isFirst = !pod.isAttested;
+    const starts = learnStarts(isFirst ? undefined : pod.facts.starts, object, seen.timeUs);
+    if (seen.timeUs >= pod.objectUs || isFirst) {
+      const meshWideHoles = this.#holesOf(cluster, object);
+      const fromUs = Math.min(pod.facts.fromUs, seen.timeUs);
+      this.#applyObject(pod, object, seen.timeUs, { cluster, starts, meshWideHoles, fromUs });
     } else if (!isSameStarts(pod.facts.starts, starts)) this.#setFacts(pod, { starts });
     if (end.loUs > 0 && (pod.facts.endUs === 0 || end.loUs < pod.facts.endUs)) {
       this.#setFacts(pod, { endUs: end.loUs });
@@ -246,20 +240,13 @@ export class IdentityTables implements Identity {
     }
     for (const ip of object.ips) {
       if (!isPeerAddress(ip)) continue;
-      this.owners.claim(
-        cluster,
-        ip,
-        object.namespace,
-        pod.key,
-        strengthOf(seen.trust, OwnerStrength.object),
-        {
-          atUs: seen.timeUs,
-          startUs: object.startUs,
-          endLoUs: end.loUs,
-          endHiUs: end.hiUs,
-          isListed: seen.event === "listed",
-        },
-      );
+      this.owners.claim(cluster, ip, object.namespace, pod.key, OwnerStrength.object, {
+        atUs: seen.timeUs,
+        startUs: object.startUs,
+        endLoUs: end.loUs,
+        endHiUs: end.hiUs,
+        isListed: seen.event === "listed",
+      });
     }
   }
 
@@ -383,7 +370,7 @@ export class IdentityTables implements Identity {
       return nameless;
     }
     const name = { cluster, namespace: object.namespace, pod: object.name, podUid: object.uid };
-    return this.#newPod(cluster, { ...name, workload: "", workloadKind: "", address: "" }, atUs);
+    return this.#newPod(cluster, { ...noWorkload, ...name }, atUs);
   }
 
   #newPod(cluster: string, name: PodName, atUs: Us): PodRecord | undefined {
@@ -425,47 +412,38 @@ export class IdentityTables implements Identity {
     this.#setFacts(pod, { uid });
   }
 
-  #applyObject(
-    pod: PodRecord,
-    cluster: string,
-    object: PodObject,
-    seen: ObjectSeen,
-    starts: ContainerStarts,
-  ): void {
-    const proxy = proxyContainerOf(object, this.#options.identity);
-    const mode = modeOfPod(object, proxy);
-    const exclusions = exclusionsOf(object);
-    const includedOutbound = inclusionsOf(object);
+  #applyObject(pod: PodRecord, object: PodObject, timeUs: Us, beside: Beside): void {
     pod.object = object;
-    pod.objectUs = seen.timeUs;
-    pod.isAttested = seen.trust !== "claimed";
-    this.#seenAt(pod, seen.timeUs);
-    const isClaimed = seen.trust === "claimed";
-    const rank = isClaimed ? Rank.named : Rank.object;
-    this.#home(pod, workloadOfPod(object), rank, isClaimed ? "claimed" : "object");
-    this.#setFacts(pod, {
-      cluster,
-      ips: object.ips,
-      node: object.node,
-      hostNetwork: object.hostNetwork,
-      mode,
-      proxy: proxyFactsOf(object, proxy),
-      containerNames: object.containers.map((container) => container.name),
-      starts,
-      initContainersBeforeProxy: initContainersBefore(object, proxy),
-      excludedOutboundPorts: exclusions.ports,
-      excludedOutboundRanges: exclusions.ranges,
-      ...(includedOutbound ? { includedOutbound } : {}),
-      meshWideHoles: this.#holesOf(cluster, object),
-      fromUs: object.startUs > 0 ? object.startUs : Math.min(pod.facts.fromUs, seen.timeUs),
-    });
+    pod.objectUs = timeUs;
+    pod.isAttested = true;
+    this.#seenAt(pod, timeUs);
+    this.#home(pod, workloadOfPod(object), Rank.object, "object");
+    this.#setFacts(pod, factsOfObject(object, this.#options.identity, beside));
     const node = this.nodes.get(pod.facts.nodeId);
     this.nodes.learn(node, {
       serviceAccount: object.serviceAccount,
       labels: object.labels,
       hostNetwork: object.hostNetwork,
-      atUs: seen.timeUs,
+      atUs: timeUs,
     });
+  }
+
+  /** By its name alone: a forged UID must not become the pod's, nor a forged object part it from itself. */
+  #objectClaimed(cluster: string, object: PodObject, timeUs: Us): void {
+    const key = podName(cluster, object.namespace, object.name);
+    const name = { ...noWorkload, cluster, namespace: object.namespace, pod: object.name };
+    const pod = this.#findByName(key, timeUs) ?? this.#newPod(cluster, name, timeUs);
+    if (!pod || pod.isAttested) return;
+    if (timeUs >= pod.objectUs) {
+      pod.object = object;
+      pod.objectUs = timeUs;
+      this.#home(pod, workloadOfPod(object), Rank.named, "claimed");
+    }
+    this.#seenAt(pod, timeUs);
+    this.#setFacts(pod, factsOfClaim(object, this.#options.identity));
+    if (object.hostNetwork) return;
+    for (const ip of object.ips)
+      this.#addressSeen(pod, ip, timeUs, OwnerStrength.object, "claimed");
   }
 
   #holesOf(cluster: string, object: PodObject): readonly CaptureHoles[] {
@@ -493,7 +471,8 @@ export class IdentityTables implements Identity {
     this.#countPod(node.id, 1);
     this.#setFacts(pod, { nodeId: node.id });
     const isLeft = before.entity.resolved === "inferred" && !this.#podCounts.has(before.id);
-    if (isLeft) this.#merges.push([node.id, before.id]);
+    // Two workloads that a forger calls one are two again when the true object comes.
+    if (isLeft && resolved !== "claimed") this.#merges.push([node.id, before.id]);
   }
 
   #setFacts(pod: PodRecord, facts: Partial<PodFacts>): void {
@@ -516,12 +495,14 @@ export class IdentityTables implements Identity {
     this.#dirtyPods.add(pod);
   }
 
-  #addressSeen(pod: PodRecord, ip: string, atUs: Us, strength: OwnerStrength): void {
+  #addressSeen(pod: PodRecord, ip: string, atUs: Us, strength: OwnerStrength, trust: Trust): void {
     if (ip === "" || pod.facts.hostNetwork || !isPeerAddress(ip)) return;
     const sighting = { atUs, startUs: 0, endLoUs: 0, endHiUs: 0, isListed: false };
     const { cluster, namespace, ips } = pod.facts;
-    this.owners.claim(cluster, ip, namespace, pod.key, strength, sighting);
-    if (!ips.includes(ip)) this.#setFacts(pod, { ips: [...ips, ip].sort() });
+    this.owners.claim(cluster, ip, namespace, pod.key, strengthOf(trust, strength), sighting);
+    // What a pod sends to its own addresses is nobody's business, so they are not anybody's to add to.
+    if (trust === "claimed" || ips.includes(ip)) return;
+    this.#setFacts(pod, { ips: [...ips, ip].sort() });
   }
 
   /** Makes room by forgetting a pod that has ended; false when all live. */

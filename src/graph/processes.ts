@@ -1,12 +1,13 @@
 /**
  * Processes of meshed pods, one entry per pod, container, executable and ids: rung B1. An entry whose ids
- * are the proxy's becomes an entity; whether that is a finding, the rules say from its fields. Connect
+ * are the proxy's, or which is a stranger in the proxy's container, becomes an entity; whether that is a
+ * finding, the rules say from its fields. Connect
  * events are evidence of a process as well as exec events. Entries live a day, so that an object that
  * comes hours late still corrects what was said.
  */
 import type { Evidence, GraphChange, Observer } from "../model/changes.ts";
 import { makeEntity, type NodeEntity, type ProcessEntity } from "../model/entities.ts";
-import type { PodName, ProcessSeen, SocketOpened } from "../model/observations.ts";
+import type { PodName, ProcessRef, ProcessSeen, SocketOpened } from "../model/observations.ts";
 import { forget, type ProcessRow, type Restored, type WriteSet } from "../model/rows.ts";
 import type { CounterSample } from "../model/stages.ts";
 import { usPerDay, usPerMinute, type Us } from "../model/time.ts";
@@ -14,7 +15,7 @@ import type { BypassOptions } from "./bypass-options.ts";
 import { contentHash, contentText } from "./content-hash.ts";
 import type { Identity, PodFacts } from "./contracts.ts";
 import { JoinTable } from "./join-table.ts";
-import { holdsProxyIds, mayBeNewProxy, placeOf } from "./proxy-container.ts";
+import { holdsProxyIds, mayBeNewProxy, placeOf, type ProcessPlace } from "./proxy-container.ts";
 import { socketEvidence, socketId } from "./sockets.ts";
 import { Waiting } from "./waiting.ts";
 
@@ -24,6 +25,8 @@ export type ProcessEvent = ProcessSeen | SocketOpened;
 const againUs = usPerMinute;
 const keepUs = usPerDay;
 const eventsMax = 20;
+/** Whose pods have a container of the proxy. */
+const withProxy: ReadonlySet<NodeEntity["mode"]> = new Set(["sidecar", "gateway", "waypoint"]);
 
 interface Seen {
   readonly event: ProcessEvent;
@@ -76,7 +79,9 @@ export class ProcessTable {
     entry.occurrences++;
     entry.lastUs = Math.max(entry.lastUs, event.timeUs);
     const facts = this.#identity.podOf(pod, entry.lastUs);
-    if (facts === null || holdsProxyIds(event.process, facts)) entry.seen = addSeen(entry, event);
+    if (facts === null || concerns(event.process, facts, this.#placeIn(facts, event))) {
+      entry.seen = addSeen(entry, event);
+    }
     this.#judge(entry, facts, nowUs, out);
     return entry.seen !== before;
   }
@@ -164,10 +169,8 @@ export class ProcessTable {
     const [seen, ofPod, ofNode] = entry.saidOf ?? [];
     const isSame = seen === entry.seen && ofPod === pod && ofNode === node;
     if (isSame && entry.lastUs < entry.saidUs + againUs) return;
-    const place = placeOf(first.process, pod, this.#options);
-    const isMeshed = pod.mode === "sidecar" && !pod.hostNetwork;
-    const concerns = isMeshed && !place.beforeProxy && holdsProxyIds(first.process, pod);
-    if (entry.said === "" && !concerns) return;
+    const place = this.#placeIn(pod, first);
+    if (entry.said === "" && !concerns(first.process, pod, place)) return;
     if (place.container === "unknown") {
       if (entry.said === "" && nowUs < entry.dueUs) {
         this.#waiting.add(entry, entry.dueUs);
@@ -181,9 +184,14 @@ export class ProcessTable {
     // What ended before there was a proxy is as innocent as the proxy itself. It is said, since a finding
     // about an event is taken back by other facts only: rules do not hear of a "gone" event.
     entity.in_proxy_container = place.container === "proxy" || place.beforeProxy;
+    entity.before_proxy = place.beforeProxy;
     entity.confidence = place.container === "unknown" ? "medium" : "high";
     entry.saidOf = [entry.seen, pod, node];
     this.#say(entry, entity, pod, out);
+  }
+
+  #placeIn(pod: PodFacts, { process }: ProcessEvent): ProcessPlace {
+    return placeOf(process, pod, this.#options);
   }
 
   #say(entry: Entry, entity: ProcessEntity, pod: PodFacts, out: GraphChange[]): void {
@@ -208,6 +216,14 @@ export class ProcessTable {
       observers: observersOf(entry.seen.map((seen) => seen.event)),
     });
   }
+}
+
+/** Whether there may be something to say: it holds the proxy's ids, or is a stranger in its container. */
+function concerns(process: ProcessRef, pod: PodFacts, place: ProcessPlace): boolean {
+  if (place.beforeProxy || pod.hostNetwork) return false;
+  if (pod.mode === "sidecar" && holdsProxyIds(process, pod)) return true;
+  const isStranger = place.container === "proxy" && place.isProxy === "no";
+  return isStranger && withProxy.has(pod.mode);
 }
 
 /** Who the event's pod is: as it says itself, else whoever held the socket's address. */
@@ -320,10 +336,12 @@ function processEntity(event: ProcessEvent, pod: PodFacts, node: NodeEntity): Pr
   entity.name = process.name;
   entity.command = process.command;
   entity.pid = process.pid;
-  entity.uid = process.uid;
-  entity.gid = process.gid;
-  entity.euid = process.euid;
-  entity.egid = process.egid;
+  if (pod.hasOwnUserIds !== true) {
+    entity.uid = process.uid;
+    entity.gid = process.gid;
+    entity.euid = process.euid;
+    entity.egid = process.egid;
+  }
   entity.user = process.user;
   entity.parent_exe = process.parentExe;
   entity.agent = event.agent;

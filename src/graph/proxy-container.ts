@@ -100,8 +100,13 @@ function isAllowedImage(image: string, allowed: readonly string[]): boolean {
   return allowed.length === 0 || allowed.some((text) => name.includes(text));
 }
 
-/** The ids by which the redirect rules let the proxy's own packets out. 0 would exempt every root. */
+/**
+ * The ids by which the redirect rules let the proxy's own packets out. 0 would exempt every root. No
+ * agent that we know gives ids as they are inside of a pod with user ids of its own: there, nobody is
+ * known to hold them.
+ */
 export function holdsProxyIds(process: ProcessRef, pod: PodFacts): boolean {
+  if (pod.hasOwnUserIds === true) return false;
   const { uid, gid } = pod.proxy;
   return (
     (uid > 0 && (process.uid === uid || process.euid === uid)) ||

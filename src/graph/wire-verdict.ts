@@ -321,7 +321,7 @@ export function holeOf(
   const excluded = excludedBy(pod, ip, port);
   if (excluded !== "none") return excluded;
   const declares =
-    pod.includedOutbound !== undefined ||
+    (pod.includedOutbound ?? null) !== null ||
     (pod.excludedOutboundPorts ?? []).length + (pod.excludedOutboundRanges ?? []).length > 0;
   if (!declares) return "none";
   const node = scene.identity.node(scene.identity.nodeOfAddress(cluster, ip, chain.fromUs));

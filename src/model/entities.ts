@@ -143,6 +143,8 @@ const process = {
   agent: "string",
   is_proxy: "bool",
   in_proxy_container: "bool",
+  /** In an init container that ends before the proxy starts, which counts as the proxy's. */
+  before_proxy: "bool",
   proxy_uid: "proxy_id",
   proxy_gid: "proxy_id",
   trust,
