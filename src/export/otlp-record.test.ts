@@ -251,3 +251,14 @@ test("a hundred of the largest records stay below a collector's limit of 4 MiB",
   const bytes = makeRequestEncoder(origin)(Array.from({ length: 100 }, () => record));
   expect(bytes.length).toBeLessThan(4 * 2 ** 20);
 });
+
+test.each([
+  ["0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", true],
+  ["0af7651916cd43dd8448eb211c80319c", "0000000000000000", false],
+  ["not a trace", "b7ad6b7169203331", false],
+])("the example request %s %s is the record's: %s", (trace_id, span_id, isShown) => {
+  const { traceId, spanId } = decodeOne({
+    evidence: [evidence({ pid: 1 }), evidence({ trace_id, span_id }, "a request")],
+  });
+  expect([traceId, spanId]).toEqual(isShown ? [trace_id, span_id] : ["", ""]);
+});

@@ -28,6 +28,12 @@ export interface RecordOrigin {
   readonly cluster: string;
 }
 
+interface SpanContext {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly traceFlags: number;
+}
+
 type AttributeValue = string | number | boolean | readonly string[];
 type Attributes = Record<string, AttributeValue>;
 
@@ -39,6 +45,8 @@ const evidenceFieldsMax = 20;
 const evidenceTextsMax = 5;
 const tagsMax = 32;
 const tagMaxBytes = 128;
+const traceIdPattern = /^(?!0{32})[0-9a-f]{32}$/;
+const spanIdPattern = /^(?!0{16})[0-9a-f]{16}$/;
 const fieldNamePattern = /^[a-z0-9_.]{1,64}$/i;
 
 const severityNumbers: Readonly<Record<Severity, number>> = {
@@ -79,6 +87,7 @@ export function makeRequestEncoder(
       severityText: record.rule.severity,
       body: cutText(record.message),
       attributes: recordAttributes(record, origin),
+      ...spanContextOf(record.evidence),
       droppedAttributesCount: 0,
     }));
     // The serializer reads these members only; the SDK's record class has methods it never calls.
@@ -87,6 +96,17 @@ export function makeRequestEncoder(
       throw new Error("cannot encode a request: the serializer gave nothing");
     return bytes;
   };
+}
+
+/** The example request in the evidence, where there is one. */
+function spanContextOf(evidence: readonly Evidence[]): { spanContext?: SpanContext } {
+  for (const { fields } of evidence) {
+    const { trace_id: traceId, span_id: spanId } = fields;
+    if (typeof traceId !== "string" || typeof spanId !== "string") continue;
+    if (!traceIdPattern.test(traceId) || !spanIdPattern.test(spanId)) continue;
+    return { spanContext: { traceId, spanId, traceFlags: 0 } };
+  }
+  return {};
 }
 
 /** What is over or cannot be judged any more is news, not an alarm. */

@@ -21,7 +21,8 @@ function filled(seed: number): Column {
   column.settled = seed;
   stretch(column, 1_000_000 * seed, 2_000_000 * seed);
   const amounts = { ...makeAmounts(), requests: seed };
-  addMovable(column, { amounts, count: seed, firstUs: 900_000 * seed, lastUs: 5_000_000 * seed });
+  const [firstUs, lastUs] = [900_000 * seed, 5_000_000 * seed];
+  addMovable(column, { amounts, count: seed, firstUs, lastUs, example: null });
   countSecurity(column.security, 600_000_000 * seed, seed, 1);
   countAt(column.bareLines, 4_000_000 * seed, 2);
   countMove(column, 3_000_000 * seed, 6_000_000 * seed, 1);

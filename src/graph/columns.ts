@@ -29,12 +29,21 @@ export interface Amounts {
   latencyCount: number;
 }
 
+/** A span that went over a facet, as an example of its traffic. */
+export interface SpanRef {
+  readonly timeUs: Us;
+  readonly traceId: string;
+  readonly spanId: string;
+}
+
 /** What a column counts of events that may still move away together; their borders are exact. */
 export interface Contribution {
   readonly amounts: Amounts;
   count: number;
   firstUs: Us;
   lastUs: Us;
+  /** The first of its spans; null = it has none. */
+  example: SpanRef | null;
 }
 
 export interface Column {
@@ -158,6 +167,7 @@ export function changeMovable(column: Column, counted: Contribution, now: Contri
   counted.count = now.count;
   counted.firstUs = now.firstUs;
   counted.lastUs = now.lastUs;
+  counted.example = now.example;
   addMovable(column, counted);
   if (isNarrower) restretch(column);
 }
@@ -173,6 +183,14 @@ export function settleMovable(column: Column, stays: Contribution): void {
   column.movable.delete(stays);
   column.settled += stays.count;
   stretch(column, stays.firstUs, stays.lastUs);
+}
+
+/** The first of two, whichever is asked about first. */
+export function firstSpan(one: SpanRef | null, other: SpanRef | null): SpanRef | null {
+  if (!one || !other) return one ?? other;
+  if (one.timeUs !== other.timeUs) return one.timeUs < other.timeUs ? one : other;
+  if (one.traceId !== other.traceId) return one.traceId < other.traceId ? one : other;
+  return one.spanId <= other.spanId ? one : other;
 }
 
 export function isEmptyColumn(column: Column): boolean {

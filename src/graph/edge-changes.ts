@@ -5,6 +5,7 @@
 import type { EntityChange, GraphChange } from "../model/changes.ts";
 import { usPerMinute, type Us } from "../model/time.ts";
 import type { EdgeFacts } from "./declared/edge-facts.ts";
+import { evidenceOfEdge } from "./edge-evidence.ts";
 import { edgeEntityOf, facetKey, viewsOf, type FacetView } from "./edge-view.ts";
 import type { Edge, Facet, Facets } from "./facets.ts";
 import type { NodeRecord, Nodes } from "./nodes.ts";
@@ -108,7 +109,7 @@ export class EdgeChanges {
       entity,
       judged: this.#sources.isAnyLive(observers),
       atUs: view.lastUs,
-      evidence: view.evidence,
+      evidence: evidenceOfEdge(view, entity, this.#facets),
       observers,
       replaces: former.filter((one) => one !== "" && one !== id),
     };

@@ -6,7 +6,7 @@ import type { Evidence } from "../model/changes.ts";
 import type { Channel, Reporter, Transport } from "../model/observations.ts";
 import type { FacetColumnRow, FacetRow, Restored, WriteSet } from "../model/rows.ts";
 import { usPerMs, type Us } from "../model/time.ts";
-import { connectionsOf, type Column, type PlaintextMove } from "./columns.ts";
+import { connectionsOf, type Column, type PlaintextMove, type SpanRef } from "./columns.ts";
 import { viewsOf, type FacetView } from "./edge-view.ts";
 import type { Edge, Facet, Facets, Traffic } from "./facets.ts";
 import { eventRows, isOtherBucket, isRollDue, isSameTraffic, rollupRows } from "./history.ts";
@@ -23,7 +23,7 @@ interface FacetDetail {
 }
 
 /** What a column's row does not say itself. Positions instead of names: it is written at each change. */
-type ColumnDetail = readonly [
+type ColumnDetail = [
   opened: number,
   closed: number,
   latencySumUs: number,
@@ -39,6 +39,9 @@ type ColumnDetail = readonly [
   movable: number,
   bareLines: readonly (readonly [Us, number])[],
   plaintextMoves: readonly (readonly [Us, PlaintextMove])[],
+  /** Absent where no span went; the settled one absent where none has settled. */
+  example?: SpanRef,
+  settledExample?: SpanRef,
 ];
 
 /** Everything about edges that is another one than the store has. */
@@ -49,7 +52,7 @@ export function collectFacets(into: WriteSet, facets: Facets, nodes: Nodes): voi
   for (const edge of dirty.views) facetRows(into, edge, facets, nodes, waiting);
   for (const facet of dirty.facets) {
     if (!facet.edge.facets.includes(facet)) goneRow(into, facet, facets);
-    else for (const column of facet.columns) columnRow(into, facet, column);
+    else for (const column of facet.columns) columnRow(into, facet, column, facets);
   }
   rollQuiet(into, facets, waiting);
 }
@@ -237,7 +240,7 @@ function goneRow(into: WriteSet, facet: Facet, facets: Facets): void {
   });
 }
 
-function columnRow(into: WriteSet, facet: Facet, column: Column): void {
+function columnRow(into: WriteSet, facet: Facet, column: Column, facets: Facets): void {
   if (!column.isDirty) return;
   column.isDirty = false;
   const { amounts, security: buckets } = column;
@@ -256,11 +259,11 @@ function columnRow(into: WriteSet, facet: Facet, column: Column): void {
     security: securityOf(buckets).security,
     firstSeenUs: column.firstUs,
     lastSeenUs: column.lastUs,
-    detail: columnDetail(column),
+    detail: columnDetail(column, [facets.exampleOf(column), facets.settledExampleOf(column)]),
   });
 }
 
-function columnDetail(column: Column): string {
+function columnDetail(column: Column, spans: readonly (SpanRef | null)[]): string {
   const { amounts, security, movable, bareLines, plaintextMoves } = column;
   let movables = 0;
   for (const count of movable.values()) movables += count;
@@ -280,7 +283,13 @@ function columnDetail(column: Column): string {
     bareLines.size === 0 ? [] : [...bareLines],
     plaintextMoves.size === 0 ? [] : [...plaintextMoves],
   ];
+  for (const span of spans) if (span) detail.push(spanRef(span));
   return JSON.stringify(detail);
+}
+
+/** Of a half nothing else is needed. */
+function spanRef({ timeUs, traceId, spanId }: SpanRef): SpanRef {
+  return { timeUs, traceId, spanId };
 }
 
 function restoreColumn(row: FacetColumnRow, facet: Facet, facets: Facets): void {
@@ -289,14 +298,17 @@ function restoreColumn(row: FacetColumnRow, facet: Facet, facets: Facets): void 
   const column = facets.column(facet, reporter, row.channel as Channel); // as above
   const { requests, errors, denied, bytesSent, bytesReceived, latencyCount } = row;
   const [opened, closed, latencySumUs, newest, tls, tlsBefore, none, noneBefore, ...rest] = detail;
-  const [settled, settledFirstUs, settledLastUs, movable, bareLines, plaintextMoves] = rest;
+  const [settled, settledFirstUs, settledLastUs, movable, bareLines, plaintextMoves, ...spans] =
+    rest;
+  const [example = null, settledExample = null] = spans;
   const counts = { requests, errors, denied, bytesSent, bytesReceived, latencyCount };
   Object.assign(column.amounts, counts, { opened, closed, latencySumUs });
   Object.assign(column.security, { newest, tls, tlsBefore, none, noneBefore });
   column.settled = settled + movable;
+  facets.keepExample(column, movable > 0 ? settledExample : example);
   if (movable > 0) {
     const times = { firstUs: settledFirstUs, lastUs: settledLastUs };
-    facets.expectClaims(column, { left: movable, ...times });
+    facets.expectClaims(column, { left: movable, example, ...times });
   }
   for (const [atUs, count] of bareLines) column.bareLines.set(atUs, count);
   for (const [toUs, move] of plaintextMoves) column.plaintextMoves.set(toUs, move);

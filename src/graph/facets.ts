@@ -10,6 +10,7 @@ import {
   addAmounts,
   addMovable,
   countAt,
+  firstSpan,
   isEmptyColumn,
   makeColumn,
   mergeColumn,
@@ -17,6 +18,7 @@ import {
   restretch,
   type Column,
   type Contribution,
+  type SpanRef,
 } from "./columns.ts";
 import type { Us } from "../model/time.ts";
 import { countSecurity } from "./security.ts";
@@ -98,6 +100,8 @@ export interface EdgeEvent {
 /** Events of a restored column that are not remembered yet, and the times of the others. */
 export interface Unclaimed {
   left: number;
+  /** The first of all its spans. */
+  readonly example: SpanRef | null;
   readonly firstUs: Us;
   readonly lastUs: Us;
 }
@@ -128,6 +132,8 @@ export class Facets {
   /** Facets with traffic that no roll-up holds yet. */
   readonly unrolled = new Set<Facet>();
   readonly #unclaimed = new Map<Column, Unclaimed>();
+  /** The first of the spans that can no longer move; only columns of spans have one. */
+  readonly #examples = new WeakMap<Column, SpanRef>();
   readonly #toldBy = new ToldBy<Facet>();
   #nextEdgeId = 1;
   #nextFacetId = 1;
@@ -216,6 +222,27 @@ export class Facets {
     else if (this.wantsEvidence(facet, atUs)) this.addEvidence(facet, evidence());
   }
 
+  /** Of a contribution that will not move any more, or as it was stored. */
+  keepExample(column: Column, span: SpanRef | null): void {
+    const known = this.#examples.get(column) ?? null;
+    if (!span || firstSpan(known, span) === known) return;
+    // Not the span itself, which holds on to all that it is linked with.
+    const { timeUs, traceId, spanId } = span;
+    this.#examples.set(column, { timeUs, traceId, spanId });
+  }
+
+  /** The first of the column's spans that can no longer move; null = there is none. */
+  settledExampleOf(column: Column): SpanRef | null {
+    return this.#examples.get(column) ?? null;
+  }
+
+  /** The first span that went over the column; null = none did. */
+  exampleOf(column: Column): SpanRef | null {
+    let first = this.settledExampleOf(column);
+    for (const { example } of column.movable.keys()) first = firstSpan(first, example);
+    return first;
+  }
+
   /** A restored column has events that may move again once they are remembered. */
   expectClaims(column: Column, unclaimed: Unclaimed): void {
     this.#unclaimed.set(column, unclaimed);
@@ -236,6 +263,11 @@ export class Facets {
     column.settledFirstUs = unclaimed.firstUs;
     column.settledLastUs = unclaimed.lastUs;
     restretch(column);
+  }
+
+  /** What nobody has claimed by now does not move any more. */
+  endClaims(): void {
+    for (const [column, { example }] of this.#unclaimed) this.keepExample(column, example);
   }
 
   /** The facets with this tag, which names a source. */
@@ -456,6 +488,7 @@ export class Facets {
     for (const column of facet.columns) {
       const into = this.column(target, column.reporter, column.channel);
       mergeColumn(into, column);
+      this.keepExample(into, this.#examples.get(column) ?? null);
       this.touch(target, into);
     }
     for (const [tag, count] of facet.tags) {

@@ -17,10 +17,12 @@ import type { Us } from "../model/time.ts";
 import {
   addAmounts,
   changeMovable,
+  firstSpan,
   makeAmounts,
   settleMovable,
   type Amounts,
   type Contribution,
+  type SpanRef,
 } from "./columns.ts";
 import { destinationOf } from "./destinations.ts";
 import type { Facet, Facets } from "./facets.ts";
@@ -60,6 +62,10 @@ export interface Placement {
   lastUs: Us;
   /** The times of all events of a group, from which the first and last are found; null = one event. */
   readonly times: Us[] | null;
+  /** The spans of a group instead of their times; null = it has none. */
+  readonly spans: SpanRef[] | null;
+  /** The first of them. */
+  example: SpanRef | null;
   /** Where it is counted now, and what of it: null = nowhere. */
   facet: Facet | null;
   counted: Contribution | null;
@@ -87,6 +93,8 @@ export function makePlacement(event: PlacedEvent, atUs: Us, amounts: Amounts): P
     firstUs: atUs,
     lastUs: atUs,
     times: null,
+    spans: null,
+    example: null,
     facet: null,
     counted: null,
     settlesUs: 0,
@@ -186,6 +194,7 @@ export class Placements {
       placement.counted = contributionOf(placement);
       this.#facets.reclaim(this.#columnOf(placement, facet), placement.counted);
     }
+    this.#facets.endClaims();
   }
 
   /** Changes what is known of an event; one that has settled stays as it was. */
@@ -323,6 +332,7 @@ export class Placements {
     if (!placement.facet || !placement.counted) return;
     const column = this.#columnOf(placement, this.#facets.live(placement.facet));
     settleMovable(column, placement.counted);
+    this.#facets.keepExample(column, placement.counted.example);
     placement.facet = null;
     placement.counted = null;
   }
@@ -351,7 +361,8 @@ export class Placements {
 }
 
 function findTimes(placement: Placement): void {
-  const { times } = placement;
+  const { times, spans } = placement;
+  if (spans) return findFirstSpan(placement, spans);
   if (!times) return;
   let firstUs = Infinity;
   let lastUs = 0;
@@ -363,11 +374,24 @@ function findTimes(placement: Placement): void {
   placement.lastUs = lastUs;
 }
 
+function findFirstSpan(placement: Placement, spans: readonly SpanRef[]): void {
+  let example: SpanRef | null = null;
+  let lastUs = 0;
+  for (const span of spans) {
+    example = firstSpan(example, span);
+    if (span.timeUs > lastUs) lastUs = span.timeUs;
+  }
+  placement.example = example;
+  placement.firstUs = example?.timeUs ?? Infinity;
+  placement.lastUs = lastUs;
+}
+
 /** A copy: what a group amounts to changes before it is counted again. */
-function contributionOf({ amounts: now, count, firstUs, lastUs }: Placement): Contribution {
+function contributionOf(placement: Placement): Contribution {
+  const { amounts: now, count, firstUs, lastUs, example } = placement;
   const amounts = makeAmounts();
   addAmounts(amounts, now, 1);
-  return { amounts, count, firstUs, lastUs };
+  return { amounts, count, firstUs, lastUs, example };
 }
 
 export const noPeer: PeerName = {

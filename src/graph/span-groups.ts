@@ -120,7 +120,7 @@ export class SpanGroups {
   join(half: Half, nowUs: Us): void {
     const group = this.#groupOf(this.#spotOf(half), half.timeUs, nowUs);
     half.group = group;
-    group.times?.push(half.timeUs);
+    group.spans?.push(half);
     count(half, group, 1);
     this.#placements.touch(group);
   }
@@ -174,7 +174,7 @@ export class SpanGroups {
   #newGroup(spot: Spot, slice: number, period: number, nowUs: Us): Group {
     const placement = makePlacement(spot.event, slice * sliceUs, makeAmounts());
     const { latest: before } = spot;
-    const group: Group = { ...placement, count: 0, times: [], slice, period, before };
+    const group: Group = { ...placement, count: 0, spans: [], slice, period, before };
     spot.latest = group;
     this.#placements.wait(group, nowUs);
     return group;
@@ -257,9 +257,9 @@ function count(half: Half, group: Group, sign: 1 | -1): void {
 }
 
 function leave(half: Half, group: Group): void {
-  const times = group.times ?? [];
-  const last = times.pop();
-  const at = last === half.timeUs ? -1 : times.lastIndexOf(half.timeUs);
-  if (at >= 0 && last !== undefined) times[at] = last;
+  const spans = group.spans ?? [];
+  const last = spans.pop();
+  const at = last === half ? -1 : spans.lastIndexOf(half);
+  if (at >= 0 && last !== undefined) spans[at] = last;
   count(half, group, -1);
 }

@@ -53,6 +53,9 @@ export interface SinkRecord {
   readonly resource: Readonly<Record<string, unknown>>;
   readonly scope: string;
   readonly schemaUrl: string;
+  /** In hexadecimal, "" = none. */
+  readonly traceId: string;
+  readonly spanId: string;
 }
 
 export interface SinkRequest {
@@ -248,6 +251,8 @@ interface PlainRequest {
       readonly log_records: readonly {
         readonly time_unix_nano: string;
         readonly observed_time_unix_nano: string;
+        readonly trace_id?: Uint8Array;
+        readonly span_id?: Uint8Array;
         readonly severity_number: number;
         readonly severity_text: string;
         readonly event_name: string;
@@ -279,6 +284,8 @@ export function readRecords(bytes: Buffer): SinkRecord[] {
           resource: readAttributes(resource.attributes),
           scope: `${scope.name} ${scope.version}`,
           schemaUrl: schema_url,
+          traceId: readHex(record.trace_id),
+          spanId: readHex(record.span_id),
         };
       }),
     ),
@@ -305,3 +312,7 @@ export const http2Codes = {
   cancel: constants.NGHTTP2_CANCEL,
   calm: constants.NGHTTP2_ENHANCE_YOUR_CALM,
 } as const;
+
+function readHex(bytes: Uint8Array | undefined): string {
+  return bytes ? Buffer.from(bytes).toString("hex") : "";
+}
