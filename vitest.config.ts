@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 /**
  * `unit`: beside the code and in test/ except test/e2e; no network beyond loopback, seconds.
  * `e2e`: starts the built program and real peers; built once by its global set-up.
+ * `live`: a mesh of real sidecars in network namespaces, as root; by `npm run test:live` only.
  */
 export default defineConfig({
   test: {
@@ -15,7 +16,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["src/**/*.test.ts", "test/**/*.test.ts"],
-          exclude: ["test/e2e/**"],
+          exclude: ["test/e2e/**", "test/live/**"],
           testTimeout: 30_000,
         },
       },
@@ -27,6 +28,17 @@ export default defineConfig({
           globalSetup: ["test/support/build.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "live",
+          include: ["test/live/**/*.test.ts"],
+          globalSetup: ["test/support/build.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 180_000,
           fileParallelism: false,
         },
       },

@@ -4,6 +4,7 @@
 #
 #   setup.sh          gets what is missing; one line per thing says what was done
 #   setup.sh --where  changes nothing; prints `name=path` for each tool, without a path where it is missing
+#   setup.sh --collector  builds the collector only; of another builder file where COLLECTOR_SPEC names one
 #
 # May be run again at any time. The collector is kept in the user's cache folder, by builder file, Go
 # release and builder release; Go's own caches make a second build quick.
@@ -11,7 +12,7 @@ set -eu
 
 ocb=v0.159.0
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-spec=$here/collector/builder.yaml
+spec=${COLLECTOR_SPEC:-$here/collector/builder.yaml}
 binary_name=$(sed -n 's/^  name: *//p' "$spec")
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mesh-insights
 packages="prometheus prometheus-alertmanager"
@@ -110,6 +111,7 @@ install_packages() {
 
 case ${1:-} in
   --where) where ;;
+  --collector) build_collector ;;
   '')
     # In shells of their own, so that each cleans up behind itself.
     (install_packages)

@@ -6,11 +6,13 @@ import { root } from "./program.ts";
 export const gatewayPath = join(root, "deploy/collector/gateway.yaml");
 
 export interface CollectorParts {
-  readonly tools: Tools;
+  readonly tools: Pick<Tools, "collector">;
   /** Everything it writes is in here: queue, offsets, insights. */
   readonly folder: string;
   /** The first of three: OTLP, insights on their way back, its own metrics. */
   readonly port: number;
+  /** Where OTLP is taken; loopback if not said. */
+  readonly listen?: string;
   /** The engine's OTLP/gRPC, `host:port`. */
   readonly engine: string;
   readonly kubeconfig: string;
@@ -33,7 +35,7 @@ export function collectorEnv(parts: CollectorParts): Record<string, string> {
   const { folder, port } = parts;
   return {
     CLUSTER_NAME: parts.clusterName,
-    OTLP_ENDPOINT: `127.0.0.1:${port}`,
+    OTLP_ENDPOINT: `${parts.listen ?? "127.0.0.1"}:${port}`,
     INSIGHTS_ENDPOINT: `127.0.0.1:${port + 1}`,
     COLLECTOR_METRICS_PORT: String(port + 2),
     MESH_INSIGHTS_ENDPOINT: parts.engine,

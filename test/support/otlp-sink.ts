@@ -248,7 +248,7 @@ interface PlainRequest {
     readonly scope_logs: readonly {
       readonly scope: { readonly name: string; readonly version: string };
       readonly schema_url: string;
-      readonly log_records: readonly {
+      readonly log_records?: readonly {
         readonly time_unix_nano: string;
         readonly observed_time_unix_nano: string;
         readonly trace_id?: Uint8Array;
@@ -268,7 +268,7 @@ export function readRecords(bytes: Buffer): SinkRecord[] {
   const type = requestTypes.logs;
   const plain = type.toObject(type.decode(bytes), { longs: String }) as PlainRequest;
   return (plain.resource_logs ?? []).flatMap(({ resource, scope_logs }) =>
-    scope_logs.flatMap(({ scope, schema_url, log_records }) =>
+    scope_logs.flatMap(({ scope, schema_url, log_records = [] }) =>
       log_records.map((record) => {
         const attributes = readAttributes(record.attributes);
         return {
