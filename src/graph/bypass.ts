@@ -27,6 +27,7 @@ import { FlowSkew } from "./flow-skew.ts";
 import { flowId } from "./flows.ts";
 import { canLeavePod, dnsPort, isPlainLookup } from "./innocents.ts";
 import { JoinTable } from "./join-table.ts";
+import { PolledFlows } from "./polled-flows.ts";
 import { encodeJournal, readJournal } from "./journal.ts";
 import { extendLeg, lineToLegs, type Leg } from "./legs.ts";
 import { endKey, FlowEnds, type Orientation } from "./orientation.ts";
@@ -56,6 +57,7 @@ export class Bypass implements ConnectionJudge {
   readonly #ends = new SourceEnds();
   readonly #sockets: JoinTable<SocketRecord>;
   readonly #flows: JoinTable<FlowRecord>;
+  readonly #polled: PolledFlows;
   readonly #legs: JoinTable<LegRecord>;
   readonly #flowEnds = new FlowEnds();
   readonly #skew = new FlowSkew();
@@ -111,6 +113,7 @@ export class Bypass implements ConnectionJudge {
       this.#dropSocket(value),
     );
     this.#flows = new JoinTable(options.flowsMax, share, ({ value }) => this.#dropFlow(value));
+    this.#polled = new PolledFlows(options, (record) => this.#dropFlow(record));
     this.#legs = new JoinTable(options.legsMax, share, ({ value }) => this.#dropLeg(value));
   }
 
@@ -131,13 +134,11 @@ export class Bypass implements ConnectionJudge {
 
   flow(flow: Flow, out: GraphChange[]): boolean {
     const { transport, srcIp, dstIp } = flow;
-    if (this.#seesTalker(flow, out)) {
-      this.#keep(flow);
-      if (flow.polled) return true;
-    }
-    // A polled counter's point has no times to join by.
-    if (flow.polled || (transport !== "tcp" && transport !== "udp")) return false;
-    if (!canLeavePod(srcIp) || !canLeavePod(dstIp) || isPlainLookup(flow)) return false;
+    const isTalk = this.#seesTalker(flow, out);
+    if (isTalk) this.#keep(flow);
+    if (transport !== "tcp" && transport !== "udp") return isTalk;
+    if (!canLeavePod(srcIp) || !canLeavePod(dstIp) || isPlainLookup(flow)) return isTalk;
+    if (flow.polled) return this.#polledFlow(flow, out) || isTalk;
     const id = flowId(flow);
     if (this.#flows.get(id)) return false;
     const servers = this.#flowEnds.seen(flow);
@@ -197,6 +198,7 @@ export class Bypass implements ConnectionJudge {
     this.#scene.nowUs = Math.max(this.#scene.nowUs, nowUs);
     this.#sockets.expire(this.#scene.nowUs);
     this.#flows.expire(this.#scene.nowUs);
+    this.#polled.expire(this.#scene.nowUs);
     this.#legs.expire(this.#scene.nowUs);
     this.#processes.advance(this.#scene.nowUs, out);
     this.#judgeRemapped(out);
@@ -243,7 +245,8 @@ export class Bypass implements ConnectionJudge {
     for (const [orientation, value] of Object.entries(this.#oriented)) {
       into.push({ name: "flows_oriented_total", labels: { orientation }, value });
     }
-    const tables = { sockets: this.#sockets, flows: this.#flows, legs: this.#legs };
+    const [sockets, flows, polled, legs] = [this.#sockets, this.#flows, this.#polled, this.#legs];
+    const tables = { sockets, flows, polled_flows: polled, legs };
     for (const [table, { size, evicted }] of Object.entries(tables)) {
       into.push({ name: "join_entries", labels: { table }, value: size });
       into.push({ name: "join_overflow_total", labels: { table }, value: evicted });
@@ -271,6 +274,31 @@ export class Bypass implements ConnectionJudge {
 
   #expiry(): Us {
     return this.#scene.nowUs + this.#options.retentionUs;
+  }
+
+  /** True when the point was written down for a restart. */
+  #polledFlow(flow: Flow, out: GraphChange[]): boolean {
+    if (flow.srcPort === 0 || flow.dstPort === 0) return false;
+    const news = this.#polled.see(
+      flow,
+      this.#scene.nowUs,
+      (one) => this.#ends.forFlow(one),
+      (one) => this.#ownerOf(one.cluster, one.srcIp, one.timeUs),
+    );
+    if (news.isNew) {
+      const { cluster, srcIp, srcPort, dstIp, dstPort, transport } = flow;
+      const end = this.#ends.find(cluster, srcIp, srcPort, transport);
+      if (end) {
+        this.#ends.leads(end, endKey(cluster, dstIp, dstPort, transport));
+        this.#wire.schedule(end, flow.timeUs);
+      }
+    }
+    if (news.keep) this.#keep(news.keep);
+    for (const end of news.ends) {
+      this.#judgeSockets(end, out);
+      if (end.wireSaid.size > 0 && !this.#isRestoring) this.#wire.judge(end, out);
+    }
+    return news.keep === flow;
   }
 
   /** What is on the wire may be the socket's that is there; and the other end may have been the first. */

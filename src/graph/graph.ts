@@ -354,6 +354,10 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   /** Events on edges: counted and, where new, handed to the bypass join. */
   #applyPlaced(observation: Observation): void {
     const placed = this.#place(observation);
+    if (!placed && observation.kind === "flow" && observation.polled) {
+      // Each export counts, also one that says nothing new of an edge.
+      this.#bypass.flow(observation, this.#out);
+    }
     if (!placed || placed.kind === "span_half") return;
     let isKept = false;
     if (placed.kind === "flow") {

@@ -13,7 +13,7 @@ export interface JoinEntry<T> {
   value: T;
   /** Event time. */
   readonly atUs: Us;
-  readonly expiresUs: Us;
+  expiresUs: Us;
 }
 
 interface OwnerShare<T> {
@@ -65,6 +65,18 @@ export class JoinTable<T> {
     share.entries.add(entry);
     if (share.entries.size > this.#ownerMax) this.#evictFirst(share.entries);
     else if (this.#entries.size > this.#max) this.#makeRoom(share);
+  }
+
+  /** It has been heard of again: it leaves as one that came now. */
+  renew(id: string, expiresUs: Us): void {
+    const entry = this.#entries.get(id);
+    const share = entry && this.#owners.get(entry.owner);
+    if (!share) return;
+    entry.expiresUs = expiresUs;
+    this.#entries.delete(id);
+    this.#entries.set(id, entry);
+    share.entries.delete(entry);
+    share.entries.add(entry);
   }
 
   expire(nowUs: Us): void {

@@ -54,6 +54,9 @@ export class FlowEnds {
   /** `opened`, `answered`: a socket or leg shows the source, or the destination, as the opener. */
   orient(flow: Flow, opened: boolean, answered: boolean): Orientation {
     if (opened !== answered) return { side: opened ? "forward" : "reply", how: "observed" };
+    if (flow.direction) {
+      return { side: flow.direction === "request" ? "forward" : "reply", how: "observed" };
+    }
     const keys = endsOf(flow);
     const [src, dst] = [this.#ends.get(keys.src), this.#ends.get(keys.dst)];
     const listening = either(dst?.listens === true, src?.listens === true);

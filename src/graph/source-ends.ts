@@ -6,6 +6,7 @@
 import type { Flow, SocketOpened, Transport } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import type { PodFacts } from "./contracts.ts";
+import type { JoinedFlow } from "./flows.ts";
 import { legEndKey, type Leg } from "./legs.ts";
 import type { Said, WireSaid } from "./sayings.ts";
 import { endKey } from "./orientation.ts";
@@ -21,7 +22,7 @@ export interface SocketRecord {
 
 export interface FlowRecord {
   readonly id: string;
-  readonly flow: Flow;
+  readonly flow: JoinedFlow;
   readonly end: SourceEnd;
 }
 
