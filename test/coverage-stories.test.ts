@@ -23,6 +23,7 @@ const judging = [
   "proxy-not-reporting",
   "silent-namespace",
   "clock-skew",
+  "mesh-membership-unknown",
 ];
 const worlds: SilenceWorld[] = [];
 afterEach(() => {
@@ -145,4 +146,30 @@ test("guilty: an agent whose clock is a minute ahead, until it is set right", ()
   expect(world.transitions).toHaveLength(1);
   world.run(minutes(60), [...rest, events()]);
   expect(world.transitions.slice(1)).toEqual([expect.stringMatching(/firing>resolved fixed$/)]);
+});
+
+test("guilty: an agent tells of a workload and no object does, until one comes", () => {
+  const world = open().run(minutes(8), [events()]);
+  expect(world.insights()).toEqual([
+    "firing  demo has 1 workload (shop/web) of which nobody says whether they are in the mesh: what goes around a proxy there is not judged. No pod objects arrive: let the collector watch them",
+  ]);
+  expect(world.coverage().groups).toMatchObject([{ mesh: "unknown", workloads: 1 }]);
+  world.restart(10).run(minutes(15), [events()]);
+  expect(world.transitions).toHaveLength(1);
+  world.run(minutes(40), everybody);
+  expect(world.insights()).toEqual([expect.stringMatching(/^resolved fixed demo has 1 workload /)]);
+});
+
+test("guilty: flows between addresses that nobody knows, and nothing else", () => {
+  const world = open().run(minutes(8), [netflow(web, "10.0.0.1")]);
+  expect(world.insights()).toEqual([
+    expect.stringMatching(/^firing {2}demo has 2 addresses \(10\.244\.1\.10, 10\.244\.1\.20\) of /),
+  ]);
+});
+
+test("innocent: objects come minutes after the first events and flows", () => {
+  const late = { fromS: minutes(3) };
+  const objects = [lists(web, late), lists(cart, late), scrapes(web, late), scrapes(cart, late)];
+  const world = open().run(minutes(40), [events(), netflow(web, "10.0.0.1"), ...objects]);
+  expect(world.transitions).toEqual([]);
 });

@@ -15,6 +15,7 @@ import {
   type Membership,
 } from "../model/coverage.ts";
 import { forget, type CoverageRow, type WriteSet } from "../model/rows.ts";
+import type { Us } from "../model/time.ts";
 import type { PodRecord } from "./identity.ts";
 import type { NodeRecord, Nodes } from "./nodes.ts";
 
@@ -102,6 +103,15 @@ export class Coverage {
   coverageOf(nodeId: number): Record<string, CoverageState> {
     const { live, heard } = this.#workloads.get(nodeId) ?? { live: 0, heard: 0 };
     return coverageStates(live, heard);
+  }
+
+  /** What was ever told of a workload with living pods, as bits, and when one of them was last named; null = none. */
+  seenOf(nodeId: number): { readonly heard: number; readonly lastUs: Us } | null {
+    const workload = this.#workloads.get(nodeId);
+    if (!workload) return null;
+    let lastUs = 0;
+    for (const { pod } of workload.members) if (pod && pod.lastUs > lastUs) lastUs = pod.lastUs;
+    return { heard: workload.heard, lastUs };
   }
 
   /** Of the meshed workloads together: live where any is. */

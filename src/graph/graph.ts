@@ -25,6 +25,7 @@ import { EdgeCounters } from "./edge-counters.ts";
 import { graphCounters } from "./graph-counters.ts";
 import { collectGraph, restoreGraph } from "./graph-rows.ts";
 import { IdentityTables, podName, type PodRecord } from "./identity.ts";
+import { ClusterCoverage } from "./cluster-coverage.ts";
 import { CoverageHosts } from "./coverage-hosts.ts";
 import { Coverage } from "./coverage.ts";
 import { Declared } from "./declared/declared.ts";
@@ -78,6 +79,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   readonly #witnesses: PodWitnesses;
   readonly #coverage: Coverage;
   readonly #hosts: CoverageHosts;
+  readonly #clusters: ClusterCoverage;
   readonly #declared: Declared;
   readonly #bypass: Bypass;
   readonly #edgeChanges: EdgeChanges;
@@ -115,6 +117,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#coverage = new Coverage({ bitsOf, nodes, reportersMax: limits.sourcesMax });
     this.#hosts = new CoverageHosts(bitsOf);
     const coverage = this.#coverage;
+    this.#clusters = new ClusterCoverage({ nodes, coverage, bitsOf });
     const { meshNamespaces, trustDomains } = options.identity;
     this.#declared = new Declared({ nodes, bitsOf, coverage, meshNamespaces });
     this.#bypass = new Bypass(this.#identity, this.#marks(), options.bypass);
@@ -175,6 +178,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#edgeChanges.collect(this.#nowUs, changed, this.#out);
     this.#settleCoverage();
     this.#hosts.tell(this.#nowUs, this.#out);
+    this.#clusters.tell(this.#nowUs, this.#out);
     this.#declared.coverageChanged(this.#coverage.takeChanged());
     this.#declared.tell(this.#nowUs, this.#out);
     this.#tell();

@@ -236,6 +236,22 @@ const cluster = {
   istio_versions: "list<string>",
 } as const;
 
+/** What is told of a cluster as a whole, and of how much of it nobody says what it is. */
+const coverage = {
+  cluster: "string",
+  /** Whether its objects are told of. */
+  objects: oneOf("unknown", "live", "silent", "never"),
+  workloads: "int",
+  meshed_workloads: "int",
+  /** Told of in the last half hour, and nobody says whether they are in the mesh. */
+  unknown_workloads: "int",
+  /** Some of them by name, `namespace/name`, as text for messages. */
+  unknown_examples: "string",
+  /** Private addresses with traffic in the last half hour that nobody explains. */
+  unresolved_addresses: "int",
+  unresolved_examples: "string",
+} as const;
+
 const host = {
   name: "string",
   /** Cluster and machine as a place. */
@@ -332,6 +348,7 @@ export const entityFields = {
   workload,
   namespace,
   cluster,
+  coverage,
   host,
   policy,
   component,
@@ -420,6 +437,7 @@ export const entityTraits: Readonly<Record<EntityType, EntityTraits>> = {
     peer: "",
   },
   cluster: { lifecycle: "state", key: ["cluster.name"], subject: "", peer: "" },
+  coverage: { lifecycle: "state", key: ["coverage.cluster"], subject: "", peer: "" },
   host: { lifecycle: "state", key: ["host.self"], subject: "host.self", peer: "" },
   policy: {
     lifecycle: "state",
