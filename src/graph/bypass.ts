@@ -186,10 +186,12 @@ export class Bypass implements ConnectionJudge {
     }
   }
 
-  podChanged(pod: PodFacts, out: GraphChange[]): void {
-    this.#processes.podChanged(pod, this.#scene.nowUs, out);
-    for (const end of this.#ends.ofPod(pod)) this.#judgeEnd(end, out);
-    this.#talkers.podChanged(pod, out);
+  podsChanged(pods: readonly PodFacts[], out: GraphChange[]): void {
+    for (const pod of pods) this.#processes.podChanged(pod, this.#scene.nowUs, out);
+    // Pods that had one address after the other share its ends.
+    const ends = new Set(pods.flatMap((pod) => this.#ends.ofPod(pod)));
+    for (const end of ends) this.#judgeEnd(end, out);
+    for (const pod of pods) this.#talkers.podChanged(pod, out);
   }
 
   advance(nowUs: Us, out: GraphChange[]): void {

@@ -132,8 +132,8 @@ export interface ConnectionJudge {
   socket(observation: SocketOpened, out: GraphChange[]): void;
   leg(observation: ProxyLeg, out: GraphChange[]): boolean;
   process(observation: ProcessSeen, out: GraphChange[]): void;
-  /** A pod became known, changed or ended: everything that rests on it is judged again. */
-  podChanged(pod: PodFacts, out: GraphChange[]): void;
+  /** Pods became known, changed or ended: everything that rests on them is judged again, once. */
+  podsChanged(pods: readonly PodFacts[], out: GraphChange[]): void;
   /** Drives graces and expiry. `nowUs` is the engine's time and never falls. */
   advance(nowUs: Us, out: GraphChange[]): void;
 }

@@ -427,7 +427,8 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     const virtuals = [...names].flatMap((name) => [...services.virtualAddressesOf(name)]);
     for (const virtual of virtuals) names.add(virtual);
     this.#placements.resolveAgain(names);
-    for (const pod of this.#podsOf(pods, addresses)) this.#bypass.podChanged(pod.facts, this.#out);
+    const touched = [...this.#podsOf(pods, addresses)].map(({ facts }) => facts);
+    this.#bypass.podsChanged(touched, this.#out);
   }
 
   #podCovered(pod: PodRecord): void {

@@ -186,7 +186,7 @@ export class World {
   take(step: Step): void {
     if (step.kind === "pod") {
       this.town.pods.set(step.pod.uid, step.pod);
-      this.bypass.podChanged(step.pod, this.said);
+      this.bypass.podsChanged([step.pod], this.said);
     } else if (step.kind === "flow") this.bypass.flow(step, this.said);
     else if (step.kind === "socket_opened") this.bypass.socket(step, this.said);
     else if (step.kind === "proxy_leg") this.bypass.leg(step, this.said);

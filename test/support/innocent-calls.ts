@@ -51,6 +51,8 @@ interface LongConnection {
 }
 
 const none = "-";
+/** From here on a connection is a long one. */
+export const longSeconds = 21_600;
 
 export class Calls {
   readonly #cluster: DayCluster;
@@ -99,12 +101,15 @@ export class Calls {
     const { random } = this.#cluster;
     const servers = this.#cluster.ready(to);
     const requestId = requestIdOf(random.hex(32));
+    this.#cluster.counts.add("requests");
     if (this.#isTriedAtOldAddress(client, to, atMs, requestId)) return;
     const server = servers[random.below(servers.length)];
     if (!server) return;
     if (hasProxy(server) && servers.length > 1 && random.next() < 0.02) {
       const other = servers[(servers.indexOf(server) + 1) % servers.length] ?? server;
+      this.#cluster.counts.add("retries");
       const failed = this.#pooled(client, other, atMs);
+      this.#scrapes.request("destination", { client, server: other, service: to }, "503");
       this.#serverLine(client, other, to, failed.port, { atMs, requestId, code: 503 });
     }
     const pooled = this.#pooled(client, server, atMs + 1);
@@ -142,6 +147,7 @@ export class Calls {
     this.#long.add(long);
     for (const reporter of ["source", "destination"] as const) this.#scrapes.opened(reporter, ends);
     const endMs = atMs + seconds * 1_000;
+    if (seconds >= longSeconds) this.#cluster.counts.add("connectionsPlannedForHours");
     this.#cluster.agenda.at(endMs, () => this.#closeLong(long, endMs));
   }
 
@@ -213,6 +219,7 @@ export class Calls {
   #isTriedAtOldAddress(client: DayPod, to: PlanName, atMs: number, requestId: string): boolean {
     const [ip] = this.#cluster.endedWithin(to, 3_000);
     if (ip === undefined || this.#cluster.random.next() < 0.5) return false;
+    this.#cluster.counts.add("triedAtOldAddress");
     const service = serviceOf(to);
     const appPort = this.#appSocket(client, service, atMs);
     const old = { ip, port: plans[to].port };
@@ -367,6 +374,9 @@ export class Calls {
     this.#long.delete(long);
     this.#wire.close(long.wire, atMs);
     const { client, server, openMs } = long;
+    if (atMs - openMs >= longSeconds * 1_000) {
+      this.#cluster.counts.add("connectionsThatLastedHours");
+    }
     const times = { atMs: openMs, durationMs: Math.max(1, Math.round(atMs - openMs)) };
     this.#log(client, { ...long.line, ...times });
     this.#log(server, { ...long.serverLine, ...times });

@@ -3,6 +3,7 @@
  * the object feed and the agents tell of it.
  */
 import type { Random } from "../../src/cli/demo/random.ts";
+import { DayCounts } from "./innocent-counts.ts";
 import { PodMaker, makeNodes, plans, type Plan } from "./innocent-pods.ts";
 import { logSender, type LogSender, type Travel } from "./innocent-senders.ts";
 import {
@@ -77,6 +78,7 @@ export class DayCluster {
   readonly #ended: { readonly plan: PlanName; readonly ip: string; readonly atMs: number }[] = [];
   /** Told of each pod that ends, and of each proxy that starts again. */
   readonly onClose: ((pod: DayPod, atMs: number) => void)[] = [];
+  readonly counts = new DayCounts();
   /** Told of each process of an application's init container that runs. */
   readonly onInit: ((process: ProcessAt, atMs: number) => void)[] = [];
   #listDueMs: number;
@@ -125,6 +127,7 @@ export class DayCluster {
 
   /** All replicas one after the other, as a rolling update does. */
   rollOut(name: PlanName): void {
+    this.counts.add("deploys");
     const of: Plan = plans[name];
     const isSet = of.ownerKind === "StatefulSet";
     const owner = isSet ? of.workload : `${of.workload}-${this.#maker.suffix(9)}`;
@@ -150,12 +153,14 @@ export class DayCluster {
     const pod = pods[this.random.below(pods.length)];
     if (!pod || plans[name].replicas < 2) return;
     this.#leaving.add(pod);
+    this.counts.add("evictions");
     const podName = `${pod.ownerName}-${this.#maker.suffix(5)}`;
     this.#delete(name, pod);
     this.#create(name, pod.ownerName, podName, this.#anyNode());
   }
 
   runJob(name: PlanName, seconds: number): void {
+    this.counts.add("jobs");
     const number = Math.floor(this.agenda.nowMs / 60_000);
     const owner = `${plans[name].workload}-${number}`;
     const pod = this.#create(name, owner, `${owner}-${this.#maker.suffix(5)}`, this.#anyNode());
@@ -176,6 +181,7 @@ export class DayCluster {
     if (!container || container.kind === "init" || pod.phase !== "Running") return;
     const { nowMs } = this.agenda;
     const isProxy = container.name === "istio-proxy";
+    this.counts.add(isProxy ? "proxyRestarts" : "restarts");
     if (isProxy) this.#closed(pod, nowMs);
     container.restarts++;
     this.#starts(pod, container, nowMs + 700);
@@ -244,6 +250,8 @@ export class DayCluster {
     const ip = pod.node.freeIps.pop();
     if (ip === undefined) throw new Error(`no address is left on ${pod.node.name}`);
     pod.ip = ip;
+    const isReused = this.#ended.some((one) => one.ip === ip && pod.createdMs - one.atMs < 5_000);
+    if (isReused) this.counts.add("addressesReusedWithin5s");
   }
 
   #delete(name: PlanName, pod: DayPod): void {
@@ -315,6 +323,7 @@ export class DayCluster {
       this.agenda.at(atMs + index * 150, () => {
         if (pod.endedMs > 0) return;
         const isAnonymous = this.random.next() < 0.05;
+        if (isAnonymous) this.counts.add("startsKnownById");
         const stampedMs = atMs + index * 150 + pod.node.agentSkewMs;
         this.agentTells(pod.node, execRecord({ pod, container, exe, isAnonymous }, stampedMs));
       });

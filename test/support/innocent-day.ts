@@ -9,8 +9,10 @@
  * without one (or a port that proxies serve in plaintext by design).
  */
 import { Random } from "../../src/cli/demo/random.ts";
-import { Calls, serviceOf } from "./innocent-calls.ts";
+import { Ambient } from "./innocent-ambient.ts";
+import { Calls, longSeconds, serviceOf } from "./innocent-calls.ts";
 import { Agenda, DayCluster, type PlanName } from "./innocent-cluster.ts";
+import type { DayDeed } from "./innocent-counts.ts";
 import { Scrapes } from "./innocent-scrapes.ts";
 import { Travel, type Arrival, type TravelCounts } from "./innocent-senders.ts";
 import { Wire } from "./innocent-wire.ts";
@@ -45,8 +47,11 @@ const stores: readonly (readonly [PlanName, PlanName])[] = [
   ["cart", "redis"],
   ["catalog", "redis"],
 ];
+/** Left alone, so that something lasts. */
+const steady: readonly string[] = ["warehouse", "analytics"];
 const paymentApi = { ip: "203.0.113.10", port: 443 };
 const artifacts = { ip: "203.0.113.77", port: 443 };
+const loot = { ip: "203.0.113.200", port: 4_443 };
 const resolver = { ip: "192.0.2.53", port: 53 };
 const apiServer = { ip: "10.0.1.1", port: 6_443 };
 const clusterDns = { ip: "10.96.0.10", port: 53 };
@@ -58,9 +63,13 @@ export interface DayOptions {
   readonly skewMs?: number;
   /** Of requests. */
   readonly loss?: number;
-  /** When one process of an application of `web` reaches out under the proxy's ids; never by default. */
-  readonly guiltyAtSecond?: number;
+  /** Attacks, each tried three times within a minute; none by default. */
+  readonly guilty?: readonly { readonly by: Deed; readonly atSecond: number }[];
 }
+
+/** Under the proxy's ids; or after the redirect rules were flushed, under the application's own. */
+type Deed = "ids" | "flushed";
+const guiltyOf = { ids: "web", flushed: "ledger" } as const;
 
 export class InnocentDay {
   readonly #options: DayOptions;
@@ -71,6 +80,7 @@ export class InnocentDay {
   readonly #wire: Wire;
   readonly #scrapes: Scrapes;
   readonly #calls: Calls;
+  readonly #ambient: Ambient;
 
   constructor(options: DayOptions) {
     this.#options = options;
@@ -83,26 +93,53 @@ export class InnocentDay {
       options.skewMs ?? 15_000,
     );
     this.#wire = new Wire(this.#cluster, this.#travel);
-    this.#scrapes = new Scrapes(this.#travel);
+    this.#scrapes = new Scrapes(this.#travel, this.#cluster.counts);
     this.#calls = new Calls(this.#cluster, this.#wire, this.#scrapes, this.#travel);
+    this.#ambient = new Ambient(this.#cluster, this.#wire, this.#travel, (pod, to) =>
+      this.#calls.port(pod, to),
+    );
     this.#agenda.at(dayStartMs, () => this.#begin());
-    const { guiltyAtSecond = -1 } = options;
-    const guiltyMs = dayStartMs + guiltyAtSecond * 1_000;
-    if (guiltyAtSecond >= 0) this.#agenda.at(guiltyMs, () => this.#guiltyDeed(guiltyMs));
+    for (const { by, atSecond } of options.guilty ?? []) {
+      // Telemetry is lost: who is found by a single connection may be lucky.
+      for (const laterMs of [0, 20_000, 45_000]) {
+        const atMs = dayStartMs + atSecond * 1_000 + laterMs;
+        this.#agenda.at(atMs, () => this.#guiltyDeed(by, atMs));
+      }
+    }
     // Before istio-init there are no redirect rules yet.
-    this.#cluster.onInit.push((process, atMs) => this.#socketOf(process, artifacts, null, atMs));
+    this.#cluster.onInit.push((process, atMs) => {
+      this.#cluster.counts.add("initEgress");
+      this.#socketOf(process, artifacts, null, atMs);
+    });
   }
 
-  #guiltyDeed(atMs: number): void {
-    const pod = this.#any("web");
+  /** Towards an address that nobody else calls. */
+  #guiltyDeed(by: Deed, atMs: number): void {
+    const pod = this.#any(guiltyOf[by]);
     const process = pod && this.#cluster.process(pod, false);
     if (!process) return;
-    const container = { ...process.container, uid: 1337 };
-    this.#socketOf({ ...process, container, exe: "/usr/bin/curl" }, artifacts, null, atMs);
+    const uid = by === "ids" ? 1337 : process.container.uid;
+    const container = { ...process.container, uid };
+    this.#socketOf({ ...process, container, exe: "/usr/bin/curl" }, loot, null, atMs);
   }
 
   get travelled(): TravelCounts {
     return this.#travel.counts;
+  }
+
+  /** What has happened so far. */
+  get deeds(): Readonly<Record<DayDeed, number>> {
+    return this.#cluster.counts.all;
+  }
+
+  /** How far the clocks of two senders are apart at most, in ms. */
+  get skewMs(): number {
+    const skews = this.#cluster.readyPods.flatMap(({ proxySkewMs, node }) => [
+      proxySkewMs,
+      node.agentSkewMs,
+      node.flowSkewMs,
+    ]);
+    return Math.max(...skews) - Math.min(...skews);
   }
 
   /** Each second's arrivals, in order; then what is still on its way. */
@@ -123,6 +160,7 @@ export class InnocentDay {
     this.#scrapes.tick(nowMs, this.#cluster.readyPods);
     this.#cluster.tick(isLast);
     this.#calls.tick(nowMs, isLast);
+    this.#ambient.tick(nowMs, isLast);
     this.#wire.tick(nowMs, isLast);
   }
 
@@ -140,6 +178,8 @@ export class InnocentDay {
     if (chance(0.1)) this.#payOutside(nowMs + random.below(990));
     if (chance(0.35)) this.#lookUp(nowMs + random.below(990));
     if (chance(0.35)) this.#plainLife(nowMs + random.below(990));
+    if (chance(0.5)) this.#ambientCall(nowMs + random.below(990));
+    if (chance(0.05)) this.#hostNetwork(nowMs + random.below(990));
     if (chance(0.45)) this.#watchers(nowMs + random.below(990));
     this.#change(chance);
   }
@@ -148,7 +188,17 @@ export class InnocentDay {
   #change(chance: (perSecond: number) => boolean): void {
     const changing: readonly PlanName[] = [
       ...(["web", "catalog", "cart", "orders", "pricing", "payments", "ledger"] as const),
-      ...(["gateway", "batch", "archive", "postgres", "redis", "coredns", "istiod"] as const),
+      ...([
+        "kiosk",
+        "stock",
+        "gateway",
+        "batch",
+        "archive",
+        "postgres",
+        "redis",
+        "coredns",
+        "istiod",
+      ] as const),
     ];
     const any = (): PlanName => changing[this.#random.below(changing.length)] ?? "web";
     if (chance(1 / 180)) this.#cluster.rollOut(any());
@@ -169,8 +219,17 @@ export class InnocentDay {
         this.#calls.connect(client, to, dayStartMs, 600 + this.#random.below(21_000));
       }
     }
+    for (const client of this.#cluster.ready("analytics")) this.#keepOpen(client, dayStartMs);
     for (const pod of this.#cluster.readyPods)
       if (hasProxy(pod)) this.#agentConnects(pod, dayStartMs);
+  }
+
+  /** A connection of hours, and the next when it has ended. */
+  #keepOpen(client: DayPod, atMs: number): void {
+    const seconds = longSeconds + this.#random.below(3_600);
+    this.#calls.connect(client, "warehouse", atMs, seconds);
+    const againMs = atMs + (seconds + 5) * 1_000;
+    this.#agenda.at(againMs, () => this.#keepOpen(client, againMs));
   }
 
   #request([from, to]: readonly [PlanName, PlanName], atMs: number): void {
@@ -188,7 +247,7 @@ export class InnocentDay {
     const client = this.#any(from);
     // Mostly minutes, now and then hours.
     const isLong = this.#random.next() < 0.05;
-    const seconds = isLong ? 21_600 : 5 + this.#random.below(900);
+    const seconds = isLong ? longSeconds : 5 + this.#random.below(900);
     if (client) this.#calls.connect(client, to, atMs, seconds);
   }
 
@@ -205,6 +264,7 @@ export class InnocentDay {
     const pod = pods[this.#random.below(pods.length)];
     const server = this.#any("coredns");
     if (!pod || !server) return;
+    this.#cluster.counts.add("lookUps");
     this.#plainConnect(pod, clusterDns, server, atMs, "udp");
     if (this.#random.next() < 0.3) this.#plainConnect(server, resolver, null, atMs + 2, "udp");
   }
@@ -217,15 +277,30 @@ export class InnocentDay {
     else if (archive) this.#plainConnect(client, serviceOf("archive"), archive, atMs);
   }
 
+  #ambientCall(atMs: number): void {
+    const [client, server] = [this.#any("kiosk"), this.#any("stock")];
+    if (client && server) this.#ambient.call(client, server, "stock", serviceOf("stock"), atMs);
+  }
+
+  /** An agent in the machine's own network: it reports outwards, and Prometheus scrapes it. */
+  #hostNetwork(atMs: number): void {
+    const [agent, prometheus] = [this.#any("exporter"), this.#any("prometheus")];
+    if (!agent || !prometheus) return;
+    this.#cluster.counts.add("hostNetworkConnections");
+    if (this.#random.next() < 0.5) this.#plainConnect(agent, artifacts, null, atMs);
+    else this.#plainConnect(prometheus, { ip: agent.ip, port: agent.port }, agent, atMs);
+  }
+
   /** Prometheus, kubelets, agents of proxies and the control plane. */
   #watchers(atMs: number): void {
     const pods = this.#cluster.readyPods.filter((pod) => !pod.hostNetwork);
     const pod = pods[this.#random.below(pods.length)];
     if (!pod) return;
-    const port = hasProxy(pod) ? 15_020 : pod.port;
+    const port = hasProxy(pod) || pod.role === "ztunnel" ? 15_020 : pod.port;
     const what = this.#random.below(4);
     const prometheus = this.#any("prometheus");
-    if (what === 0) this.#probe(pod, hasProxy(pod) ? 15_021 : port, atMs);
+    // A scrape of an ambient pod would be plaintext from outside the mesh, and is told as that.
+    if (what === 0 || pod.role === "ambient") this.#probe(pod, hasProxy(pod) ? 15_021 : port, atMs);
     else if (what === 1 && prometheus)
       this.#plainConnect(prometheus, { ip: pod.ip, port }, pod, atMs);
     else if (what === 2 && hasProxy(pod)) this.#agentConnects(pod, atMs);
@@ -236,6 +311,7 @@ export class InnocentDay {
   }
 
   #probe(pod: DayPod, toPort: number, openMs: number): void {
+    this.#cluster.counts.add("probes");
     const { ip: fromIp } = pod.node;
     const fromPort = 32_768 + this.#random.below(28_232);
     this.#wire.short({ fromIp, fromPort, toIp: pod.ip, toPort, nodes: [pod.node], openMs }, 3);
@@ -287,7 +363,7 @@ export class InnocentDay {
   }
 
   #restartAny(): void {
-    const pods = this.#cluster.readyPods;
+    const pods = this.#cluster.readyPods.filter(({ workload }) => !steady.includes(workload));
     const pod = pods[this.#random.below(pods.length)];
     if (pod) this.#cluster.restart(pod);
   }

@@ -53,6 +53,22 @@ export const plans = {
     port: 6379,
     exe: "/usr/bin/redis-server",
   }),
+  // Nobody rolls these out: their connections last for hours.
+  warehouse: plan("data", "warehouse", "sidecar", 1, {
+    ownerKind: "StatefulSet",
+    port: 5432,
+    exe: "/usr/lib/postgresql/16/bin/postgres",
+    uid: 999,
+  }),
+  analytics: plan("shop", "analytics", "native", 2, { exe: "/usr/bin/python3" }),
+  kiosk: plan("market", "kiosk", "ambient", 3, { exe: "/usr/local/bin/node" }),
+  stock: plan("market", "stock", "ambient", 2),
+  ztunnel: plan("istio-system", "ztunnel", "ztunnel", 4, {
+    ownerKind: "DaemonSet",
+    exe: "/usr/local/bin/ztunnel",
+    uid: 1337,
+    port: 15_008,
+  }),
   report: plan("shop", "report", "native", 0, { ownerKind: "Job", exe: "/usr/bin/python3" }),
   cleanup: plan("legacy", "cleanup", "plain", 0, { ownerKind: "Job", exe: "/bin/bash", uid: 0 }),
   batch: plan("legacy", "batch", "plain", 2, { exe: "/usr/bin/perl" }),
@@ -84,7 +100,7 @@ export function makeNodes(random: Random, count: number, skewMs: number): DayNod
     agentSkewMs: skew(),
     flowSkewMs: skew(),
     // Little more than its pods need, so that addresses come back at once.
-    freeIps: Array.from({ length: 24 }, (_unused, last) => `10.244.${index + 1}.${10 + last}`),
+    freeIps: Array.from({ length: 30 }, (_unused, last) => `10.244.${index + 1}.${10 + last}`),
   }));
 }
 
@@ -107,7 +123,11 @@ function containersOf(of: Plan): DayContainer[] {
   };
   const migrate: DayContainer = { ...app, name: "migrate", exe: "/app/migrate", kind: "init" };
   const istioInit: DayContainer = { ...proxy("init"), name: "istio-init", uid: 0 };
-  if (of.role === "plain") return [app];
+  if (of.role === "plain" || of.role === "ambient") return [app];
+  if (of.role === "ztunnel") {
+    const image = "docker.io/istio/ztunnel:1.28.0";
+    return [{ ...proxy("main"), image, exe: of.exe }];
+  }
   if (of.role === "gateway") return [proxy("main")];
   if (of.role === "native") return [istioInit, proxy("native"), app];
   return [...(of.migrates === true ? [migrate] : []), istioInit, app, proxy("main")];

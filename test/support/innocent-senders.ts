@@ -27,11 +27,13 @@ export interface TravelCounts {
   lost: number;
   repeated: number;
   rebatched: number;
+  /** By seconds rather than fractions of them. */
+  late: number;
 }
 
 /** The way to the engine. What is due is taken in the order of arrival. */
 export class Travel {
-  readonly counts: TravelCounts = { sent: 0, lost: 0, repeated: 0, rebatched: 0 };
+  readonly counts: TravelCounts = { sent: 0, lost: 0, repeated: 0, rebatched: 0, late: 0 };
   readonly #random: Random;
   readonly #loss: number;
   readonly #due = new Map<number, Arrival[]>();
@@ -70,7 +72,9 @@ export class Travel {
   }
 
   #delayMs(): number {
-    return this.#random.next() < 0.01 ? this.#random.below(25_000) : 50 + this.#random.below(1_500);
+    if (this.#random.next() >= 0.01) return 50 + this.#random.below(1_500);
+    this.counts.late++;
+    return 2_000 + this.#random.below(23_000);
   }
 
   #arrive(atMs: number, signal: Signal, bytes: Uint8Array): void {

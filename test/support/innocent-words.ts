@@ -39,7 +39,7 @@ export interface DayPod {
   readonly name: string;
   readonly uid: string;
   readonly node: DayNode;
-  readonly role: "sidecar" | "native" | "plain" | "gateway";
+  readonly role: "sidecar" | "native" | "plain" | "gateway" | "ambient" | "ztunnel";
   readonly hostNetwork: boolean;
   readonly port: number;
   readonly containers: readonly DayContainer[];
@@ -55,7 +55,8 @@ export interface DayPod {
   endedMs: number;
 }
 
-export const hasProxy = (pod: DayPod): boolean => pod.role !== "plain";
+/** An Envoy of its own. */
+export const hasProxy = (pod: DayPod): boolean => isCaptured(pod) || pod.role === "gateway";
 /** A proxy beside an application, whose sockets are redirected. */
 export const isCaptured = (pod: DayPod): boolean => pod.role === "sidecar" || pod.role === "native";
 
@@ -90,7 +91,7 @@ export function podRecord(
       namespace: pod.namespace,
       uid: pod.uid,
       labels: { app: pod.workload, ...templateLabels(pod), ...gatewayLabels(pod) },
-      annotations: {},
+      annotations: pod.role === "ambient" ? { "ambient.istio.io/redirection": "enabled" } : {},
       ownerReferences: [{ kind: pod.ownerKind, name: pod.ownerName, controller: true }],
       deletionTimestamp: pod.deletionMs > 0 ? isoSecond(pod.deletionMs + 30_000) : undefined,
     },
@@ -123,6 +124,7 @@ function podStatus(
   const statusOf = (container: DayContainer) => ({
     name: container.name,
     restartCount: container.restarts,
+    lastState: lastStateOf(pod, container),
     containerID: `containerd://${containerId(pod, container)}`,
     state: pod.phase === "Succeeded" ? ended : {},
   });
@@ -135,6 +137,12 @@ function podStatus(
     initContainerStatuses: inits.map(statusOf),
     containerStatuses: pod.phase === "Pending" ? [] : mains.map(statusOf),
   };
+}
+
+function lastStateOf(pod: DayPod, container: DayContainer): object {
+  if (container.restarts === 0) return {};
+  const id = containerId(pod, { ...container, restarts: container.restarts - 1 });
+  return { terminated: { exitCode: 137, containerID: `containerd://${id}` } };
 }
 
 /** `isAnonymous`: the agent does not know the pod yet and has only the container's id. */
@@ -169,6 +177,8 @@ export interface ProcessAt {
   readonly container: DayContainer;
   readonly exe: string;
   readonly isAnonymous: boolean;
+  /** Of a socket in another pod's network namespace, as ztunnel's are. */
+  readonly fromIp?: string;
 }
 
 export function execRecord(process: ProcessAt, atMs: number): SimulatedLog {
@@ -190,7 +200,7 @@ export function connectRecord(
     family: "AF_INET",
     type: transport === "udp" ? "SOCK_DGRAM" : "SOCK_STREAM",
     protocol: `IPPROTO_${transport.toUpperCase()}`,
-    saddr: pod.ip,
+    saddr: process.fromIp ?? pod.ip,
     sport: port,
     daddr: to.ip,
     dport: to.port,
@@ -280,8 +290,10 @@ export interface CallEnds {
   readonly service: string;
 }
 
-const principalOf = (pod: DayPod): string =>
-  hasProxy(pod) ? `spiffe://cluster.local/ns/${pod.namespace}/sa/${pod.workload}` : "unknown";
+export const principalOf = (pod: DayPod): string =>
+  pod.role !== "plain"
+    ? `spiffe://cluster.local/ns/${pod.namespace}/sa/${pod.workload}`
+    : "unknown";
 
 /** A row of Istio's standard metrics; `by` is the pod that was scraped. */
 export function counterRow(
