@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { attacks, innocents, undecided, type BypassCase } from "./scenarios/bypass-cases.ts";
 import { talkerCases } from "./scenarios/talker-cases.ts";
+import { unloggedAttacks, unloggedInnocents } from "./scenarios/unlogged-cases.ts";
 import { wireAttacks, wireInnocents } from "./scenarios/wire-cases.ts";
 import {
   app,
@@ -58,6 +59,8 @@ test.each([
   ...undecided,
   ...wireAttacks,
   ...wireInnocents,
+  ...unloggedAttacks,
+  ...unloggedInnocents,
   ...talkerCases,
 ])("$name", (scenario) => {
   const straight = run(scenario, scenario.steps);

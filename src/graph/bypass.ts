@@ -106,6 +106,7 @@ export class Bypass implements ConnectionJudge {
       waiting: this.#waiting,
       orient: (flow, end) => this.#orient(flow, end),
       isControl: (toward, atUs) => this.#control.has(toward, atUs),
+      judgeEnd: (end, out) => this.#judgeEnd(end, out),
     });
     const share = options.workloadShare;
     this.#processes = new ProcessTable(identity, options);
@@ -323,6 +324,7 @@ export class Bypass implements ConnectionJudge {
     this.#virtual.watch(cluster, socket.dstIp, socket.dstPort, end);
     if (socket.dstPort === dnsPort) this.#ends.dependsOn(end, socket.dstIp);
     const pod = this.#identity.podOf(eventPod(socket), socket.timeUs);
+    if (pod) this.#wire.socketSeen(pod);
     const owner = pod ? podOwner(pod) : addressOwner(cluster, socket.srcIp);
     const { timeUs: atUs } = socket;
     this.#sockets.add({ id, owner, value: record, atUs, expiresUs: this.#expiry() });
@@ -385,6 +387,7 @@ export class Bypass implements ConnectionJudge {
   #dropSocket(record: SocketRecord): void {
     const { cluster, socket, end } = record;
     this.#control.forget(record);
+    this.#wire.forgetSocket(record);
     this.#sayings.forget(end.said.get(record.id));
     this.#freeze(end, socket.timeUs, socket.timeUs);
     this.#ends.removeSocket(record);
@@ -444,8 +447,11 @@ export class Bypass implements ConnectionJudge {
     for (const record of end.sockets.values()) {
       const said = end.said.get(record.id);
       if (said?.isFrozen) continue;
-      const verdict = judgeConnection(record, scene);
-      if (verdict.kind === "wait") this.#waiting.add(end, record.dueUs);
+      const known = judgeConnection(record, scene);
+      const isUntold = known.kind === "none" && known.reason === "";
+      const verdict = isUntold ? this.#wire.unlogged(record, known) : known;
+      if (!isUntold) this.#wire.forgetSocket(record);
+      if (verdict.kind === "wait") this.#waiting.add(end, verdict.dueUs);
       else this.#say(record, verdict, said, out);
     }
   }

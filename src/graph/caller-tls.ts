@@ -11,28 +11,19 @@ import type { ProxyLeg } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import { callerTls, touches, type Leg } from "./legs.ts";
 import { endKey } from "./orientation.ts";
+import { SeenTimes } from "./seen-times.ts";
 import type { SourceEnd } from "./source-ends.ts";
 
-const keysMax = 40_000;
-
-interface Times {
-  firstUs: Us;
-  lastUs: Us;
-}
-
+/** By a server's end and by a caller's address: when callers spoke the mesh's own mutual TLS. */
 export class TlsHabits {
-  readonly #reachUs: Us;
-  /** By a server's end and by a caller's address: when callers spoke the mesh's own mutual TLS. */
-  readonly #mesh = new Map<string, Times>();
-  #dropped = 0;
+  readonly #mesh: SeenTimes;
 
-  /** What was seen farther than this from a connection says nothing of it. */
   constructor(reachUs: Us) {
-    this.#reachUs = reachUs;
+    this.#mesh = new SeenTimes(reachUs);
   }
 
   get dropped(): number {
-    return this.#dropped;
+    return this.#mesh.dropped;
   }
 
   /** A server's line; returns which of `habitKeys` it tells of. */
@@ -41,36 +32,13 @@ export class TlsHabits {
       return [];
     const { cluster, downstreamLocalIp: ip, downstreamLocalPort: port } = line;
     const keys = habitKeys(cluster, line.downstreamRemoteIp, endKey(cluster, ip, port));
-    for (const key of keys) this.#note(key, line.timeUs);
+    for (const key of keys) this.#mesh.note(key, line.timeUs);
     return keys;
   }
 
   /** Whether the caller's proxy would have spoken mutual TLS to that server's end then. */
   isMeshExpected(cluster: string, ip: string, server: string, atUs: Us): boolean {
-    return habitKeys(cluster, ip, server).some((key) => {
-      const known = this.#mesh.get(key);
-      if (!known) return false;
-      return known.firstUs <= atUs + this.#reachUs && known.lastUs >= atUs - this.#reachUs;
-    });
-  }
-
-  #note(key: string, atUs: Us): void {
-    const known = this.#mesh.get(key);
-    if (known) {
-      known.firstUs = Math.min(known.firstUs, atUs);
-      known.lastUs = Math.max(known.lastUs, atUs);
-      return;
-    }
-    if (this.#mesh.size >= keysMax) this.#dropFirst();
-    this.#mesh.set(key, { firstUs: atUs, lastUs: atUs });
-  }
-
-  #dropFirst(): void {
-    for (const key of this.#mesh.keys()) {
-      this.#mesh.delete(key);
-      this.#dropped++;
-      return;
-    }
+    return habitKeys(cluster, ip, server).some((key) => this.#mesh.isNear(key, atUs));
   }
 }
 

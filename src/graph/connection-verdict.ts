@@ -35,7 +35,7 @@ export interface Scene {
 }
 
 export interface Verdict {
-  /** `none`: nothing to say. `wait`: nothing yet. */
+  /** `none`: nothing to say. `wait`: nothing yet; look again at `dueUs`. */
   readonly kind: "none" | "wait" | "found" | "unknown";
   readonly reason: string;
   readonly rung: "none" | "b2" | "b3";
@@ -46,6 +46,7 @@ export interface Verdict {
   /** The flows that carry a B3, nearest first; empty otherwise. */
   readonly wire: readonly Flow[];
   readonly evidence: readonly Evidence[];
+  readonly dueUs: Us;
 }
 
 const nothing: Verdict = {
@@ -58,6 +59,7 @@ const nothing: Verdict = {
   excludedBy: "none",
   wire: [],
   evidence: [],
+  dueUs: 0,
 };
 
 export function judgeConnection(record: SocketRecord, scene: Scene): Verdict {
@@ -92,7 +94,14 @@ function judgeRungs(
   const mayBeProxy = place.isProxy === "unknown" && (isNamed || !hasWaited);
   const wire = mayBeProxy ? noWire : matchWire(record, pod, scene);
   if (!isNamed && !isDue && (hasIds || mayBeProxy) && wire.flows.length === 0) {
-    return { ...nothing, kind: "wait", pod, place, reason: "container_unknown" };
+    return {
+      ...nothing,
+      kind: "wait",
+      dueUs: record.dueUs,
+      pod,
+      place,
+      reason: "container_unknown",
+    };
   }
   const byIds = hasIds && (isNamed || hasWaited);
   if (!byIds && wire === noWire) {

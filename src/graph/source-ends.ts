@@ -167,6 +167,12 @@ export class SourceEnds {
     return [...ends];
   }
 
+  /** The ends of the pod's sockets, by the pod that each names. */
+  *ofSockets(pod: PodFacts): Iterable<SourceEnd> {
+    yield* this.#byPod.get(`${pod.namespace}/${pod.name}`) ?? [];
+    yield* this.#byPod.get(pod.uid) ?? [];
+  }
+
   #dependsOnNobody(end: SourceEnd): void {
     for (const ip of end.peers) {
       const ends = this.#byPeer.get(ip);

@@ -11,7 +11,7 @@ import { usPerSecond, type Us } from "../model/time.ts";
 import { Awaited } from "./awaited.ts";
 import type { BypassOptions } from "./bypass-options.ts";
 import { habitKeys, isPlainByProxy, TlsHabits } from "./caller-tls.ts";
-import type { Scene } from "./connection-verdict.ts";
+import type { Scene, Verdict } from "./connection-verdict.ts";
 import { contentHash } from "./content-hash.ts";
 import type { Identity, PodFacts } from "./contracts.ts";
 import { wireToFlow } from "./flow-entity.ts";
@@ -21,9 +21,11 @@ import type { Leg } from "./legs.ts";
 import { LostLines } from "./lost-lines.ts";
 import { endKey, type Orientation } from "./orientation.ts";
 import type { Sayings, WireSaid } from "./sayings.ts";
-import type { SourceEnd, SourceEnds } from "./source-ends.ts";
+import { SeenTimes } from "./seen-times.ts";
+import type { SocketRecord, SourceEnd, SourceEnds } from "./source-ends.ts";
 import { judgeUdp } from "./udp-verdict.ts";
 import type { Waiting } from "./waiting.ts";
+import { judgeUnlogged, lineKey, lineKeys } from "./unlogged-socket.ts";
 import { judgeToward, type Toward, type WireScene, type WireVerdict } from "./wire-verdict.ts";
 
 /** A leg takes at least so long to come. */
@@ -47,6 +49,8 @@ export interface WireWorld {
   readonly waiting: Waiting<SourceEnd>;
   orient(flow: Flow, end: SourceEnd): Orientation;
   isControl(toward: Toward, atUs: Us): boolean;
+  /** Judges the end's sockets again, and then its connections without one. */
+  judgeEnd(end: SourceEnd, out: GraphChange[]): void;
 }
 
 export class WireJudge {
@@ -55,6 +59,10 @@ export class WireJudge {
   readonly #gaps = new Gaps();
   readonly #habits: TlsHabits;
   readonly #lost = new LostLines();
+  /** What the log of an address's proxy has lines of (`lineKey`). */
+  readonly #logged: SeenTimes;
+  /** Sockets that no line tells of, by what could change that. */
+  readonly #unlogged = new Awaited<SocketRecord>();
   readonly #scene: WireScene;
   /** Ends that wait for a pod's proxy to show that it lives, by the pod. */
   readonly #pending = new Awaited<SourceEnd>();
@@ -84,6 +92,8 @@ export class WireJudge {
     const liveness = this.#liveness;
     this.#habits = new TlsHabits(options.retentionUs);
     const habits = this.#habits;
+    this.#logged = new SeenTimes(options.retentionUs);
+    const logged = this.#logged;
     this.#scene = {
       identity,
       options,
@@ -102,6 +112,8 @@ export class WireJudge {
         habits.isMeshExpected(cluster, ip, server, atUs),
       losesLines: (pod, fromUs, toUs) => this.#lost.has(podKey(pod), { fromUs, toUs }),
       orient: (flow, end) => world.orient(flow, end),
+      hasLine: (key, atUs) => logged.isNear(key, atUs),
+      endsOfSockets: (pod) => world.ends.ofSockets(pod),
       endsToward: (key) => world.ends.toward(key),
       endAt: (ip, key) => world.ends.findAt(ip, key),
       endsOf: (pod) => world.ends.ofPod(pod),
@@ -115,9 +127,51 @@ export class WireJudge {
     for (const key of this.#habits.line(line)) {
       for (const end of this.#untoldTls.of(key)) this.#again.add(end);
     }
-    if (this.#pending.size === 0 || line.side !== "outbound" || line.trust === "claimed") return;
+    for (const key of lineKeys(line)) {
+      this.#logged.note(key, line.timeUs);
+      this.#hearOf(key);
+    }
+    if (
+      this.#pending.size + this.#unlogged.size === 0 ||
+      line.side !== "outbound" ||
+      line.trust === "claimed"
+    )
+      return;
     const pod = this.#world.identity.podOf(podOfLine(line), line.timeUs);
-    if (pod && this.#pending.has(podKey(pod))) this.#awake.add(podKey(pod));
+    if (!pod) return;
+    if (this.#pending.has(podKey(pod))) this.#awake.add(podKey(pod));
+    this.#hearOf(lifeKey(pod));
+  }
+
+  /** A socket of which nothing else says anything; call it at each judgement of the socket. */
+  unlogged(record: SocketRecord, base: Verdict): Verdict {
+    const verdict = judgeUnlogged(record, base, this.#scene);
+    const { pod } = verdict;
+    const isOpen = pod !== null && (verdict.kind === "found" || verdict.reason !== "");
+    this.#unlogged.set(record, isOpen ? this.#awaitedBy(record, pod, verdict.reason) : []);
+    if (isOpen) this.#told.add(record.end);
+    return verdict;
+  }
+
+  /** A process of the pod has opened a socket: what is said of its others may be another thing. */
+  socketSeen(pod: PodFacts): void {
+    this.#hearOf(socketsKey(pod));
+  }
+
+  forgetSocket(record: SocketRecord): void {
+    this.#unlogged.set(record, []);
+  }
+
+  #awaitedBy({ cluster, socket }: SocketRecord, pod: PodFacts, reason: string): readonly string[] {
+    const { dstIp, dstPort } = socket;
+    const keys = pod.ips.map((ip) => lineKey(cluster, ip, dstIp, dstPort));
+    if (reason === "proxy_silent") keys.push(lifeKey(pod));
+    return [...keys, socketsKey(pod)];
+  }
+
+  #hearOf(key: string): void {
+    if (this.#unlogged.size === 0) return;
+    for (const { end } of this.#unlogged.of(key)) this.#again.add(end);
   }
 
   /** A flow or a caller's leg is new at the end: it is judged when its legs have had time to come. */
@@ -186,6 +240,7 @@ export class WireJudge {
       const pods = isFurther ? this.#pending.keys() : [...this.#awake];
       for (const pod of pods) for (const end of this.#pending.of(pod)) this.judge(end, out);
     }
+    if (isFurther) this.#hearOfLives();
     this.#awake.clear();
     this.#hearCompany(out);
   }
@@ -226,7 +281,7 @@ export class WireJudge {
       into.push({ name: "flows_undecided_total", labels: { reason }, value });
     }
     const labels = { table: "proxy_logs" };
-    const value = this.#liveness.dropped + this.#habits.dropped;
+    const value = this.#liveness.dropped + this.#habits.dropped + this.#logged.dropped;
     into.push({ name: "join_overflow_total", labels, value });
   }
 
@@ -263,7 +318,12 @@ export class WireJudge {
     if (this.#again.size === 0) return;
     const ends = [...this.#again];
     this.#again.clear();
-    for (const end of ends) this.judge(end, out);
+    for (const end of ends) this.#world.judgeEnd(end, out);
+  }
+
+  /** A pipeline has got further: it may be that of any pod. */
+  #hearOfLives(): void {
+    for (const key of this.#unlogged.keys()) if (isLifeKey(key)) this.#hearOf(key);
   }
 
   #conclude(
@@ -357,6 +417,18 @@ export class WireJudge {
   #countUndecided(reason: string): void {
     this.#undecided.set(reason, (this.#undecided.get(reason) ?? 0) + 1);
   }
+}
+
+function lifeKey(pod: PodFacts): string {
+  return `life ${podKey(pod)}`;
+}
+
+function isLifeKey(key: string): boolean {
+  return key.startsWith("life ");
+}
+
+function socketsKey(pod: PodFacts): string {
+  return `sockets ${podKey(pod)}`;
 }
 
 /** The connections from an end to a destination. */

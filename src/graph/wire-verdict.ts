@@ -39,6 +39,10 @@ export interface WireScene extends Scene {
   /** Whether lines of this pod are known to be missing around that time. */
   losesLines(pod: PodFacts, fromUs: Us, toUs: Us): boolean;
   orient(flow: Flow, end: SourceEnd): Orientation;
+  /** Whether the log of the address's proxy has a line of that key (`lineKey`) from around then. */
+  hasLine(key: string, atUs: Us): boolean;
+  /** Ends of all sockets that processes of the pod have opened. */
+  endsOfSockets(pod: PodFacts): Iterable<SourceEnd>;
   endAt(ip: string, key: string): SourceEnd | undefined;
   /** From where something leads to that end. */
   endsToward(key: string): Iterable<SourceEnd>;

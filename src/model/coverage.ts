@@ -83,7 +83,10 @@ export interface RuleNeeds {
 export type Judgement = "judged" | "partly" | "blind";
 export interface Judged {
   readonly judgement: Judgement;
-  /** What would have to be live as well, of the set of `needs` that lacks least; 0 when judged. */
+  /**
+   * What would have to be live as well: of the set of `needs` that lacks least and, of what is judged partly,
+   * for its other parts; 0 when judged.
+   */
   readonly missing: number;
 }
 
@@ -128,8 +131,10 @@ function judgeMember(rule: RuleNeeds, live: number): Judged {
     if (missing < 0 || bitCount(lacks) < bitCount(missing)) missing = lacks;
   }
   if (missing < 0) return judged;
-  const isPartly = rule.partly.some((set) => (maskOf(set) & ~live) === 0);
-  return { judgement: isPartly ? "partly" : "blind", missing };
+  const parts = rule.partly.map((set) => maskOf(set) & ~live);
+  if (!parts.includes(0)) return { judgement: "blind", missing };
+  // What shows another part is missing as well.
+  return { judgement: "partly", missing: parts.reduce((all, lacks) => all | lacks, missing) };
 }
 
 function bitCount(mask: number): number {
