@@ -92,6 +92,7 @@ export class Bypass implements ConnectionJudge {
       options,
       nowUs: 0,
       skewUs: (source) => this.#skew.boundUs(source),
+      isClockProved: (source) => this.#skew.isProved(source),
       endOf: (cluster, ip, port) => this.#ends.find(cluster, ip, port),
       isBlind: (pod, end, fromUs) => this.#isBlind(pod, end, fromUs),
     };

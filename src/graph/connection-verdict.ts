@@ -21,6 +21,7 @@ import { eventPod } from "./processes.ts";
 import { holdsProxyIds, mayBeNewProxy, placeOf, type ProcessPlace } from "./proxy-container.ts";
 import { leadsTo, socketEvidence } from "./sockets.ts";
 import type { FlowRecord, SocketRecord, SourceEnd } from "./source-ends.ts";
+import { isSamePod, mayBeAnothers } from "./unproved-clock.ts";
 
 /** What a verdict may ask about the world. */
 export interface Scene {
@@ -29,6 +30,8 @@ export interface Scene {
   readonly nowUs: Us;
   /** Bound on the clock of a sender, by its key. */
   skewUs(source: string): Us;
+  /** Whether that bound was learned and is no guess. */
+  isClockProved(source: string): boolean;
   endOf(cluster: string, ip: string, port: number): SourceEnd | undefined;
   /** Whether records of this pod from before that time were lost for want of room. */
   isBlind(pod: PodFacts, end: SourceEnd, fromUs: Us): boolean;
@@ -158,11 +161,6 @@ function contradictsOwner(record: SocketRecord, pod: PodFacts, scene: Scene): bo
   const owner = scene.identity.ownerAt(record.cluster, socket.srcIp, socket.timeUs, skewUs);
   if (owner.kind === "pod") return !isSamePod(owner.pod, pod);
   return named.pod === "" && named.podUid === "";
-}
-
-function isSamePod(one: PodFacts, other: PodFacts): boolean {
-  if (one.uid !== "" && other.uid !== "") return one.uid === other.uid;
-  return one.namespace === other.namespace && one.name === other.name;
 }
 
 interface Wire {
@@ -297,6 +295,7 @@ function belongs(flow: Flow, record: SocketRecord, pod: PodFacts, scene: Scene):
   const owner = scene.identity.ownerAt(flow.cluster, flow.srcIp, atUs, skewUs);
   if (owner.kind === "host") return "none";
   if (owner.kind === "pod" && !isSamePod(owner.pod, pod)) return "none";
+  if (mayBeAnothers(flow, pod, atUs, scene)) return "none";
   return owner.kind === "ambiguous" ? "loose" : close;
 }
 

@@ -32,17 +32,27 @@ export class FlowSkew {
     return this.#sources.get(source)?.boundUs ?? guessUs;
   }
 
-  /** Notes how far the flow is from the nearest socket of its addresses; true if the bound moved. */
+  /** Whether the bound was learned and is no guess. */
+  isProved(source: string): boolean {
+    return (this.#sources.get(source)?.samples.size ?? 0) >= samplesMin;
+  }
+
+  /**
+   * Notes how far the flow is from the nearest socket of its addresses; true if the bound moved, or is a
+   * guess no more.
+   */
   learn(source: string, flow: string, differenceUs: Us, nowUs: Us): boolean {
     const learned = this.#learned(source);
+    const wasProved = learned.samples.size >= samplesMin;
     const sample = learned.samples.get(flow);
     if (sample?.differenceUs === differenceUs) return false;
     if (sample) sample.differenceUs = differenceUs;
     else learned.samples.set(flow, { differenceUs, seenUs: nowUs });
     dropOld(learned.samples, nowUs);
     const before = learned.boundUs;
+    const isProved = learned.samples.size >= samplesMin;
     learned.boundUs = boundOf(learned.samples);
-    return learned.boundUs !== before;
+    return learned.boundUs !== before || isProved !== wasProved;
   }
 
   #learned(source: string): Learned {

@@ -14,6 +14,7 @@ import { excludedBy, isClusterDns } from "./innocents.ts";
 import { endKey } from "./orientation.ts";
 import { leadsTo, socketEvidence } from "./sockets.ts";
 import type { SocketRecord } from "./source-ends.ts";
+import { mayBeAnothers } from "./unproved-clock.ts";
 import { chainsOf, type Chain } from "./wire-chains.ts";
 import {
   evidenceOf,
@@ -71,6 +72,9 @@ function judgeOnWire(chain: Chain, place: Place, scene: WireScene): WireVerdict 
   );
   const innocent = innocentOf(sockets, scene);
   if (innocent) return { ...known, ...innocent };
+  if (chain.flows.some(({ flow }) => mayBeAnothers(flow, pod, atUs, scene))) {
+    return { ...known, kind: "unknown", reason: "ambiguous_owner" };
+  }
   if (isOver(fromUs, scene)) return { ...known, kind: "final", reason: "too_long_ago" };
   if (scene.isControl(place, atUs)) return { ...known, reason: "control" };
   const oriented = orientedOf(chain, place, scene);

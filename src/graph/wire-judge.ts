@@ -101,6 +101,7 @@ export class WireJudge {
         return scene.nowUs;
       },
       skewUs: (source) => scene.skewUs(source),
+      isClockProved: (source) => scene.isClockProved(source),
       endOf: (cluster, ip, port) => scene.endOf(cluster, ip, port),
       isBlind: (pod, end, fromUs) => scene.isBlind(pod, end, fromUs),
       lifePast: (pod, atUs) => liveness.past(pod, atUs),

@@ -24,6 +24,7 @@ import { callerTls, dialledKey, legEvidence, peerKey, touches, type Leg } from "
 import { endKey, type Orientation } from "./orientation.ts";
 import { hostPort, leadsTo } from "./sockets.ts";
 import type { SocketRecord, SourceEnd } from "./source-ends.ts";
+import { mayBeAnothers } from "./unproved-clock.ts";
 import { chainsOf, type Chain } from "./wire-chains.ts";
 
 export interface WireScene extends Scene {
@@ -183,6 +184,10 @@ function judgeAbsence(
   }
   const doubt = isByServer ? doubtOfCaller(chain, place, scene) : doubtOfLog(chain, pod, scene);
   if (doubt !== "") return { ...open, reason: doubt, callerLegs: chain.callerLegs };
+  const atUs = chain.isLoose ? chain.flowToUs : chain.fromUs;
+  if (flows.some((flow) => mayBeAnothers(flow, pod, atUs, scene))) {
+    return { ...open, reason: "ambiguous_owner" };
+  }
   const excluded = holeOf(chain, place, pod, scene);
   const isSure = isByServer && scene.tellsPorts(pod) && excluded !== "unknown";
   const confidence = stepDown(isSure ? "high" : "medium", disputing.length > 0);
