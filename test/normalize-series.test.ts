@@ -80,20 +80,44 @@ test("the memo of attribute bytes agrees with the way without it", () => {
   const plain = told({ limits: { memoMaxBytes: 0 } });
   expect(told({})).toEqual(plain);
   expect(told({ limits: { memoMaxBytes: 1 << 20 } })).toEqual(plain);
+  // Too little for any whole block: digests alone.
+  expect(told({ limits: { memoMaxBytes: 1 } })).toEqual(plain);
+});
+
+/** A label set of 1,400 bytes; those of different numbers differ in their last bytes alone. */
+const wide = (index: number, padding = "x") => ({
+  ...labels,
+  padding: padding.repeat(1_000),
+  source_app: `app-${index}`,
+});
+
+test("beyond the room for whole blocks series are known by their digests", () => {
+  const run = new NormalizeRun({ limits: { memoMaxBytes: 1 << 20 } });
+  const points = Array.from({ length: 3_000 }, (_, index) => point(wide(index)));
+  const first = push(run, sumOf(points));
+  const turned = points.toReversed();
+  expect([...push(run, sumOf(turned)).samples.series]).toEqual(
+    [...first.samples.series].toReversed(),
+  );
+  expect(first.series).toHaveLength(3_000);
+  expect(push(run, sumOf([point(wide(1, "y"))])).series).toHaveLength(1);
+  expect(run.counts()["series_memo_resets_total"]).toBe(0);
 });
 
 test("a memo that is always full starts anew and stays right", () => {
-  const run = new NormalizeRun({ limits: { memoMaxBytes: 1 << 20 } });
-  const wide = (index: number) => ({
-    ...labels,
-    padding: "x".repeat(1_000),
-    source_app: `app-${index}`,
+  const run = new NormalizeRun({ limits: { memoMaxBytes: 1, maxSeries: 3_000 } });
+  const spelled = (index: number, spelling: number) => {
+    const pairs = keyValues({ ...labels, source_app: `app-${index}`, blank: "" });
+    const turned = [...pairs.slice(spelling), ...pairs.slice(0, spelling)];
+    return { ...point({}), attributes: turned };
+  };
+  const series = [0, 1, 2, 3].map((spelling) => {
+    const points = Array.from({ length: 3_000 }, (_, index) => spelled(index, spelling));
+    return [...push(run, sumOf(points)).samples.series];
   });
-  const points = Array.from({ length: 3_000 }, (_, index) => point(wide(index)));
-  const first = push(run, sumOf(points));
-  expect([...push(run, sumOf(points)).samples.series]).toEqual([...first.samples.series]);
-  expect(first.series).toHaveLength(3_000);
-  expect(run.counts()["series_memo_resets_total"]).toBeGreaterThan(1);
+  expect(new Set(series.map(String)).size).toBe(1);
+  expect(series[0]).toHaveLength(3_000);
+  expect(run.counts()["series_memo_resets_total"]).toBeGreaterThan(0);
 });
 
 test("beyond the cap samples of new series are dropped and counted, known ones stay", () => {

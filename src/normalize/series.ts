@@ -9,7 +9,8 @@ import type { MetricsView } from "../decode/views.ts";
 import type { EdgeSeries, SourceRef, Trust } from "../model/observations.ts";
 import { canonicalPairs, readPairs, type Resource } from "./resources.ts";
 import { SeriesMemo } from "./series-memo.ts";
-import type { EdgePlan } from "./vocabulary.ts";
+import { SharedNames } from "./shared-names.ts";
+import type { EdgePlan, SeriesFacts } from "./vocabulary.ts";
 
 /** What the points of one metric in one request have in common. */
 export interface MetricContext {
@@ -23,12 +24,14 @@ export interface MetricContext {
 
 export interface SeriesLimits {
   readonly maxSeries: number;
-  /** Stored attribute blocks of the memo; 0 = no memo. */
+  /** Attribute blocks that the memo keeps whole; more are known by digest. 0 = no memo. */
   readonly memoMaxBytes: number;
 }
 
 /** Resources times metric names that are remembered; beyond, their blocks are learned again. */
 const maxContexts = 100_000;
+/** Spellings of each series that the memo knows: orders of labels, with and without empty ones. */
+const spellingsMax = 2;
 /** What `idOf` answers when the cap is reached. */
 export const noSeries = -1;
 
@@ -36,6 +39,7 @@ export class SeriesTable {
   readonly #maxSeries: number;
   readonly #memo: SeriesMemo;
   readonly #byHash = new Map<string, number>();
+  readonly #shared = new SharedNames();
   /** By series id. */
   readonly #sources: SourceRef[] = [];
   readonly #contexts = new Map<string, number>();
@@ -45,7 +49,8 @@ export class SeriesTable {
 
   constructor(limits: SeriesLimits, hashSeed: number) {
     this.#maxSeries = limits.maxSeries;
-    this.#memo = new SeriesMemo(hashSeed, limits.memoMaxBytes);
+    const memoRows = limits.memoMaxBytes === 0 ? 0 : limits.maxSeries * spellingsMax;
+    this.#memo = new SeriesMemo(hashSeed, limits.memoMaxBytes, memoRows);
   }
 
   get count(): number {
@@ -109,11 +114,36 @@ export class SeriesTable {
     }
     const id = this.#sources.length;
     const facts = metric.plan.describe(labels, metric.resource);
-    this.#fresh.push({ id, hash, ...facts, trust: metric.trust });
+    this.#fresh.push(makeSeries(id, hash, this.#shared.facts(facts), metric.trust));
     this.#byHash.set(hash, id);
     this.#sources.push(facts.source);
     return id;
   }
+}
+
+/** Written out: an object that is spread together from parts takes half as much again. */
+function makeSeries(id: number, hash: string, facts: SeriesFacts, trust: Trust): EdgeSeries {
+  const { measure, reporter, channel, src, dst, port, protocol, transport, security } = facts;
+  const { route, isError, isDenied, responseFlags, source } = facts;
+  return {
+    id,
+    hash,
+    measure,
+    reporter,
+    channel,
+    src,
+    dst,
+    port,
+    protocol,
+    transport,
+    security,
+    route,
+    isError,
+    isDenied,
+    responseFlags,
+    source,
+    trust,
+  };
 }
 
 function seriesHash(metric: MetricContext, labels: string): string {
