@@ -3,13 +3,11 @@
  * traffic, so they are never summed; the merged view takes the first that has anything, in the order of
  * who knows best.
  */
-import { LazyMap } from "../lib/lazy-map.ts";
 import type { Channel, Reporter } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import {
   addBuckets,
   hasVerdict,
-  makeBuckets,
   securityOf,
   unknownSecurity,
   type SecurityBuckets,
@@ -46,30 +44,78 @@ export interface Contribution {
   example: SpanRef | null;
 }
 
-export interface Column {
+/**
+ * There are two of them for each facet, so amounts and security buckets are fields of its own, not objects
+ * of 60 bytes more, and maps are there only where they hold anything.
+ */
+export class Column implements Amounts, SecurityBuckets {
   readonly reporter: Reporter;
   readonly channel: Channel;
-  readonly amounts: Amounts;
-  firstUs: Us;
-  lastUs: Us;
-  readonly security: SecurityBuckets;
+  requests = 0;
+  errors = 0;
+  denied = 0;
+  opened = 0;
+  closed = 0;
+  bytesSent = 0;
+  bytesReceived = 0;
+  latencySumUs = 0;
+  latencyCount = 0;
+  newest = 0;
+  tls = 0;
+  tlsBefore = 0;
+  none = 0;
+  noneBefore = 0;
+  firstUs: Us = 0;
+  lastUs: Us = 0;
   /** Contributions that can no longer move: metric series and settled placements. */
-  settled: number;
-  settledFirstUs: Us;
-  settledLastUs: Us;
-  /** Contributions that may still move away, with how many events each is. */
-  readonly movable: LazyMap<Contribution, number>;
+  settled = 0;
+  settledFirstUs: Us = 0;
+  settledLastUs: Us = 0;
+  /** Contributions that may still move away, with how many events each is; null = none. */
+  movable: Map<Contribution, number> | null = null;
   /** Lines of a server's proxy without a sign of TLS, by event time: what they mean, a counter tells. */
-  readonly bareLines: LazyMap<Us, number>;
+  bareLines: Map<Us, number> | null = null;
   /** How counters of plaintext from nobody named moved, by the later point's time. */
-  readonly plaintextMoves: LazyMap<Us, PlaintextMove>;
-  isDirty: boolean;
+  plaintextMoves: Map<Us, PlaintextMove> | null = null;
+  /** The metric series that count on it, and its times before they did. A few are a list. */
+  series: readonly TimedSeries[] | Set<TimedSeries> = noSeries;
+  beforeSeries: Times = noTimes;
+  isDirty = false;
+
+  constructor(reporter: Reporter, channel: Channel) {
+    this.reporter = reporter;
+    this.channel = channel;
+  }
+
+  get amounts(): Amounts {
+    return this;
+  }
+
+  get security(): SecurityBuckets {
+    return this;
+  }
+}
+
+interface Times {
+  readonly firstUs: Us;
+  readonly lastUs: Us;
+}
+
+export interface TimedSeries {
+  readonly firstUs: Us;
+  /** Time of the last point that added something. */
+  readonly lastChangeUs: Us;
 }
 
 export interface PlaintextMove {
   readonly fromUs: Us;
   count: number;
 }
+
+/** Shared by all columns that have none of their own. */
+const noSeries: readonly TimedSeries[] = [];
+const seriesListMax = 16;
+const noTimes: Times = { firstUs: 0, lastUs: 0 };
 
 /** Times kept of each; the newest two buckets are what security is judged from. */
 const timesMax = 256;
@@ -110,24 +156,6 @@ export function makeAmounts(): Amounts {
   };
 }
 
-export function makeColumn(reporter: Reporter, channel: Channel): Column {
-  return {
-    reporter,
-    channel,
-    amounts: makeAmounts(),
-    firstUs: 0,
-    lastUs: 0,
-    security: makeBuckets(),
-    settled: 0,
-    settledFirstUs: 0,
-    settledLastUs: 0,
-    movable: new LazyMap(),
-    bareLines: new LazyMap(),
-    plaintextMoves: new LazyMap(),
-    isDirty: false,
-  };
-}
-
 export function addAmounts(into: Amounts, more: Amounts, sign: 1 | -1): void {
   into.requests += sign * more.requests;
   into.errors += sign * more.errors;
@@ -138,6 +166,17 @@ export function addAmounts(into: Amounts, more: Amounts, sign: 1 | -1): void {
   into.bytesReceived += sign * more.bytesReceived;
   into.latencySumUs += sign * more.latencySumUs;
   into.latencyCount += sign * more.latencyCount;
+}
+
+/** A series counts on the column from now on. */
+export function addSeries(column: Column, series: TimedSeries): void {
+  const { series: all, firstUs, lastUs } = column;
+  if (all instanceof Set ? all.has(series) : all.includes(series)) return;
+  if (all === noSeries && lastUs > 0) column.beforeSeries = { firstUs, lastUs };
+  if (all instanceof Set) all.add(series);
+  // Nearly every column has one or two: a list of just that length.
+  else column.series = all.length < seriesListMax ? all.concat(series) : new Set([...all, series]);
+  column.settled++;
 }
 
 /** A settled contribution at a time. */
@@ -152,7 +191,7 @@ export function stretch(column: Column, firstUs: Us, lastUs: Us): void {
 }
 
 export function addMovable(column: Column, more: Contribution): void {
-  column.movable.set(more, more.count);
+  (column.movable ??= new Map()).set(more, more.count);
   if (column.firstUs === 0 || more.firstUs < column.firstUs) column.firstUs = more.firstUs;
   if (more.lastUs > column.lastUs) column.lastUs = more.lastUs;
 }
@@ -174,13 +213,18 @@ export function changeMovable(column: Column, counted: Contribution, now: Contri
 
 /** The contribution has left. */
 export function removeMovable(column: Column, less: Contribution): void {
-  column.movable.delete(less);
+  dropMovable(column, less);
   if (less.firstUs === column.firstUs || less.lastUs === column.lastUs) restretch(column);
+}
+
+/** What it says of plaintext hangs on other edges of the same server. */
+export function tellsOfPlaintext({ bareLines, plaintextMoves }: Column): boolean {
+  return bareLines !== null || plaintextMoves !== null;
 }
 
 /** The contribution will not move any more. */
 export function settleMovable(column: Column, stays: Contribution): void {
-  column.movable.delete(stays);
+  dropMovable(column, stays);
   column.settled += stays.count;
   stretch(column, stays.firstUs, stays.lastUs);
 }
@@ -194,29 +238,46 @@ export function firstSpan(one: SpanRef | null, other: SpanRef | null): SpanRef |
 }
 
 export function isEmptyColumn(column: Column): boolean {
-  return column.settled === 0 && column.movable.size === 0;
+  return column.settled === 0 && column.movable === null;
 }
 
-/** Adds to (or takes from) a bounded count by time; the oldest gives way. */
-export function countAt(times: LazyMap<Us, number>, atUs: Us, by: number): void {
-  const count = (times.get(atUs) ?? 0) + by;
-  if (count > 0) times.set(atUs, count);
-  else times.delete(atUs);
-  if (times.size > timesMax) times.delete(Math.min(...times.keys()));
+/** The last one takes the map with it. */
+function dropMovable(column: Column, contribution: Contribution): void {
+  column.movable?.delete(contribution);
+  if (column.movable?.size === 0) column.movable = null;
+}
+
+/** Adds to (or takes from) the lines of that time; of too many times the oldest gives way. */
+export function countBareLine(column: Column, atUs: Us, by: number): void {
+  const count = (column.bareLines?.get(atUs) ?? 0) + by;
+  column.bareLines = withEntry(column.bareLines, atUs, count > 0 ? count : null);
 }
 
 export function countMove(column: Column, fromUs: Us, toUs: Us, by: number): void {
-  const { plaintextMoves } = column;
-  const move = plaintextMoves.get(toUs);
+  const move = column.plaintextMoves?.get(toUs);
   const count = (move?.fromUs === fromUs ? move.count : 0) + by;
-  if (count > 0) plaintextMoves.set(toUs, { fromUs, count });
-  else plaintextMoves.delete(toUs);
-  if (plaintextMoves.size > timesMax) plaintextMoves.delete(Math.min(...plaintextMoves.keys()));
+  const next = count > 0 ? { fromUs, count } : null;
+  column.plaintextMoves = withEntry(column.plaintextMoves, toUs, next);
+}
+
+/** Sets or removes (null) the entry of that time; null = the map is empty. */
+function withEntry<T>(map: Map<Us, T> | null, atUs: Us, value: T | null): Map<Us, T> | null {
+  if (value === null) {
+    map?.delete(atUs);
+    return map?.size === 0 ? null : map;
+  }
+  const times = map ?? new Map<Us, T>();
+  times.set(atUs, value);
+  if (times.size > timesMax) times.delete(Math.min(...times.keys()));
+  return times;
 }
 
 /** Adds a whole column of the same reporter and channel: two facets proved to be one. */
 export function mergeColumn(into: Column, more: Column): void {
-  for (const [contribution, count] of more.movable) into.movable.set(contribution, count);
+  if (more.movable) {
+    into.movable ??= new Map();
+    for (const [contribution, count] of more.movable) into.movable.set(contribution, count);
+  }
   mergeNumbers(into, more);
 }
 
@@ -227,8 +288,10 @@ export function mergeColumn(into: Column, more: Column): void {
 export function mergeNumbers(into: Column, more: Column): void {
   addAmounts(into.amounts, more.amounts, 1);
   addBuckets(into.security, more.security);
-  for (const [atUs, count] of more.bareLines) countAt(into.bareLines, atUs, count);
-  for (const [toUs, move] of more.plaintextMoves) countMove(into, move.fromUs, toUs, move.count);
+  for (const [atUs, count] of more.bareLines ?? []) countBareLine(into, atUs, count);
+  for (const [toUs, move] of more.plaintextMoves ?? []) {
+    countMove(into, move.fromUs, toUs, move.count);
+  }
   into.settled += more.settled;
   stretch(into, more.settledFirstUs, more.settledLastUs);
   if (more.firstUs > 0 && (into.firstUs === 0 || more.firstUs < into.firstUs)) {
@@ -273,7 +336,7 @@ function rankOf(column: Column): number {
 export function restretch(column: Column): void {
   column.firstUs = column.settledFirstUs;
   column.lastUs = column.settledLastUs;
-  for (const { firstUs, lastUs } of column.movable.keys()) {
+  for (const { firstUs, lastUs } of column.movable?.keys() ?? []) {
     if (column.firstUs === 0 || firstUs < column.firstUs) column.firstUs = firstUs;
     if (lastUs > column.lastUs) column.lastUs = lastUs;
   }

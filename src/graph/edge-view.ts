@@ -5,23 +5,22 @@
  */
 import { makeEntity, type EdgeEntity, type NodeEntity } from "../model/entities.ts";
 import { mergeEvidence, type Evidence, type Observer } from "../model/changes.ts";
-import type { SourceKind } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import {
+  Column,
   connectionsOf,
   leadingColumn,
   makeAmounts,
-  makeColumn,
   mergeNumbers,
   securityOfColumns,
   sortColumns,
   type Amounts,
-  type Column,
 } from "./columns.ts";
 import type { Edge, Facet, Facets, FacetWords } from "./facets.ts";
 import type { NodeRecord, Nodes } from "./nodes.ts";
 import { isExplained, securityOfLines } from "./plaintext-lines.ts";
 import { bucketUs, type SecurityView } from "./security.ts";
+import type { SharedWords } from "./shared-words.ts";
 
 export interface FacetView extends SecurityView {
   readonly facet: Facet;
@@ -48,7 +47,7 @@ const routes = ["passthrough", "blackhole", "inbound_passthrough", "declared"] a
 export function viewsOf(edge: Edge, facets: Facets, nodes: Nodes): FacetView[] {
   const isShadowed = isShadowedEdge(edge, facets, nodes) || isExplained(edge, facets, nodes);
   return foldsOf(edge.facets).map(([facet, parts]) => {
-    const view = viewOf(facet, parts, isShadowed);
+    const view = viewOf(facet, parts, isShadowed, facets.words);
     if (view.security !== "unknown" && view.security !== "mutual_tls") return view;
     const byLines = securityOfLines(edge, view.columns, facets, nodes);
     if (byLines.security === "unknown") return view;
@@ -96,8 +95,13 @@ function isShadowedEdge(edge: Edge, facets: Facets, nodes: Nodes): boolean {
   return false;
 }
 
-function viewOf(facet: Facet, parts: readonly Facet[], isShadowed: boolean): FacetView {
-  const words = wordsOf(facet, parts);
+function viewOf(
+  facet: Facet,
+  parts: readonly Facet[],
+  isShadowed: boolean,
+  shared: SharedWords,
+): FacetView {
+  const words = wordsOf(facet, parts, shared);
   const { columns } = words;
   const amounts = leadingColumn(columns)?.amounts ?? makeAmounts();
   const { security, plaintextShare, plaintextFromUs } = securityOfColumns(columns);
@@ -107,7 +111,7 @@ function viewOf(facet: Facet, parts: readonly Facet[], isShadowed: boolean): Fac
     if (column.firstUs > 0 && (firstUs === 0 || column.firstUs < firstUs)) firstUs = column.firstUs;
     if (column.lastUs > lastUs) lastUs = column.lastUs;
   }
-  const around = facet.edge.around.get(facet.port);
+  const around = facet.edge.around?.get(facet.port);
   for (const atUs of around?.values() ?? []) {
     if (firstUs === 0 || atUs < firstUs) firstUs = atUs;
     if (atUs > lastUs) lastUs = atUs;
@@ -138,23 +142,27 @@ function evidenceOf(facet: Facet, parts: readonly Facet[]): readonly Evidence[] 
 }
 
 /** Of a facet that stands alone they are remembered: numbers change all the time, words hardly ever. */
-function wordsOf(facet: Facet, parts: readonly Facet[]): FacetWords {
-  if (parts.length > 1) return readWords(unite(parts), parts);
-  facet.words ??= readWords(facet.columns, parts);
+function wordsOf(facet: Facet, parts: readonly Facet[], shared: SharedWords): FacetWords {
+  if (parts.length > 1) return readWords(sortColumns(unite(parts)), parts, shared);
+  facet.words ??= readWords(facet.columns, parts, shared);
   return facet.words;
 }
 
-function readWords(united: readonly Column[], parts: readonly Facet[]): FacetWords {
-  const columns = sortColumns(united);
+function readWords(
+  columns: readonly Column[],
+  parts: readonly Facet[],
+  shared: SharedWords,
+): FacetWords {
+  const tagged = (prefix: string) => shared.list(taggedWords(parts, prefix));
   return {
     columns,
-    reporters: unique(columns.map(({ reporter }) => reporterWord(reporter))),
-    channels: unique(columns.map((column) => column.channel)),
+    reporters: shared.list(unique(columns.map(({ reporter }) => reporterWord(reporter)))),
+    channels: shared.list(unique(columns.map((column) => column.channel))),
     route: routes.find((route) => hasTag(parts, `route:${route}`)) ?? "unknown",
-    responseFlags: taggedWords(parts, "flag:"),
-    srcPrincipals: taggedWords(parts, "src_principal:"),
-    dstPrincipals: taggedWords(parts, "dst_principal:"),
-    observers: observersOf(parts),
+    responseFlags: tagged("flag:"),
+    srcPrincipals: tagged("src_principal:"),
+    dstPrincipals: tagged("dst_principal:"),
+    observers: observersOf(parts, shared),
   };
 }
 
@@ -170,7 +178,7 @@ function unite(parts: readonly Facet[]): Column[] {
       let into = united.find(
         (one) => one.reporter === column.reporter && one.channel === column.channel,
       );
-      if (!into) united.push((into = makeColumn(column.reporter, column.channel)));
+      if (!into) united.push((into = new Column(column.reporter, column.channel)));
       mergeNumbers(into, column);
     }
   }
@@ -186,7 +194,7 @@ export function facetKey(facet: Facet, src: NodeRecord, dst: NodeRecord): string
   return `${src.key}|${dst.key}|${facet.edge.transport}|${facet.protocol}|${facet.port}`;
 }
 
-/** Every list of it is replaced below, so that no two edges share one. */
+/** Its lists are nobody's to change, and neither are those that edges share. */
 const emptyEdge = makeEntity("edge");
 
 export function edgeEntityOf(
@@ -231,14 +239,9 @@ export function edgeEntityOf(
 }
 
 /** Who told of the edge. */
-function observersOf(parts: readonly Facet[]): Observer[] {
-  return taggedWords(parts, "source:")
-    .slice(0, observersMax)
-    .map((word) => {
-      const at = word.indexOf("|");
-      const kind = word.slice(0, at) as SourceKind; // `sourceTag` wrote it
-      return { kind, key: word.slice(at + 1) };
-    });
+function observersOf(parts: readonly Facet[], shared: SharedWords): Observer[] {
+  const words = taggedWords(parts, "source:").slice(0, observersMax);
+  return words.map((word) => shared.observer(word));
 }
 
 /** The words of one sort that the facets' tags hold, sorted. */

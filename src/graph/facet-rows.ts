@@ -76,7 +76,7 @@ export function restoreFacets(rows: Restored, facets: Facets): void {
     const facet = facets.restoreFacet(row.id, edge, row.protocol, row.port);
     for (const [tag, count] of detail.tags) facets.restoreTag(facet, tag, count);
     facet.evidence = detail.evidence;
-    if (detail.around.length > 0) edge.around.set(row.port, new Map(detail.around));
+    if (detail.around.length > 0) facets.restoreAround(edge, row.port, detail.around);
     facet.written = { ...row, detail: "" };
     restoreHistory(row, facet, detail, facets);
     byId.set(row.id, facet);
@@ -174,7 +174,7 @@ function viewToRow(view: FacetView, facet: Facet, shadowed: boolean): FacetRow {
     connections: view.connections,
     bytesSent: amounts.bytesSent,
     bytesReceived: amounts.bytesReceived,
-    aroundProxy: facet.edge.around.get(facet.port)?.size ?? 0,
+    aroundProxy: facet.edge.around?.get(facet.port)?.size ?? 0,
     shadowed,
     firstSeenUs: view.firstUs,
     lastSeenUs: view.lastUs,
@@ -202,7 +202,7 @@ function isSameRow(a: FacetRow, b: FacetRow): boolean {
 }
 
 function facetDetail({ tags, evidence, edge, port, recorded }: Facet): string {
-  const around = [...(edge.around.get(port) ?? [])];
+  const around = [...(edge.around?.get(port) ?? [])];
   const detail: FacetDetail = {
     gone: false,
     tags: [...tags],
@@ -266,7 +266,7 @@ function columnRow(into: WriteSet, facet: Facet, column: Column, facets: Facets)
 function columnDetail(column: Column, spans: readonly (SpanRef | null)[]): string {
   const { amounts, security, movable, bareLines, plaintextMoves } = column;
   let movables = 0;
-  for (const count of movable.values()) movables += count;
+  for (const count of movable?.values() ?? []) movables += count;
   const detail: ColumnDetail = [
     amounts.opened,
     amounts.closed,
@@ -280,8 +280,8 @@ function columnDetail(column: Column, spans: readonly (SpanRef | null)[]): strin
     column.settledFirstUs,
     column.settledLastUs,
     movables,
-    bareLines.size === 0 ? [] : [...bareLines],
-    plaintextMoves.size === 0 ? [] : [...plaintextMoves],
+    bareLines ? [...bareLines] : [],
+    plaintextMoves ? [...plaintextMoves] : [],
   ];
   for (const span of spans) if (span) detail.push(spanRef(span));
   return JSON.stringify(detail);
@@ -310,8 +310,8 @@ function restoreColumn(row: FacetColumnRow, facet: Facet, facets: Facets): void 
     const times = { firstUs: settledFirstUs, lastUs: settledLastUs };
     facets.expectClaims(column, { left: movable, example, ...times });
   }
-  for (const [atUs, count] of bareLines) column.bareLines.set(atUs, count);
-  for (const [toUs, move] of plaintextMoves) column.plaintextMoves.set(toUs, move);
+  if (bareLines.length > 0) column.bareLines = new Map(bareLines);
+  if (plaintextMoves.length > 0) column.plaintextMoves = new Map(plaintextMoves);
   column.firstUs = column.settledFirstUs = row.firstSeenUs;
   column.lastUs = column.settledLastUs = row.lastSeenUs;
 }

@@ -9,20 +9,24 @@ import type { FacetRow } from "../model/rows.ts";
 import {
   addAmounts,
   addMovable,
-  countAt,
+  Column,
+  countBareLine,
   firstSpan,
   isEmptyColumn,
-  makeColumn,
   mergeColumn,
   removeMovable,
   restretch,
-  type Column,
+  sortColumns,
+  tellsOfPlaintext,
   type Contribution,
   type SpanRef,
 } from "./columns.ts";
 import type { Us } from "../model/time.ts";
+import { edgeKey } from "./edge-key.ts";
 import { countSecurity } from "./security.ts";
 import type { Nodes } from "./nodes.ts";
+import { SharedWords } from "./shared-words.ts";
+import { TagCounts } from "./tag-counts.ts";
 import { ToldBy } from "./told-by.ts";
 
 export interface Edge {
@@ -30,9 +34,10 @@ export interface Edge {
   readonly srcId: number;
   readonly dstId: number;
   readonly transport: Transport;
-  readonly facets: Facet[];
-  /** Connections around a proxy by port, from the bypass join, each with its event time. */
-  readonly around: Map<number, Map<string, Us>>;
+  /** Another list whenever it changes, as long as it must be: most edges have one facet. */
+  facets: readonly Facet[];
+  /** Connections around a proxy by port, from the bypass join, each with its event time; null = none. */
+  around: Map<number, Map<string, Us>> | null;
   isDirty: boolean;
 }
 
@@ -41,9 +46,10 @@ export interface Facet {
   edge: Edge;
   readonly protocol: string;
   readonly port: number;
-  readonly columns: Column[];
+  /** In order of precedence; another list whenever one is added. */
+  columns: readonly Column[];
   /** Counted words about the facet: `route:…`, `flag:…`, `service:…`, `source:…`, principals. */
-  readonly tags: Map<string, number>;
+  readonly tags: TagCounts;
   evidence: readonly Evidence[];
   /** The id under which rules know it; "" while they do not. */
   emittedAs: string;
@@ -118,7 +124,7 @@ const aroundMax = 1_000;
 export class Facets {
   readonly #limits: FacetLimits;
   readonly #nodes: Nodes;
-  readonly #edges = new Map<string, Edge>();
+  readonly #edges = new Map<number, Edge>();
   readonly #bySrc = new Map<number, Set<Edge>>();
   readonly #byDst = new Map<number, Set<Edge>>();
   readonly #facetsBySrc = new Map<number, number>();
@@ -135,6 +141,7 @@ export class Facets {
   /** The first of the spans that can no longer move; only columns of spans have one. */
   readonly #examples = new WeakMap<Column, SpanRef>();
   readonly #toldBy = new ToldBy<Facet>();
+  readonly words = new SharedWords();
   #nextEdgeId = 1;
   #nextFacetId = 1;
   #facets = 0;
@@ -188,8 +195,8 @@ export class Facets {
   column(facet: Facet, reporter: Reporter, channel: Channel): Column {
     const known = facet.columns.find((one) => one.reporter === reporter && one.channel === channel);
     if (known) return known;
-    const column = makeColumn(reporter, channel);
-    facet.columns.push(column);
+    const column = new Column(reporter, channel);
+    facet.columns = sortColumns(facet.columns.concat(column));
     facet.words = null;
     return column;
   }
@@ -208,7 +215,7 @@ export class Facets {
     addAmounts(column.amounts, amounts, sign);
     countSecurity(column.security, atUs, sign * security[0], sign * security[1]);
     if (event.isBare) {
-      countAt(column.bareLines, atUs, sign);
+      countBareLine(column, atUs, sign);
       this.touchTo(facet.edge.dstId);
     }
     if (event.evidence) this.#prove(facet, event.evidence, atUs, sign);
@@ -239,7 +246,7 @@ export class Facets {
   /** The first span that went over the column; null = none did. */
   exampleOf(column: Column): SpanRef | null {
     let first = this.settledExampleOf(column);
-    for (const { example } of column.movable.keys()) first = firstSpan(first, example);
+    for (const { example } of column.movable?.keys() ?? []) first = firstSpan(first, example);
     return first;
   }
 
@@ -310,6 +317,7 @@ export class Facets {
   }
 
   markAround(edge: Edge, port: number, connection: string, atUs: Us): void {
+    edge.around ??= new Map();
     let marks = edge.around.get(port);
     if (!marks) edge.around.set(port, (marks = new Map()));
     if (marks.size < aroundMax || marks.has(connection)) marks.set(connection, atUs);
@@ -317,8 +325,14 @@ export class Facets {
   }
 
   unmarkAround(edge: Edge, port: number, connection: string): void {
-    edge.around.get(port)?.delete(connection);
+    edge.around?.get(port)?.delete(connection);
     this.#touchPort(edge, port);
+  }
+
+  /** Takes marks back as they were stored. */
+  restoreAround(edge: Edge, port: number, marks: Iterable<readonly [string, Us]>): void {
+    edge.around ??= new Map();
+    edge.around.set(port, new Map(marks));
   }
 
   edge(srcId: number, dstId: number, transport: Transport): Edge | undefined {
@@ -353,7 +367,7 @@ export class Facets {
   removeIfEmpty(facet: Facet): boolean {
     if (!facet.columns.every(isEmptyColumn)) return false;
     const edge = facet.edge;
-    if ((edge.around.get(facet.port)?.size ?? 0) > 0) return false;
+    if ((edge.around?.get(facet.port)?.size ?? 0) > 0) return false;
     this.#removeFacet(facet);
     this.#gone.push(facet);
     if (edge.facets.length === 0) this.#removeEdge(edge);
@@ -367,8 +381,8 @@ export class Facets {
       if (!this.#edges.has(edgeKey(edge.srcId, edge.dstId, edge.transport))) continue;
       const srcId = edge.srcId === loserId ? winnerId : edge.srcId;
       const dstId = edge.dstId === loserId ? winnerId : edge.dstId;
-      for (const facet of edge.facets.slice()) this.#moveFacet(facet, srcId, dstId);
-      for (const [port, marks] of edge.around) {
+      for (const facet of edge.facets) this.#moveFacet(facet, srcId, dstId);
+      for (const [port, marks] of edge.around ?? []) {
         const target = this.edge(srcId, dstId, edge.transport);
         if (!target) continue;
         for (const [mark, atUs] of marks) this.markAround(target, port, mark, atUs);
@@ -439,7 +453,7 @@ export class Facets {
       dstId,
       transport,
       facets: [],
-      around: new Map(),
+      around: null,
       isDirty: true,
     };
     this.#edges.set(edgeKey(srcId, dstId, transport), edge);
@@ -458,8 +472,8 @@ export class Facets {
       protocol,
       port,
       columns: [],
-      tags: new Map(),
-      evidence: [],
+      tags: new TagCounts(),
+      evidence: noEvidence,
       emittedAs: "",
       recorded: null,
       words: null,
@@ -467,7 +481,7 @@ export class Facets {
       isDetailDirty: true,
       movedTo: null,
     };
-    edge.facets.push(facet);
+    edge.facets = edge.facets.concat(facet);
     this.#facets++;
     this.#facetsBySrc.set(edge.srcId, (this.#facetsBySrc.get(edge.srcId) ?? 0) + 1);
     this.touch(facet, null);
@@ -504,8 +518,7 @@ export class Facets {
 
   #removeFacet(facet: Facet): void {
     const { edge } = facet;
-    const at = edge.facets.indexOf(facet);
-    if (at >= 0) edge.facets.splice(at, 1);
+    edge.facets = edge.facets.filter((one) => one !== facet);
     for (const tag of facet.tags.keys()) this.#toldBy.remove(facet, tag);
     this.#facets--;
     const left = (this.#facetsBySrc.get(edge.srcId) ?? 1) - 1;
@@ -536,8 +549,12 @@ export class Facets {
   /** A facet that has left the graph keeps its tags, but nobody finds it by them. */
   #setTag(facet: Facet, tag: string, count: number): void {
     if (count > 0) {
-      if (!facet.tags.has(tag) && facet.edge.facets.includes(facet)) this.#toldBy.add(facet, tag);
-      facet.tags.set(tag, count);
+      if (facet.tags.has(tag)) facet.tags.set(tag, count);
+      else {
+        const shared = this.words.text(tag);
+        if (facet.edge.facets.includes(facet)) this.#toldBy.add(facet, shared);
+        facet.tags.set(shared, count);
+      }
     } else if (facet.tags.delete(tag)) {
       this.#toldBy.remove(facet, tag);
     }
@@ -558,7 +575,7 @@ export class Facets {
     const { facets, srcId, dstId } = edge;
     const hasPlaintext = facets.some(({ columns }) => columns.some(tellsOfPlaintext));
     if (hasPlaintext) this.touchTo(dstId);
-    if (facets.some(({ tags }) => hasServiceTag(tags))) this.#touchServices(srcId);
+    if (facets.some(({ tags }) => tags.hasPrefix("service:"))) this.#touchServices(srcId);
   }
 
   /** Whether a service's row is shadowed hangs on what else its caller calls. */
@@ -569,18 +586,7 @@ export class Facets {
   }
 }
 
-function tellsOfPlaintext({ bareLines, plaintextMoves }: Column): boolean {
-  return bareLines.size > 0 || plaintextMoves.size > 0;
-}
-
-function hasServiceTag(tags: ReadonlyMap<string, number>): boolean {
-  for (const tag of tags.keys()) if (tag.startsWith("service:")) return true;
-  return false;
-}
-
-export function edgeKey(srcId: number, dstId: number, transport: Transport): string {
-  return `${srcId}>${dstId}/${transport}`;
-}
+const noEvidence: readonly Evidence[] = [];
 
 function addTo(map: Map<number, Set<Edge>>, key: number, edge: Edge): void {
   const set = map.get(key);

@@ -27,7 +27,7 @@ export function securityOfLines(
   facets: Facets,
   nodes: Nodes,
 ): LineVerdict {
-  const lines = columns.find(({ bareLines }) => bareLines.size > 0);
+  const lines = columns.find(({ bareLines }) => bareLines !== null);
   if (!lines) return noVerdict;
   const moves = movesTo(edge.dstId, facets, nodes);
   const counted = new Set<Us>();
@@ -37,7 +37,7 @@ export function securityOfLines(
   const { newest, tls, tlsBefore } = lines.security;
   countSecurity(buckets, newest * bucketUs, tls, 0);
   countSecurity(buckets, (newest - 1) * bucketUs, tlsBefore, 0);
-  for (const [atUs, count] of lines.bareLines) {
+  for (const [atUs, count] of lines?.bareLines ?? []) {
     const move = moves.find(([toUs, { fromUs }]) => fromUs < atUs && atUs <= toUs);
     if (!move) continue;
     countSecurity(buckets, atUs, 0, count);
@@ -55,7 +55,7 @@ export function securityOfLines(
 export function isExplained(edge: Edge, facets: Facets, nodes: Nodes): boolean {
   if (!isUnidentified(edge, nodes)) return false;
   const moves = edge.facets.flatMap((facet) =>
-    facet.columns.flatMap((column) => [...column.plaintextMoves]),
+    facet.columns.flatMap((column) => [...(column.plaintextMoves ?? [])]),
   );
   if (moves.length === 0) return false;
   const lines = linesTo(edge.dstId, facets, nodes);
@@ -69,7 +69,7 @@ export function isExplained(edge: Edge, facets: Facets, nodes: Nodes): boolean {
 function movesTo(dstId: number, facets: Facets, nodes: Nodes): (readonly [Us, PlaintextMove])[] {
   return unidentifiedTo(dstId, facets, nodes)
     .flatMap((facet) => facet.columns)
-    .flatMap((column) => [...column.plaintextMoves]);
+    .flatMap((column) => [...(column.plaintextMoves ?? [])]);
 }
 
 function unidentifiedTo(dstId: number, facets: Facets, nodes: Nodes): Facet[] {
@@ -83,7 +83,7 @@ function linesTo(dstId: number, facets: Facets, nodes: Nodes): (readonly [Us, nu
     .filter((edge) => !isUnidentified(edge, nodes))
     .flatMap((edge) => edge.facets)
     .flatMap((facet) => facet.columns)
-    .flatMap((column) => [...column.bareLines]);
+    .flatMap((column) => [...(column.bareLines ?? [])]);
 }
 
 function isUnidentified(edge: Edge, nodes: Nodes): boolean {

@@ -10,11 +10,11 @@
  * Little-endian float64, as every machine that Node runs on. Whose points matter is decided elsewhere.
  */
 import { seriesPerPage } from "../model/rows.ts";
-import type { Point } from "./counter-points.ts";
+import { PointList } from "./point-list.ts";
 
 export interface SeriesPoints {
   /** In time order, the newest last. */
-  readonly points: readonly Point[];
+  readonly points: PointList;
   /** The first of them has been counted before and is only a base. */
   readonly isContinued: boolean;
 }
@@ -33,19 +33,19 @@ export function encodePage(
   for (const [place, one] of series.entries()) {
     if (!one || !isWhole(one)) continue;
     wholes.push(place);
-    length += headNumbers + one.points.length * pointNumbers;
+    length += headNumbers + one.points.size * pointNumbers;
   }
   const numbers = new Float64Array(length);
   for (const [place, one] of series.entries()) {
-    const newest = one?.points.at(-1);
+    const newest = one?.points.newest;
     if (newest) numbers.set([newest.startUs, newest.timeUs, newest.value], place * newestNumbers);
   }
   let at = seriesPerPage * newestNumbers;
   for (const place of wholes) {
-    const { points = [], isContinued } = series[place] ?? {};
-    numbers.set([place, isContinued ? 1 : 0, points.length], at);
+    const { points, isContinued } = series[place] ?? {};
+    numbers.set([place, isContinued ? 1 : 0, points?.size ?? 0], at);
     at += headNumbers;
-    for (const { startUs, timeUs, value, count } of points) {
+    for (const { startUs, timeUs, value, count } of points?.all() ?? []) {
       numbers.set([startUs, timeUs, value, count], at);
       at += pointNumbers;
     }
@@ -62,7 +62,7 @@ export function decodePage(bytes: Uint8Array): (SeriesPoints | undefined)[] {
     const [startUs = 0, timeUs = 0, value = 0] = numbers.subarray(place * newestNumbers);
     // How many observations were behind its sum is not kept.
     const newest = { startUs, timeUs, value, count: -1 };
-    series.push(timeUs > 0 ? { points: [newest], isContinued: true } : undefined);
+    series.push(timeUs > 0 ? { points: new PointList([newest]), isContinued: true } : undefined);
   }
   for (let at = seriesPerPage * newestNumbers; at + headNumbers <= numbers.length;) {
     const [place = -1, continued = 0, count = 0] = numbers.subarray(at, at + headNumbers);
@@ -75,11 +75,11 @@ export function decodePage(bytes: Uint8Array): (SeriesPoints | undefined)[] {
   return series;
 }
 
-function pointsOf(numbers: Float64Array): Point[] {
-  const points: Point[] = [];
+function pointsOf(numbers: Float64Array): PointList {
+  const points = [];
   for (let at = 0; at < numbers.length; at += pointNumbers) {
     const [startUs = 0, timeUs = 0, value = 0, count = 0] = numbers.subarray(at, at + pointNumbers);
     points.push({ startUs, timeUs, value, count });
   }
-  return points;
+  return new PointList(points);
 }

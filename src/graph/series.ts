@@ -6,7 +6,7 @@
 import type { EdgeSamples, EdgeSeries, PeerName } from "../model/observations.ts";
 import { forget, seriesPerPage, type Restored, type WriteSet } from "../model/rows.ts";
 import { usPerMs, type Us } from "../model/time.ts";
-import { countMove, type Amounts, type Column } from "./columns.ts";
+import { addSeries, countMove, type Amounts, type Column, type TimedSeries } from "./columns.ts";
 import {
   deltaBetween,
   deltasOf,
@@ -16,6 +16,7 @@ import {
   type Delta,
   type Point,
 } from "./counter-points.ts";
+import { PointList } from "./point-list.ts";
 import { evidenceHashOf, plaintextEvidence } from "./evidence.ts";
 import type { Facet, Facets } from "./facets.ts";
 import type { IdentityTables } from "./identity.ts";
@@ -24,31 +25,22 @@ import { serviceTag, sourceTag } from "./placements.ts";
 import { countSecurity } from "./security.ts";
 import { decodePage, encodePage, type SeriesPoints } from "./series-pages.ts";
 
-interface Slot {
+interface Slot extends TimedSeries {
   readonly definition: EdgeSeries;
   /** Number in the store, from 0. */
   readonly row: number;
   facet: Facet | null;
   /** The column it counts on, valid while `columnOf` is its facet. */
-  column: ColumnSeries | null;
+  column: Column | null;
   columnOf: Facet | null;
   /** Points of the last `lateness` in time order; the newest is last. */
-  points: Point[];
+  readonly points: PointList;
   /** The first of `points` has been counted before and is only a base. */
   isContinued: boolean;
   /** Its points are deltas. */
   isDelta: boolean;
   firstUs: Us;
-  /** Time of the last point that added something. */
   lastChangeUs: Us;
-}
-
-/** A column with the series that count on it, and its times before they did. */
-interface ColumnSeries {
-  readonly column: Column;
-  readonly slots: Set<Slot>;
-  readonly firstUs: Us;
-  readonly lastUs: Us;
 }
 
 interface KnownSeries extends SeriesPoints {
@@ -70,7 +62,6 @@ export class SeriesTable {
   /** Series of earlier processes that have not spoken since, by hash. */
   readonly #restored = new Map<string, KnownSeries>();
   readonly #rows: (Slot | KnownSeries | undefined)[] = [];
-  readonly #ofColumn = new Map<Column, ColumnSeries>();
   readonly #newRows: Slot[] = [];
   /** Ids of rows for which there is no room. */
   #forgotten: number[] = [];
@@ -118,7 +109,7 @@ export class SeriesTable {
       facet: null,
       column: null,
       columnOf: null,
-      points: [...(earlier?.points ?? [])],
+      points: earlier?.points ?? new PointList([]),
       isContinued: earlier?.isContinued ?? false,
       isDelta: false,
       firstUs: earlier?.firstUs ?? 0,
@@ -176,7 +167,7 @@ export class SeriesTable {
         continue;
       }
       const told = pages.get(Math.floor(row / seriesPerPage))?.[row % seriesPerPage];
-      const { points, isContinued } = told ?? { points: [], isContinued: false };
+      const { points, isContinued } = told ?? { points: new PointList([]), isContinued: false };
       const { firstUs } = JSON.parse(detail) as { firstUs: Us }; // written by `collect`
       const known = { row, points, isContinued, firstUs };
       this.#restored.set(hash, known);
@@ -194,95 +185,66 @@ export class SeriesTable {
       return;
     }
     slot.isDelta = temporality === Temporality.delta;
-    const newest = slot.points.at(-1);
+    const { newest } = slot.points;
     this.#dirtyPages.add(Math.floor(slot.row / seriesPerPage));
     if (newest && point.timeUs <= newest.timeUs) {
       this.#late += this.#insert(slot, point, temporality) ? 0 : 1;
       return;
     }
-    slot.points.push(point);
+    if (slot.points.push(point, this.#latenessUs, pointsMax)) slot.isContinued = true;
     if (newest) {
       const delta = deltaBetween(newest, point, temporality);
       // A counter that stands still changes nothing: most do at most scrapes.
       if (delta.value > 0 || delta.count > 0) this.#add(slot, delta, 1);
     } else this.#add(slot, firstDelta(point, temporality), 1);
-    this.#trim(slot);
   }
 
   /** A point in the past: everything between it and its successor is counted anew. */
   #insert(slot: Slot, point: Point, temporality: number): boolean {
-    const newest = slot.points.at(-1);
-    const oldest = slot.points[0];
+    const before = slot.points.all();
+    const newest = before.at(-1);
+    const oldest = before[0];
     if (!newest || !oldest || point.timeUs < newest.timeUs - this.#latenessUs) return false;
     if (slot.isContinued && point.timeUs < oldest.timeUs) return false;
-    const at = slot.points.findIndex((one) => one.timeUs >= point.timeUs);
-    const twin = slot.points[at];
+    const at = before.findIndex((one) => one.timeUs >= point.timeUs);
+    const twin = before[at];
     // Two writers, or a repeat: of two values at one time the greater stands, whichever came first.
     if (twin?.timeUs === point.timeUs && twin.value >= point.value) return true;
-    const points = slot.points.toSpliced(at, twin?.timeUs === point.timeUs ? 1 : 0, point);
-    for (const delta of deltasOf(slot.points, temporality, slot.isContinued)) {
-      this.#add(slot, delta, -1);
-    }
-    slot.points = points;
-    const deltas = deltasOf(points, temporality, slot.isContinued);
+    const points = before.toSpliced(at, twin?.timeUs === point.timeUs ? 1 : 0, point);
+    const { isContinued } = slot;
+    for (const delta of deltasOf(before, temporality, isContinued)) this.#add(slot, delta, -1);
+    // Those that no late one can need go: the oldest kept is at or before the lateness bound.
+    if (slot.points.replace(points, this.#latenessUs, pointsMax)) slot.isContinued = true;
+    const deltas = deltasOf(points, temporality, isContinued);
     // What was before the points that are kept stays: they tell nothing of it.
-    if (!slot.isContinued) slot.firstUs = 0;
-    if (!slot.isContinued || deltas.some(({ value }) => value > 0)) slot.lastChangeUs = 0;
+    if (!isContinued) slot.firstUs = 0;
+    if (!isContinued || deltas.some(({ value }) => value > 0)) slot.lastChangeUs = 0;
     for (const delta of deltas) this.#add(slot, delta, 1);
     this.#restretch(slot);
-    this.#trim(slot);
     return true;
-  }
-
-  /** Drops points that no late one can need: the oldest kept is at or before the lateness bound. */
-  #trim(slot: Slot): void {
-    const { points } = slot;
-    const boundUs = (points.at(-1)?.timeUs ?? 0) - this.#latenessUs;
-    while (
-      points.length > 1 &&
-      ((points[1]?.timeUs ?? 0) <= boundUs || points.length > pointsMax)
-    ) {
-      points.shift();
-      slot.isContinued = true;
-    }
   }
 
   #add(slot: Slot, delta: Delta, sign: 1 | -1): void {
     const facet = this.#facetOf(slot);
     if (!facet) return;
     const { definition } = slot;
-    const of = this.#columnOf(slot, facet);
-    const { column } = of;
+    const column = this.#columnOf(slot, facet);
     if (delta.value > 0) {
       addMeasure(column.amounts, definition, delta, sign);
       this.#countSecurity(slot, facet, column, delta, sign);
     }
-    const hasMoved = sign > 0 && this.#stretch(slot, delta, of);
+    const hasMoved = sign > 0 && stretchBySeries(slot, delta, column);
     if (hasMoved || delta.value > 0) this.#facets.touch(facet, column);
-  }
-
-  #stretch(slot: Slot, delta: Delta, of: ColumnSeries): boolean {
-    const { column } = of;
-    const { firstUs, lastUs } = column;
-    if (slot.firstUs === 0 || delta.timeUs < slot.firstUs) slot.firstUs = delta.timeUs;
-    const isChange = delta.value > 0 || slot.lastChangeUs === 0;
-    if (isChange && delta.timeUs > slot.lastChangeUs) slot.lastChangeUs = delta.timeUs;
-    if (column.firstUs === 0 || slot.firstUs < column.firstUs) column.firstUs = slot.firstUs;
-    if (slot.lastChangeUs > column.lastUs) column.lastUs = slot.lastChangeUs;
-    column.settledFirstUs =
-      of.firstUs === 0 ? column.firstUs : Math.min(of.firstUs, column.firstUs);
-    column.settledLastUs = Math.max(of.lastUs, column.lastUs);
-    return column.firstUs !== firstUs || column.lastUs !== lastUs;
   }
 
   /** After a correction a column's times may have to shrink: they are its series' and what it had before. */
   #restretch(slot: Slot): void {
     if (!slot.facet) return;
-    const of = this.#columnOf(slot, this.#facets.live(slot.facet));
-    const { column } = of;
-    column.firstUs = of.firstUs;
-    column.lastUs = of.lastUs;
-    for (const one of of.slots) {
+    const column = this.#columnOf(slot, this.#facets.live(slot.facet));
+    const { beforeSeries } = column;
+    column.firstUs = beforeSeries.firstUs;
+    column.lastUs = beforeSeries.lastUs;
+    for (const one of column.series) {
       if (column.firstUs === 0 || one.firstUs < column.firstUs) column.firstUs = one.firstUs;
       column.lastUs = Math.max(column.lastUs, one.lastChangeUs);
     }
@@ -291,22 +253,14 @@ export class SeriesTable {
   }
 
   /** The column that a series counts on; remembered, since most samples need nothing else. */
-  #columnOf(slot: Slot, facet: Facet): ColumnSeries {
+  #columnOf(slot: Slot, facet: Facet): Column {
     if (slot.column && slot.columnOf === facet) return slot.column;
     const { reporter, channel } = slot.definition;
     const column = this.#facets.column(facet, reporter, channel);
-    let of = this.#ofColumn.get(column);
-    if (!of) {
-      of = { column, slots: new Set(), firstUs: column.firstUs, lastUs: column.lastUs };
-      this.#ofColumn.set(column, of);
-    }
-    if (!of.slots.has(slot)) {
-      of.slots.add(slot);
-      column.settled++;
-    }
-    slot.column = of;
+    addSeries(column, slot);
+    slot.column = column;
     slot.columnOf = facet;
-    return of;
+    return column;
   }
 
   #countSecurity(slot: Slot, facet: Facet, column: Column, delta: Delta, sign: 1 | -1): void {
@@ -334,7 +288,7 @@ export class SeriesTable {
     }
     const { definition } = slot;
     const { src, dst, transport, protocol, port } = definition;
-    const timeUs = slot.points.at(-1)?.timeUs ?? 0;
+    const timeUs = slot.points.newestUs;
     const srcNode = this.#identity.nodeOf(src, timeUs);
     const dstNode = this.#identity.nodeOf(dst, timeUs);
     slot.facet = this.#facets.facet(srcNode.id, dstNode.id, transport, protocol, port);
@@ -361,6 +315,20 @@ export class SeriesTable {
   }
 }
 
+/** True when the column's times are others now. */
+function stretchBySeries(slot: Slot, delta: Delta, column: Column): boolean {
+  const { firstUs, lastUs, beforeSeries: before } = column;
+  if (slot.firstUs === 0 || delta.timeUs < slot.firstUs) slot.firstUs = delta.timeUs;
+  const isChange = delta.value > 0 || slot.lastChangeUs === 0;
+  if (isChange && delta.timeUs > slot.lastChangeUs) slot.lastChangeUs = delta.timeUs;
+  if (column.firstUs === 0 || slot.firstUs < column.firstUs) column.firstUs = slot.firstUs;
+  if (slot.lastChangeUs > column.lastUs) column.lastUs = slot.lastChangeUs;
+  column.settledFirstUs =
+    before.firstUs === 0 ? column.firstUs : Math.min(before.firstUs, column.firstUs);
+  column.settledLastUs = Math.max(before.lastUs, column.lastUs);
+  return column.firstUs !== firstUs || column.lastUs !== lastUs;
+}
+
 /**
  * Whose earlier points must outlive a restart: a late one would be counted otherwise than now, or change
  * what is shown as evidence. Of a counter that only rises, a late point says nothing new of the sum, so
@@ -368,10 +336,11 @@ export class SeriesTable {
  */
 function isWholeKept(series: SeriesPoints | Slot): boolean {
   const { points, isContinued } = series;
-  if (!isContinued) return points.length > 0;
-  if (!("definition" in series)) return points.length > 1;
+  if (!isContinued) return points.size > 0;
+  if (!("definition" in series)) return points.size > 1;
   if (series.isDelta || tellsOfPlaintext(series.definition)) return true;
-  return points.some((point, index) => index > 0 && isReset(points[index - 1] ?? point, point));
+  const all = points.size > 1 ? points.all() : [];
+  return all.some((point, index) => index > 0 && isReset(all[index - 1] ?? point, point));
 }
 
 /**

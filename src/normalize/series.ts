@@ -150,5 +150,6 @@ function seriesHash(metric: MetricContext, labels: string): string {
   const { resource, scope, name, trust } = metric;
   const parts = [resource.canonical, scope, name, trust, labels];
   const text = parts.map((part) => `${part.length}:${part}`).join("");
-  return createHash("sha256").update(text).digest("hex").slice(0, 32);
+  // Not a part of the whole digest's text: that would keep the whole one.
+  return createHash("sha256").update(text).digest().toString("hex", 0, 16);
 }
