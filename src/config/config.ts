@@ -314,7 +314,8 @@ function toConfig(file: ConfigFile): Config {
       unknownTtlUs: insights.unknown_ttl,
       reopenWithinUs: insights.reopen_within,
       outageGraceUs: insights.outage_grace,
-      activeMax: insights.max_active,
+      // One of each workload: when the engine is new, nobody has been heard of yet.
+      activeMax: insights.max_active ?? limits.workloads ?? profile.workloadsMax,
     },
     web,
     metrics: { seriesMax: metrics.series, namespacesMax: metrics.namespaces },

@@ -302,7 +302,9 @@ export const configSchema = z
         outage_grace: duration
           .prefault("10m")
           .describe("How much of an outage of the engine counts toward a rule's `for`"),
-        max_active: count(1).default(1_000).describe("Active insights of one rule"),
+        max_active: count(1)
+          .optional()
+          .describe("Active insights of one rule; default as many as there may be workloads"),
       },
       "The life of insights",
     ),

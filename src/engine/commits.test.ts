@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { makeWriteSet } from "../model/rows.ts";
 import { usPerHour, usPerMs } from "../model/time.ts";
-import { commitDefaults, Commits } from "./commits.ts";
+import { commitDefaults, Commits, wholePauseUs } from "./commits.ts";
 
 const nowUs = 1_795_300_000_000_000;
 
@@ -85,4 +85,14 @@ test("who is abandoned is told once, and no answer of the store reaches anybody 
   expect(commits.abandon()).toEqual([]);
   expect(commits.done(1)).toEqual([]);
   expect(commits.failed(1, nowUs)).toEqual([]);
+});
+
+test.each([
+  ["few edges", 100, 100, 1_000],
+  ["the same edges over and over", 20_000, 0, 4_000],
+  ["very many of them", 200_000, 10, 5_000],
+  ["others all the time", 20_000, 700, 1_000],
+  ["others all the time, and not many yet", 4_000, 700, 1_000],
+])("the pause between whole write-sets: %s", (_what, dirtyEdges, grewBy, pauseMs) => {
+  expect(wholePauseUs(dirtyEdges, grewBy)).toBe(pauseMs * usPerMs);
 });

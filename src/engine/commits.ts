@@ -28,12 +28,19 @@ export const commitDefaults: CommitOptions = {
 const wholeEveryMinUs = 1_000 * usPerMs;
 const wholeEveryMaxUs = 5_000 * usPerMs;
 const wholePerEdgeUs = 200;
+/** A write-set of more edges holds the engine up for longer than it should; some 20 µs for each. */
+const wholeEdgesMax = 5_000;
+/** Growth between two looks, as a part of the whole, that shows other edges changing all the time. */
+const growingPart = 1 / 64;
 
 /**
  * The pause between two whole write-sets under load: a second, and with very many changed edges longer,
- * so that what they cost per second stays the same.
+ * so that what they cost per second stays the same. That pays where the same edges change again and
+ * again. Where others join them all the time (`grewBy` since the look before, some 100 ms ago), as scrapes
+ * of a large mesh do, waiting only makes one long write-set out of several short ones.
  */
-export function wholePauseUs(dirtyEdges: number): Us {
+export function wholePauseUs(dirtyEdges: number, grewBy: number): Us {
+  if (dirtyEdges >= wholeEdgesMax && grewBy > dirtyEdges * growingPart) return wholeEveryMinUs;
   return Math.min(Math.max(dirtyEdges * wholePerEdgeUs, wholeEveryMinUs), wholeEveryMaxUs);
 }
 

@@ -58,6 +58,7 @@ const refusedWithinUs = 2 * usPerSecond;
  * themselves: under load they change the same rows over and over, and rows are what a commit costs.
  */
 const wholeAtOnceEdges = 200;
+const growthLookUs = usPerSecond / 10;
 const redoBytesMax = 64 * 1024 * 1024;
 
 export class EngineHost {
@@ -69,6 +70,7 @@ export class EngineHost {
   #isBroken = false;
   #lastCommitUs = 0;
   #lastWholeUs = 0;
+  #dirty = { atUs: 0, edges: 0, grewBy: 0 };
   /** Requests applied since the last commit, and what all since the last whole one weigh. */
   #redo: RedoRow[] = [];
   #redoBytes = 0;
@@ -183,10 +185,20 @@ export class EngineHost {
   #isWholeDue(nowUs: Us): boolean {
     const { dirtyEdges } = this.#pipeline;
     return (
-      Math.abs(nowUs - this.#lastWholeUs) >= wholePauseUs(dirtyEdges) ||
+      Math.abs(nowUs - this.#lastWholeUs) >=
+        wholePauseUs(dirtyEdges, this.#growthOf(dirtyEdges, nowUs)) ||
       dirtyEdges <= wholeAtOnceEdges ||
       this.#redoBytes >= redoBytesMax
     );
+  }
+
+  /** By how many the changed edges grew between the last two looks. */
+  #growthOf(dirtyEdges: number, nowUs: Us): number {
+    if (Math.abs(nowUs - this.#dirty.atUs) >= growthLookUs) {
+      const { edges } = this.#dirty;
+      this.#dirty = { atUs: nowUs, edges: dirtyEdges, grewBy: dirtyEdges - edges };
+    }
+    return this.#dirty.grewBy;
   }
 
   #collectWhole(seq: number, nowUs: Us): WriteSet {

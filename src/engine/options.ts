@@ -5,8 +5,12 @@ import { insightDefaults } from "../insights/insights.ts";
 import type { CompiledRule } from "../rules/load.ts";
 import type { PipelineOptions } from "./pipeline.ts";
 
+/** Of a large mesh as a whole; small ones have room for more. */
+const podsPerWorkload = 5;
+
 export function pipelineOptions(config: Config, rules: readonly CompiledRule[]): PipelineOptions {
   const { cluster, identity, limits, insights } = config;
+  const podsMax = Math.max(graphDefaults.limits.podsMax, limits.workloadsMax * podsPerWorkload);
   const { clusterAliases } = identity;
   return {
     rules: selectRules(config, rules),
@@ -14,7 +18,7 @@ export function pipelineOptions(config: Config, rules: readonly CompiledRule[]):
       cluster,
       clusterAliases,
       trust: config.trust,
-      limits: { maxSeries: limits.seriesMax },
+      limits: { maxSeries: limits.seriesMax, maxSources: podsMax * 2.5 },
     },
     graph: {
       ...graphDefaults,
@@ -36,6 +40,11 @@ export function pipelineOptions(config: Config, rules: readonly CompiledRule[]):
       limits: {
         ...graphDefaults.limits,
         nodesMax: limits.workloadsMax * 5,
+        podsMax,
+        // Each with an address or two, and those of pods that ended.
+        addressesMax: Math.max(graphDefaults.limits.addressesMax, podsMax * 2.5),
+        // A proxy in each.
+        sourcesMax: Math.max(graphDefaults.limits.sourcesMax, podsMax),
         objectsMax: limits.workloadsMax * 10,
         objectsPerNamespaceMax: limits.workloadsMax * 2,
         facetsMax: limits.facetsMax,

@@ -36,12 +36,15 @@ const corpora = [
 ];
 
 function batchesOf({ decoder, signal, messages }) {
-  const normalizer = new Normalizer({ cluster: "lab", clusterAliases: {} });
+  const normalizer = new Normalizer({ cluster: "lab", clusterAliases: {}, trust: [] });
   return messages.map((message, index) => {
     const decoded = decoder.decode(message);
     if (!decoded.ok) throw new Error(decoded.message);
     const receivedUs = (startMs + index * messageMs) * 1_000;
-    return normalizer[signal](decoded.view, { receivedUs, trust: "attested" });
+    return normalizer[signal](decoded.view, {
+      receivedUs,
+      sender: { listener: "grpc", client: "" },
+    });
   });
 }
 

@@ -15,7 +15,7 @@ import { Normalizer } from "../../dist/normalize/normalizer.js";
 const rounds = Number(process.argv[2] ?? 5);
 const copies = 80;
 const recordings = path.join(import.meta.dirname, "../fixtures/recordings");
-const context = { receivedUs: 1_795_246_320_000_000, trust: "attested" };
+const context = { receivedUs: 1_795_246_320_000_000, sender: { listener: "grpc", client: "" } };
 
 function bodiesOf(recording, signal) {
   const folder = path.join(recordings, path.dirname(recording));
@@ -44,7 +44,7 @@ function multiplied(bodies, from, times) {
 }
 
 const makeNormalizer = (memoMaxBytes = 256 << 20) =>
-  new Normalizer({ cluster: "lab", clusterAliases: {}, limits: { memoMaxBytes } });
+  new Normalizer({ cluster: "lab", clusterAliases: {}, trust: [], limits: { memoMaxBytes } });
 
 function cpuSeconds(work) {
   const before = process.cpuUsage();

@@ -224,13 +224,17 @@ function cpuUs(work) {
 
 /** CPU-microseconds of each stage, and how many observations there were after the warm-up. */
 function run({ signal }, bodies) {
-  const normalizer = new Normalizer({ cluster: "demo", clusterAliases: { Kubernetes: "demo" } });
+  const normalizer = new Normalizer({
+    cluster: "demo",
+    clusterAliases: { Kubernetes: "demo" },
+    trust: [],
+  });
   const decoder = new decoders[signal]();
   const graph = new Graph(graphDefaults, { push() {} });
   const read = (reader, name, body, receivedUs) => {
     const decoded = reader.decode(body);
     if (!decoded.ok) throw new Error(decoded.message);
-    return normalizer[name](decoded.view, { receivedUs, trust: "attested" });
+    return normalizer[name](decoded.view, { receivedUs, sender: { listener: "grpc", client: "" } });
   };
   graph.push(read(new LogsDecoder(), "logs", known, (startMs - 60_000) * 1_000));
   const spent = { normalize: 0, graph: 0, observations: 0 };

@@ -118,7 +118,7 @@ for (let second = 0; second < seconds; second++) {
   }
   const atUs = baseUs + (second + 1) * 1_000_000 - 1;
   if (isMeasured && second % 10 === 5) timed("counters", () => graph.counters([]));
-  if (atUs - wholeUs < wholePauseUs(graph.dirtyEdges)) continue;
+  if (atUs - wholeUs < wholePauseUs(graph.dirtyEdges, 0)) continue;
   wholeUs = atUs;
   const set = makeWriteSet(second + 1, atUs);
   timed("collect", () => {
