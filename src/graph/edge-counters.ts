@@ -2,13 +2,14 @@
  * What `/metrics` says of edges: facets by security, and requests between namespaces. The requests of a
  * facet are no counter: they move when an end proves to be somebody else, they fold into another facet's,
  * and its security changes while they stay. So the counter takes what all facets together have gained
- * since the last look, shared out to those that rose. It reads the rows as they were last written, at
- * most seconds ago: 20,000 views are too dear for each look.
+ * since the last look, shared out to those that rose. It follows the rows as they are written: a look at
+ * all of 200,000 facets each second would be the longest thing that the engine does.
  */
 import type { EdgeEntity } from "../model/entities.ts";
 import type { CounterSample } from "../model/stages.ts";
-import type { Edge, Facet, Facets } from "./facets.ts";
-import type { IdentityTables } from "./identity.ts";
+import type { FacetRow } from "../model/rows.ts";
+import type { Facet, Facets } from "./facets.ts";
+import type { Nodes } from "./nodes.ts";
 
 type Security = EdgeEntity["security"];
 
@@ -32,70 +33,78 @@ interface Pair {
 }
 
 export class EdgeCounters {
-  readonly #identity: IdentityTables;
+  readonly #nodes: Nodes;
   readonly #facets: Facets;
   readonly #pairs = new Map<string, Pair>();
-  /** Requests of the facets at the last look, each and together. */
+  /** Requests of the facets when they last rose or fell. */
   readonly #seen = new WeakMap<Facet, number>();
-  #seenTotal = 0;
+  /** Of the facets that stand for themselves, as their rows say. */
+  readonly #bySecurity = new Map<string, number>(securities.map((security) => [security, 0]));
+  #total = 0;
+  /** At the last look. */
+  #totalBefore = 0;
+  /** Requests gained since the last look. */
+  #rises = new Map<string, Pair>();
 
-  constructor(identity: IdentityTables, facets: Facets) {
-    this.#identity = identity;
+  constructor(nodes: Nodes, facets: Facets) {
+    this.#nodes = nodes;
     this.#facets = facets;
+    facets.onRow = (facet, row) => this.#wrote(facet, row);
   }
 
   /** After a restore: what was counted before is nobody's growth. Makes the busiest pairs first, at 0. */
   restored(): void {
-    const { rises } = this.#look();
-    const busiestFirst = [...rises.values()].toSorted((a, b) => b.requests - a.requests);
+    for (const edge of this.#facets.edges) {
+      for (const facet of edge.facets) if (facet.written) this.#count(facet, facet.written);
+    }
+    const busiestFirst = [...this.#rises.values()].toSorted((a, b) => b.requests - a.requests);
     for (const rise of busiestFirst) this.#pairOf(rise);
+    this.#rises = new Map();
+    this.#totalBefore = this.#total;
   }
 
   counters(into: CounterSample[]): void {
-    const before = this.#seenTotal;
-    const { bySecurity, rises } = this.#look();
-    for (const [security, value] of bySecurity) {
+    for (const [security, value] of this.#bySecurity) {
       into.push({ name: "edges", labels: { security }, value });
     }
     let risen = 0;
-    for (const { requests } of rises.values()) risen += requests;
+    for (const { requests } of this.#rises.values()) risen += requests;
     // What rose here and fell there has only moved.
-    const share = risen === 0 ? 0 : Math.max(0, this.#seenTotal - before) / risen;
-    for (const rise of rises.values()) this.#pairOf(rise).requests += rise.requests * share;
+    const share = risen === 0 ? 0 : Math.max(0, this.#total - this.#totalBefore) / risen;
+    for (const rise of this.#rises.values()) this.#pairOf(rise).requests += rise.requests * share;
+    this.#rises = new Map();
+    this.#totalBefore = this.#total;
     for (const { requests, ...labels } of this.#pairs.values()) {
       into.push({ name: "edge_requests_total", labels, value: Math.floor(requests) });
     }
   }
 
-  /** Facets by security, and the requests that namespace pairs gained since the last look. */
-  #look(): { bySecurity: ReadonlyMap<string, number>; rises: ReadonlyMap<string, Pair> } {
-    const bySecurity = new Map<string, number>(securities.map((security) => [security, 0]));
-    const rises = new Map<string, Pair>();
-    let total = 0;
-    for (const edge of this.#facets.edges) {
-      for (const facet of edge.facets) {
-        const { written } = facet;
-        if (!written || written.shadowed) continue;
-        const { security, requests } = written;
-        bySecurity.set(security, (bySecurity.get(security) ?? 0) + 1);
-        total += requests;
-        const risen = requests - (this.#seen.get(facet) ?? 0);
-        if (risen !== 0) this.#seen.set(facet, requests);
-        if (risen > 0) this.#rose(rises, edge, security, risen);
-      }
+  /** The facet's row is another one, or it has ended (null). */
+  #wrote(facet: Facet, row: FacetRow | null): void {
+    const { written } = facet;
+    if (written && !written.shadowed) {
+      this.#bySecurity.set(written.security, (this.#bySecurity.get(written.security) ?? 0) - 1);
+      this.#total -= written.requests;
     }
-    this.#seenTotal = total;
-    return { bySecurity, rises };
+    if (row) this.#count(facet, row);
   }
 
-  #rose(rises: Map<string, Pair>, edge: Edge, security: string, requests: number): void {
-    const { nodes } = this.#identity;
-    const src_namespace = nodes.get(edge.srcId).entity.namespace;
-    const dst_namespace = nodes.get(edge.dstId).entity.namespace;
+  #count(facet: Facet, { shadowed, security, requests }: FacetRow): void {
+    if (shadowed) return;
+    this.#bySecurity.set(security, (this.#bySecurity.get(security) ?? 0) + 1);
+    this.#total += requests;
+    const risen = requests - (this.#seen.get(facet) ?? 0);
+    if (risen !== 0) this.#seen.set(facet, requests);
+    if (risen > 0) this.#rose(facet, security, risen);
+  }
+
+  #rose({ edge }: Facet, security: string, requests: number): void {
+    const src_namespace = this.#nodes.get(edge.srcId).entity.namespace;
+    const dst_namespace = this.#nodes.get(edge.dstId).entity.namespace;
     const key = keyOf(src_namespace, dst_namespace, security);
-    const known = rises.get(key);
+    const known = this.#rises.get(key);
     if (known) known.requests += requests;
-    else rises.set(key, { src_namespace, dst_namespace, security, requests });
+    else this.#rises.set(key, { src_namespace, dst_namespace, security, requests });
   }
 
   /** A pair that was told apart once stays so, and one that was not stays in `_other`. */

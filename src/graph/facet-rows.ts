@@ -124,7 +124,7 @@ function facetRows(
         facet.recorded = eventRows(into, view);
         roll(into, facet, row, facets, waiting);
       }
-      writeFacet(into, facet, row);
+      writeFacet(into, facet, row, facets);
     }
   }
 }
@@ -147,13 +147,13 @@ function rollQuiet(into: WriteSet, facets: Facets, waiting: number): void {
     facets.unrolled.delete(facet);
     if (!facet.written) continue;
     rollupRows(into, facet, facet.written);
-    if (facet.isDetailDirty) writeFacet(into, facet, facet.written);
+    if (facet.isDetailDirty) writeFacet(into, facet, facet.written, facets);
   }
 }
 
-function writeFacet(into: WriteSet, facet: Facet, row: FacetRow): void {
+function writeFacet(into: WriteSet, facet: Facet, row: FacetRow, facets: Facets): void {
   into.facets.push(facet.isDetailDirty ? { ...row, detail: facetDetail(facet) } : row);
-  facet.written = row;
+  facets.wrote(facet, row);
   facet.isDetailDirty = false;
 }
 
@@ -216,6 +216,7 @@ function facetDetail({ tags, evidence, edge, port, recorded }: Facet): string {
 /** Nothing is deleted in the middle of history: a facet that moved away stays as an empty one. */
 function goneRow(into: WriteSet, facet: Facet, facets: Facets): void {
   facets.unrolled.delete(facet);
+  facets.wrote(facet, null);
   const detail: Partial<FacetDetail> = { gone: true };
   into.facets.push({
     id: facet.id,

@@ -142,6 +142,8 @@ export class Facets {
   readonly #examples = new WeakMap<Column, SpanRef>();
   readonly #toldBy = new ToldBy<Facet>();
   readonly words = new SharedWords();
+  /** Told of each row before it takes the place of `written`; null = the facet has ended. */
+  onRow: (facet: Facet, row: FacetRow | null) => void = () => {};
   #nextEdgeId = 1;
   #nextFacetId = 1;
   #facets = 0;
@@ -422,6 +424,12 @@ export class Facets {
     this.#dirtyFacets.clear();
     this.#changedRows.clear();
     return dirty;
+  }
+
+  /** The facet's row as the store has it from now on; null = the facet has ended. */
+  wrote(facet: Facet, row: FacetRow | null): void {
+    this.onRow(facet, row);
+    facet.written = row;
   }
 
   restoreEdge(id: number, srcId: number, dstId: number, transport: Transport): Edge {

@@ -123,7 +123,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#bypass = new Bypass(this.#identity, this.#marks(), options.bypass);
     const facts = new EdgeFacts(this.#declared, this.#facets, trustDomains);
     this.#edgeChanges = new EdgeChanges(this.#facets, nodes, this.#sources, facts);
-    this.#edgeCounters = new EdgeCounters(this.#identity, this.#facets);
+    this.#edgeCounters = new EdgeCounters(nodes, this.#facets);
   }
 
   /** Applies what one request yielded. Findings about connections go on at once, edges with `advance`. */

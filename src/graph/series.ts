@@ -3,7 +3,7 @@
  * nothing, resets are recognised, and points that arrive in disorder within `lateness` give the same as
  * in order, because each series keeps its points of that time.
  */
-import type { EdgeSamples, EdgeSeries, PeerName } from "../model/observations.ts";
+import type { EdgeSamples, EdgeSeries, PeerName, SourceRef } from "../model/observations.ts";
 import { forget, seriesPerPage, type Restored, type WriteSet } from "../model/rows.ts";
 import { usPerMs, type Us } from "../model/time.ts";
 import { addSeries, countMove, type Amounts, type Column, type TimedSeries } from "./columns.ts";
@@ -25,8 +25,15 @@ import { serviceTag, sourceTag } from "./placements.ts";
 import { countSecurity } from "./security.ts";
 import { decodePage, encodePage, type SeriesPoints } from "./series-pages.ts";
 
+/** What many series have in common: one object for all of them. */
+type SeriesKind = Omit<EdgeSeries, "id" | "hash" | "src" | "dst" | "source">;
+
 interface Slot extends TimedSeries {
-  readonly definition: EdgeSeries;
+  readonly hash: string;
+  readonly kind: SeriesKind;
+  readonly src: PeerName;
+  readonly dst: PeerName;
+  readonly source: SourceRef;
   /** Number in the store, from 0. */
   readonly row: number;
   facet: Facet | null;
@@ -50,6 +57,10 @@ interface KnownSeries extends SeriesPoints {
 
 /** More points than this within `lateness` are a scrape every few seconds; older ones become the base. */
 const pointsMax = 24;
+/** Of a definition that is put together again: nobody looks it up by that. */
+const noId = -1;
+/** Kinds of series told apart, some hundreds in a mesh; forgetting them costs memory and nothing else. */
+const kindsMax = 10_000;
 
 export class SeriesTable {
   readonly #seriesMax: number;
@@ -62,6 +73,7 @@ export class SeriesTable {
   /** Series of earlier processes that have not spoken since, by hash. */
   readonly #restored = new Map<string, KnownSeries>();
   readonly #rows: (Slot | KnownSeries | undefined)[] = [];
+  readonly #kinds = new Map<string, SeriesKind>();
   readonly #newRows: Slot[] = [];
   /** Ids of rows for which there is no room. */
   #forgotten: number[] = [];
@@ -104,7 +116,11 @@ export class SeriesTable {
     const earlier = this.#restored.get(definition.hash);
     this.#restored.delete(definition.hash);
     const slot: Slot = {
-      definition,
+      hash: definition.hash,
+      kind: this.#kindOf(definition),
+      src: definition.src,
+      dst: definition.dst,
+      source: definition.source,
       row: earlier?.row ?? this.#nextRow++,
       facet: null,
       column: null,
@@ -143,12 +159,12 @@ export class SeriesTable {
     for (const id of this.#forgotten.splice(0)) forget(into, "series", id);
     for (const slot of this.#newRows.splice(0)) {
       const facetId = slot.facet ? this.#facets.live(slot.facet).id : 0;
-      const { definition, row, firstUs } = slot;
+      const { hash, kind, row, firstUs } = slot;
       into.series.push({
         id: row + 1,
-        hash: definition.hash,
+        hash,
         facetId,
-        detail: JSON.stringify({ measure: definition.measure, firstUs }),
+        detail: JSON.stringify({ measure: kind.measure, firstUs }),
       });
     }
     for (const page of this.#dirtyPages) {
@@ -227,10 +243,9 @@ export class SeriesTable {
   #add(slot: Slot, delta: Delta, sign: 1 | -1): void {
     const facet = this.#facetOf(slot);
     if (!facet) return;
-    const { definition } = slot;
     const column = this.#columnOf(slot, facet);
     if (delta.value > 0) {
-      addMeasure(column.amounts, definition, delta, sign);
+      addMeasure(column.amounts, slot.kind, delta, sign);
       this.#countSecurity(slot, facet, column, delta, sign);
     }
     const hasMoved = sign > 0 && stretchBySeries(slot, delta, column);
@@ -255,7 +270,7 @@ export class SeriesTable {
   /** The column that a series counts on; remembered, since most samples need nothing else. */
   #columnOf(slot: Slot, facet: Facet): Column {
     if (slot.column && slot.columnOf === facet) return slot.column;
-    const { reporter, channel } = slot.definition;
+    const { reporter, channel } = slot.kind;
     const column = this.#facets.column(facet, reporter, channel);
     addSeries(column, slot);
     slot.column = column;
@@ -264,21 +279,21 @@ export class SeriesTable {
   }
 
   #countSecurity(slot: Slot, facet: Facet, column: Column, delta: Delta, sign: 1 | -1): void {
-    const { definition } = slot;
-    if (!tellsOfSecurity(definition)) return;
-    const isNone = definition.security === "none";
+    const { kind } = slot;
+    if (!tellsOfSecurity(kind)) return;
+    const isNone = kind.security === "none";
     // A claim may raise plaintext, never take it back.
-    if (!isNone && definition.trust === "claimed") return;
+    if (!isNone && kind.trust === "claimed") return;
     const value = sign * delta.value;
     countSecurity(column.security, delta.timeUs, isNone ? 0 : value, isNone ? value : 0);
     if (!isNone) return;
-    if (isUnnamed(definition.src)) {
+    if (isUnnamed(slot.src)) {
       countMove(column, delta.fromUs, delta.timeUs, value);
       this.#facets.touchTo(facet.edge.dstId);
     }
     if (!this.#facets.wantsEvidence(facet, delta.timeUs)) return;
-    if (sign < 0) this.#facets.removeEvidence(facet, evidenceHashOf(definition, delta));
-    else this.#facets.addEvidence(facet, plaintextEvidence(definition, delta));
+    if (sign < 0) this.#facets.removeEvidence(facet, evidenceHashOf(definitionOf(slot), delta));
+    else this.#facets.addEvidence(facet, plaintextEvidence(definitionOf(slot), delta));
   }
 
   #facetOf(slot: Slot): Facet | null {
@@ -286,14 +301,24 @@ export class SeriesTable {
       slot.facet = this.#facets.live(slot.facet);
       return slot.facet;
     }
-    const { definition } = slot;
-    const { src, dst, transport, protocol, port } = definition;
+    const { src, dst, kind } = slot;
+    const { transport, protocol, port } = kind;
     const timeUs = slot.points.newestUs;
     const srcNode = this.#identity.nodeOf(src, timeUs);
     const dstNode = this.#identity.nodeOf(dst, timeUs);
     slot.facet = this.#facets.facet(srcNode.id, dstNode.id, transport, protocol, port);
-    if (slot.facet) for (const tag of tagsOf(definition)) this.#facets.tag(slot.facet, tag, 1);
+    if (slot.facet) for (const tag of tagsOf(slot)) this.#facets.tag(slot.facet, tag, 1);
     return slot.facet;
+  }
+
+  #kindOf(definition: EdgeSeries): SeriesKind {
+    const { id: _id, hash: _hash, src: _src, dst: _dst, source: _source, ...kind } = definition;
+    const key = JSON.stringify(kind);
+    const known = this.#kinds.get(key);
+    if (known) return known;
+    if (this.#kinds.size >= kindsMax) this.#kinds.clear();
+    this.#kinds.set(key, kind);
+    return kind;
   }
 
   /** A proxy that reports for a workload proves that the workload has one. */
@@ -313,6 +338,10 @@ export class SeriesTable {
     const fromRow = page * seriesPerPage;
     return encodePage(this.#rows.slice(fromRow, fromRow + seriesPerPage), isWholeKept);
   }
+}
+
+function definitionOf({ hash, kind, src, dst, source }: Slot): EdgeSeries {
+  return { ...kind, id: noId, hash, src, dst, source };
 }
 
 /** True when the column's times are others now. */
@@ -337,8 +366,8 @@ function stretchBySeries(slot: Slot, delta: Delta, column: Column): boolean {
 function isWholeKept(series: SeriesPoints | Slot): boolean {
   const { points, isContinued } = series;
   if (!isContinued) return points.size > 0;
-  if (!("definition" in series)) return points.size > 1;
-  if (series.isDelta || tellsOfPlaintext(series.definition)) return true;
+  if (!("kind" in series)) return points.size > 1;
+  if (series.isDelta || tellsOfPlaintext(series.kind)) return true;
   const all = points.size > 1 ? points.all() : [];
   return all.some((point, index) => index > 0 && isReset(all[index - 1] ?? point, point));
 }
@@ -347,7 +376,7 @@ function isWholeKept(series: SeriesPoints | Slot): boolean {
  * What is counted once per exchange. ztunnel counts a connection as opened before it asks its policies: of
  * plaintext, which a STRICT policy refuses so, only what ended well has taken place.
  */
-function tellsOfSecurity({ measure, reporter, security, isDenied, isError }: EdgeSeries): boolean {
+function tellsOfSecurity({ measure, reporter, security, isDenied, isError }: SeriesKind): boolean {
   // A client's proxy never says how the connection was secured (telemetry: always "unknown").
   if (reporter === "source" || security === "unknown") return false;
   if (measure === "requests") return true;
@@ -355,8 +384,8 @@ function tellsOfSecurity({ measure, reporter, security, isDenied, isError }: Edg
   return measure === "connections_closed" && !isDenied && !isError;
 }
 
-function tellsOfPlaintext(definition: EdgeSeries): boolean {
-  return definition.security === "none" && tellsOfSecurity(definition);
+function tellsOfPlaintext(kind: SeriesKind): boolean {
+  return kind.security === "none" && tellsOfSecurity(kind);
 }
 
 /** The end whose own proxy reports; a waypoint is nobody's. */
@@ -370,9 +399,9 @@ function isUnnamed(peer: PeerName): boolean {
   return peer.workload === "" && peer.principal === "" && peer.address === "" && peer.pod === "";
 }
 
-function addMeasure(amounts: Amounts, definition: EdgeSeries, delta: Delta, sign: 1 | -1): void {
+function addMeasure(amounts: Amounts, kind: SeriesKind, delta: Delta, sign: 1 | -1): void {
   const value = sign * delta.value;
-  switch (definition.measure) {
+  switch (kind.measure) {
     case "requests":
       amounts.requests += value;
       break;
@@ -393,11 +422,12 @@ function addMeasure(amounts: Amounts, definition: EdgeSeries, delta: Delta, sign
       amounts.latencyCount += sign * delta.count;
       return;
   }
-  if (definition.isError) amounts.errors += value;
-  if (definition.isDenied) amounts.denied += value;
+  if (kind.isError) amounts.errors += value;
+  if (kind.isDenied) amounts.denied += value;
 }
 
-function tagsOf({ route, responseFlags, src, dst, source }: EdgeSeries): string[] {
+function tagsOf({ kind, src, dst, source }: Slot): string[] {
+  const { route, responseFlags } = kind;
   const tags = [sourceTag(source)];
   if (route !== "unknown") tags.push(`route:${route}`);
   if (responseFlags !== "") tags.push(`flag:${responseFlags}`);

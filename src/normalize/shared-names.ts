@@ -28,7 +28,16 @@ export class SharedNames {
   #peer(peer: PeerName): PeerName {
     const { cluster, namespace, workload, service, serviceNamespace, principal } = peer;
     const { pod, address } = peer;
-    const parts = [cluster, namespace, workload, service, serviceNamespace, principal, pod, address];
+    const parts = [
+      cluster,
+      namespace,
+      workload,
+      service,
+      serviceNamespace,
+      principal,
+      pod,
+      address,
+    ];
     // With their lengths, so that no two different ends give one key.
     const key = parts.map((part) => `${part.length}:${part}`).join("");
     const known = this.#peers.get(key);
