@@ -169,6 +169,8 @@ async function* framesOf(stream) {
 class Engine {
   durations = { request: [], advance: [], commit: [], counters: [] };
   packMs = [];
+  /** The dozen longest ticks. */
+  longest = [];
   rows = 0;
   #pipeline;
   #nowMs = startMs;
@@ -230,10 +232,18 @@ class Engine {
     for (const rows of Object.values(set)) if (Array.isArray(rows)) this.rows += rows.length;
   }
 
+  #note(what, ms) {
+    this.durations[what].push(ms);
+    if (ms < targets.tickP99Ms / 2) return;
+    this.longest.push({ stage: what, ms: round(ms), second: (this.#nowMs - startMs) / 1_000 });
+    this.longest.sort((a, b) => b.ms - a.ms);
+    this.longest.length = Math.min(this.longest.length, 12);
+  }
+
   #timed(what, run) {
     const began = performance.now();
     const result = run();
-    if (this.#isMeasured) this.durations[what].push(performance.now() - began);
+    if (this.#isMeasured) this.#note(what, performance.now() - began);
     return result;
   }
 }
@@ -341,6 +351,7 @@ function report(engine, { empty, built, peakRss, gcMs }) {
       Object.entries(durations).map(([stage, values]) => [stage, summary(values)]),
     ),
     packOfCommit: summary(packMs),
+    longest: engine.longest,
     rowsPerSecond: Math.round(engine.rows / seconds),
     busy: round((busySeconds / seconds) * 100) / 100,
     gcShare: round(((gcMs - built.gcMs) / 1_000 / busySeconds) * 100) / 100,
