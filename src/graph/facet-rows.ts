@@ -76,7 +76,7 @@ export function restoreFacets(rows: Restored, facets: Facets): void {
     const facet = facets.restoreFacet(row.id, edge, row.protocol, row.port);
     for (const [tag, count] of detail.tags) facets.restoreTag(facet, tag, count);
     facet.evidence = detail.evidence;
-    if (detail.around.length > 0) facets.restoreAround(edge, row.port, detail.around);
+    if (detail.around.length > 0) (edge.around ??= new Map()).set(row.port, new Map(detail.around));
     facet.written = { ...row, detail: "" };
     restoreHistory(row, facet, detail, facets);
     byId.set(row.id, facet);

@@ -331,12 +331,6 @@ export class Facets {
     this.#touchPort(edge, port);
   }
 
-  /** Takes marks back as they were stored. */
-  restoreAround(edge: Edge, port: number, marks: Iterable<readonly [string, Us]>): void {
-    edge.around ??= new Map();
-    edge.around.set(port, new Map(marks));
-  }
-
   edge(srcId: number, dstId: number, transport: Transport): Edge | undefined {
     return this.#edges.get(edgeKey(srcId, dstId, transport));
   }
