@@ -19,10 +19,12 @@ const roles = {
     );
   },
 
-  /** Answers whatever comes, on one port of both transports and both families. */
+  /** Answers whatever comes, on one port of both transports and both families; to silence it speaks itself. */
   echo(port) {
     const server = createServer((socket) => {
+      const speaks = setInterval(() => socket.write("still here\n"), 1_000);
       socket.on("error", () => {});
+      socket.on("close", () => clearInterval(speaks));
       socket.on("data", (data) => {
         const isHttp = data.toString("latin1").startsWith("GET ");
         socket.end(
@@ -51,11 +53,17 @@ const roles = {
     socket.bind(53);
   },
 
-  /** Twice a second a call of a service and one of the outside, over HTTP and plain TCP, and a lookup. */
-  call(service, outside, nameServer) {
+  /**
+   * Twice a second a call of a service and one of the outside, over HTTP and plain TCP, a lookup, and a
+   * connection to where nobody listens; beside them one connection that lasts as long as the program.
+   */
+  call(service, outside, nameServer, closed) {
     const resolver = new Resolver();
     resolver.setServers([nameServer]);
+    const lasting = connect(5_433, outside);
+    lasting.resume().on("error", failed);
     setInterval(() => {
+      connect(9_999, closed).on("error", () => {});
       fetchOnce(`http://${service}/`);
       fetchOnce(`http://${outside}:8080/`);
       const socket = connect(5_432, outside, () => socket.write("query"));

@@ -53,6 +53,8 @@ test("ordinary traffic goes through the sidecars, which say so", async () => {
     "demo/shop/web -> demo/shop/cart http:8080 declared mutual_tls",
     "demo/shop/web -> external/203.0.113.6 http:8080 passthrough unknown",
     "demo/shop/web -> external/203.0.113.6 tcp:5432 passthrough unknown",
+    // The kubelet's probes of the application, in plaintext from the machine.
+    "unknown/10.244.1.1 -> demo/shop/cart http:8080 declared unknown",
   ];
   const isSo = (edges: string[]): boolean => edges.join() === expected.join();
   await until(ordinaryEdges, isSo, 90_000).catch(() => {});
@@ -126,6 +128,8 @@ test("nobody innocent is accused", async () => {
     tap.arrivedMs("wire", cart.ip, cart.port),
     tap.arrivedMs("socket", outside.allowedIp, 5_432),
     tap.arrivedMs("wire", outside.allowedIp, 5_432),
+    tap.arrivedMs("wire", outside.allowedIp, 5_433),
+    tap.arrivedMs("wire", cart.ip, 9_999),
     tap.arrivedMs("wire", coredns.ip, coredns.port),
     tap.arrivedMs("socket", nodeIp, collectorService.port),
     tap.arrivedMs("wire", nodeIp, collectorService.port),
@@ -148,13 +152,10 @@ function delaysOf(attack: Attack): number[] {
 }
 
 test("insights come soon after the record that decides", () => {
-  const all = attacks.flatMap((attack) => {
-    const delays = delaysOf(attack);
-    print(attack.name, delays);
-    return delays;
-  });
-  print("all", all);
-  expect(percentile(all, 0.5)).toBeLessThan(5_000);
+  for (const attack of attacks) print(attack.name, delaysOf(attack));
+  const overTcp = attacks.filter(({ transport }) => transport === "tcp").flatMap(delaysOf);
+  print("over TCP in all", overTcp);
+  expect(percentile(overTcp, 0.99)).toBeLessThan(5_000);
 });
 
 /** The smallest value that a `share` of all do not pass. */
@@ -168,3 +169,16 @@ function print(name: string, delays: readonly number[]): void {
   const [p50, p99] = [0.5, 0.99].map((share) => percentile(delays, share).toFixed(0));
   console.info(`record to insight, ${delays.length} ${name}: p50 ${p50} ms, p99 ${p99} ms`);
 }
+
+test("the same traffic is found once the redirect rules are gone", async () => {
+  live().flushRules();
+  const expected = [8_080, 5_432].map(
+    (port) => `egress-around-proxy shop/web ${outside.allowedIp}:${port}`,
+  );
+  const found = async (): Promise<string[]> => {
+    const lines = new Set((await accusations()).map(lineOf));
+    return expected.filter((line) => lines.has(line));
+  };
+  await until(found, (lines) => lines.length === expected.length, 90_000).catch(() => {});
+  expect(await found()).toEqual(expected);
+});

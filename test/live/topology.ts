@@ -11,7 +11,9 @@ import { hasSidecar, nodeIp, nodeIp6, outside, pods, proxyId, type LivePod } fro
 export interface Topology extends AsyncDisposable {
   /** The process that holds the pod's network namespace. */
   readonly holder: (pod: LivePod) => number;
-  /** The same of the host outside. */
+  /** Takes the redirect rules of what leaves the pod away. */
+  readonly flushRules: (pod: LivePod) => void;
+  /** The process that holds the namespace of the host outside. */
   readonly outside: number;
 }
 
@@ -22,6 +24,8 @@ export function sh(command: string, args: readonly string[], input = ""): string
 
 const inside = (pid: number, command: string, args: readonly string[], input = ""): string =>
   sh("nsenter", [`--net=/proc/${pid}/ns/net`, command, ...args], input);
+
+const flushed = ["*nat", "-F ISTIO_OUTPUT", "COMMIT", ""].join("\n");
 
 const ip = (lines: readonly string[]): string => sh("ip", ["-batch", "-"], lines.join("\n"));
 
@@ -61,6 +65,8 @@ export async function makeTopology(): Promise<Topology> {
     joinOutside(beyond);
     return {
       holder: (pod) => pids.get(pod) ?? 0,
+      flushRules: (pod) =>
+        void inside(pids.get(pod) ?? 0, "iptables-restore", ["--noflush"], flushed),
       outside: beyond,
       [Symbol.asyncDispose]: stop,
     };

@@ -47,6 +47,8 @@ export interface World extends AsyncDisposable {
   /** The application's container, in which the attackers are. */
   readonly app: RunningContainer;
   readonly containers: readonly RunningContainer[];
+  /** Takes the redirect rules of the pod with the attackers away. */
+  readonly flushRules: () => void;
 }
 
 function findTools(): LiveTools {
@@ -98,7 +100,8 @@ async function startParts(parts: Disposer): Promise<World> {
   const app = containers.find(({ pod, container }) => pod === web && container !== proxyContainer);
   if (!app) throw new Error("no application in the mesh");
   const dispose = (): Promise<void> => parts[Symbol.asyncDispose]();
-  return { engine, tap, learned, app, containers, [Symbol.asyncDispose]: dispose };
+  const flushRules = (): void => topology.flushRules(web);
+  return { engine, tap, learned, app, containers, flushRules, [Symbol.asyncDispose]: dispose };
 }
 
 function insightLine({ attributes }: SinkRecord): string {
@@ -161,19 +164,25 @@ async function startMesh(mesh: MeshParts): Promise<RunningContainer[]> {
       `${cartService.ip}:${cartService.port}`,
       outside.allowedIp,
       coredns.ip,
+      cart.ip,
     ]),
   ];
   const probes = setInterval(() => {
     for (const pod of [web, cart]) void probe(pod);
+    void ask(`http://${cart.ip}:${cart.port}/`);
   }, 1_000);
   parts.defer(() => clearInterval(probes));
   return [lookups, ...servers, ...callers];
 }
 
 /** As the kubelet asks a sidecar whether it is ready. */
-async function probe(pod: LivePod): Promise<boolean> {
-  const answer = await fetch(`http://${pod.ip}:${readyPort}/healthz/ready`).catch(() => null);
-  await answer?.body?.cancel();
+const probe = async (pod: LivePod): Promise<boolean> =>
+  ask(`http://${pod.ip}:${readyPort}/healthz/ready`);
+
+/** One probe of the kubelet's: from the machine, in plaintext, a connection of its own. */
+async function ask(url: string): Promise<boolean> {
+  const answer = await fetch(url, { headers: { connection: "close" } }).catch(() => null);
+  await answer?.arrayBuffer();
   return answer?.ok ?? false;
 }
 
