@@ -26,6 +26,7 @@ import { verdictToFlow } from "./flow-entity.ts";
 import { FlowSkew } from "./flow-skew.ts";
 import { flowId } from "./flows.ts";
 import { canLeavePod, dnsPort, isPlainLookup } from "./innocents.ts";
+import type { Legless } from "./legless.ts";
 import { JoinTable } from "./join-table.ts";
 import { PolledFlows } from "./polled-flows.ts";
 import { encodeJournal, readJournal } from "./journal.ts";
@@ -240,6 +241,11 @@ export class Bypass implements ConnectionJudge {
     this.#blindSinceUs = rows.lastCommitUs;
     this.#wire.restored(rows.lastCommitUs);
     this.#judgeRemapped(out);
+  }
+
+  /** Connections that a pod's proxy ought to have logged. */
+  get legless(): Legless {
+    return this.#wire.legless;
   }
 
   counters(into: CounterSample[]): void {

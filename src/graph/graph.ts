@@ -110,6 +110,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       expected: options.expectedSources,
       cluster: options.identity.cluster,
       runs: (ref, nowUs) => pods.runs(ref, nowUs),
+      workloadOf: (ref, atUs) => pods.workloadOf(ref, atUs),
     });
     this.#witnesses = new PodWitnesses(this.#identity);
     const bitsOf = (sourceId: string): number => this.#sources.coverageBits(sourceId);
@@ -176,12 +177,26 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     for (const node of changed) this.#coverage.nodeChanged(node);
     this.#declared.nodesChanged(changed);
     this.#edgeChanges.collect(this.#nowUs, changed, this.#out);
+    this.#countLegless();
     this.#settleCoverage();
     this.#hosts.tell(this.#nowUs, this.#out);
     this.#clusters.tell(this.#nowUs, this.#out);
     this.#declared.coverageChanged(this.#coverage.takeChanged());
     this.#declared.tell(this.#nowUs, this.#out);
     this.#tell();
+  }
+
+  /** Tells proxies of the connections that they ought to have logged. */
+  #countLegless(): void {
+    const { legless } = this.#bypass;
+    for (const name of legless.takeChanged()) {
+      const countSince = (fromUs: Us): number => legless.since(name, fromUs);
+      this.#sources.legless(`proxy|${name}`, countSince);
+      const pod = this.#identity.podNamed(name, this.#nowUs);
+      for (const ip of pod?.facts.ips ?? []) {
+        this.#sources.legless(`proxy|${pod?.facts.cluster}//${ip}`, countSince);
+      }
+    }
   }
 
   /** How many workloads of each namespace are seen by what. */

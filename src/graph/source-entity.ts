@@ -1,6 +1,6 @@
 /** A source as rules, insights and the store see it. */
 import type { AnyEntityChange, Evidence, Observer, Vantage } from "../model/changes.ts";
-import { makeEntity, type Entity } from "../model/entities.ts";
+import { makeEntity, type Entity, type NodeEntity } from "../model/entities.ts";
 import type { Capability, SourceKind } from "../model/observations.ts";
 import type { SourceRow } from "../model/rows.ts";
 import { usPerSecond, usToRfc3339, type Us } from "../model/time.ts";
@@ -19,23 +19,24 @@ export function sourceId({ kind, key }: Observer): string {
   return `${kind}|${key}`;
 }
 
-/** The entity's change; whether a silent proxy's pod still runs decides whether anybody can tell. */
-export function sourceChange(source: Source): AnyEntityChange {
-  const { ref, state, runs, withinUs } = source;
+/** The entity's change; whether a silent proxy's pod still runs, or talks, decides whether anybody can tell. */
+export function sourceChange(source: Source, workload: NodeEntity): AnyEntityChange {
+  const { ref, state, runs, withinUs, flowsWithoutLegs } = source;
   const isSilent = state === "silent";
+  const isLeft = isSilent && ref.kind === "proxy" && withinUs === 0 && flowsWithoutLegs === 0;
   return {
     kind: "entity",
     type: "source",
     id: sourceId(ref),
-    entity: entityOf(source),
-    judged: !isSilent || ref.kind !== "proxy" || withinUs > 0 || runs === "yes",
+    entity: entityOf(source, workload),
+    judged: !isLeft || runs === "yes",
     atUs: source.lastReceivedUs > 0 ? source.lastReceivedUs : source.lastEventUs,
-    evidence: isSilent ? [evidenceOf(source)] : skewEvidence(source),
+    evidence: isSilent ? [leglessEvidence(source) ?? evidenceOf(source)] : skewEvidence(source),
     observers: [],
   };
 }
 
-function entityOf(source: Source): Entity<"source"> {
+function entityOf(source: Source, workload: NodeEntity): Entity<"source"> {
   const { kind, key, cluster, namespace } = source.ref;
   const self = makeEntity("node");
   self.cluster = cluster;
@@ -48,6 +49,8 @@ function entityOf(source: Source): Entity<"source"> {
     key,
     namespace,
     self,
+    workload,
+    flows_without_legs: source.flowsWithoutLegs,
     state: source.state,
     last_seen_age: source.lastReceivedUs,
     last_seen: secondsText(source.lastReceivedUs),
@@ -94,6 +97,21 @@ function evidenceOf(source: Source): Evidence {
   };
 }
 
+/** By event times alone: an accusation rests on it, which must be the same whatever came first. */
+function leglessEvidence({ ref, heard, flowsWithoutLegs }: Source): Evidence | null {
+  const atUs = heard.get("proxy_logs")?.eventUs ?? 0;
+  if (flowsWithoutLegs === 0 || atUs === 0) return null;
+  return {
+    atUs,
+    nanos: 0,
+    vantage: "proxy",
+    source: ref.key,
+    text: `proxy ${ref.key} logged nothing after ${secondsText(atUs)}, while connections of its pod went on`,
+    fields: { kind: ref.kind, key: ref.key },
+    hash: contentHash(["silent_proxy", ref.key, atUs]),
+  };
+}
+
 /** One per source, whatever its clock says next. */
 function skewEvidence({ ref, skewUs, lastReceivedUs }: Source): Evidence[] {
   if (skewUs === 0) return [];
@@ -122,6 +140,7 @@ interface Detail {
   readonly latenessUs: Us;
   readonly offsetUs: Us | null;
   readonly expected: boolean;
+  readonly flowsWithoutLegs?: number;
 }
 
 export function sourceToRow(source: Source): SourceRow {
@@ -136,6 +155,7 @@ export function sourceToRow(source: Source): SourceRow {
     latenessUs: source.latenessUs,
     offsetUs: worstOffset(heard.map(([, { offsetUs }]) => offsetUs ?? null)),
     expected: source.withinUs > 0,
+    ...(source.flowsWithoutLegs > 0 ? { flowsWithoutLegs: source.flowsWithoutLegs } : {}),
   };
   return {
     kind,
@@ -165,5 +185,6 @@ export function rowToSource(row: SourceRow): Source {
   source.lastReceivedUs = row.lastSeenUs;
   source.lastEventUs = detail.lastEventUs;
   source.latenessUs = detail.latenessUs;
+  source.flowsWithoutLegs = detail.flowsWithoutLegs ?? 0;
   return source;
 }

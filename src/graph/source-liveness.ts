@@ -35,6 +35,8 @@ export interface Source {
   lastReceivedUs: Us;
   lastEventUs: Us;
   latenessUs: Us;
+  /** Connections that a silent proxy ought to have logged since its last line; 0 while it is heard. */
+  flowsWithoutLegs: number;
   /** How far its clock is ahead at least, as the rules were last told. */
   skewUs: Us;
   /** The silence that configuration allows it, 0 = what it has taught us. */
@@ -66,6 +68,7 @@ export function makeSource(ref: SourceRef, firstUs: Us): Source {
     firstUs,
     lastReceivedUs: firstUs,
     lastEventUs: 0,
+    flowsWithoutLegs: 0,
     latenessUs: 0,
     skewUs: 0,
     withinUs: 0,

@@ -2,6 +2,7 @@
  * Whether a silent source has a right to be: pod objects tell whether the proxy's pod, or any pod of the
  * agent's machine, still runs. Objects that have not been repeated for long prove nothing.
  */
+import { makeEntity, type NodeEntity } from "../model/entities.ts";
 import type { SourceRef } from "../model/observations.ts";
 import { usPerMinute, type Us } from "../model/time.ts";
 import type { IdentityTables, PodRecord } from "./identity.ts";
@@ -31,6 +32,15 @@ export class SourcePods {
     if (kind !== "node_agent") return "unknown";
     if (nowUs - this.#hostsUs >= hostsEveryUs) this.#lookThrough(nowUs);
     return this.#hosts.get(key) ?? "unknown";
+  }
+
+  /** The workload of a proxy's pod, by its name or, where the proxy told only its address, by that. */
+  workloadOf({ kind, key, cluster }: SourceRef, atUs: Us): NodeEntity {
+    const [, namespace = "", name = ""] = key.split("/");
+    const identity = this.#identity;
+    const owner = namespace === "" ? identity.ownerAt(cluster, name, atUs, 0) : null;
+    const pod = owner?.kind === "pod" ? owner.pod : identity.podNamed(key, atUs)?.facts;
+    return kind === "proxy" && pod ? identity.node(pod.nodeId) : makeEntity("node");
   }
 
   #lookThrough(nowUs: Us): void {

@@ -5,6 +5,7 @@
  */
 import type { GraphChange, Observer } from "../model/changes.ts";
 import { coverageCapabilities, maskOf } from "../model/coverage.ts";
+import { makeEntity, type NodeEntity } from "../model/entities.ts";
 import type { Capability, SourceKind, SourceRef } from "../model/observations.ts";
 import { forget, type Restored, type WriteSet } from "../model/rows.ts";
 import { usPerSecond, type Us } from "../model/time.ts";
@@ -38,6 +39,8 @@ export interface SourcesOptions {
   readonly cluster: string;
   /** What pod objects say of a silent source. */
   readonly runs: (ref: SourceRef, nowUs: Us) => Runs;
+  /** The workload that a proxy serves; nobody where that is not known. */
+  readonly workloadOf: (ref: SourceRef, atUs: Us) => NodeEntity;
 }
 
 export class Sources {
@@ -125,6 +128,18 @@ export class Sources {
       const state = this.#sources.get(sourceId(observer))?.state ?? "live";
       return state === "live" || state === "late";
     });
+  }
+
+  /** Connections of a proxy's pod that it ought to have logged, since its last line; counted while it is silent. */
+  legless(id: string, countSince: (fromUs: Us) => number): void {
+    const source = this.#sources.get(id);
+    const logs = source?.heard.get("proxy_logs");
+    if (!source || !logs || source.state !== "silent") return;
+    const count = countSince(logs.eventUs);
+    if (count <= source.flowsWithoutLegs) return;
+    source.flowsWithoutLegs = count;
+    this.#changed.add(source);
+    this.#dirty.add(source);
   }
 
   /** Sources whose pod has ended are gone, not silent, unless another pod has its name by now. */
@@ -258,7 +273,10 @@ export class Sources {
       this.#changedCoverage.add(sourceId(source.ref));
     }
     source.state = state;
-    if (state !== "silent") source.runs = "unknown";
+    if (state !== "silent") {
+      source.runs = "unknown";
+      source.flowsWithoutLegs = 0;
+    }
     this.#changed.add(source);
     this.#dirty.add(source);
   }
@@ -288,8 +306,10 @@ export class Sources {
   #lookUp(source: Source): void {
     if (source.withinUs > 0) return;
     const runs = this.#options.runs(source.ref, this.#nowUs);
+    // A pod that was seen to talk has not become doubtful because no object repeats it.
+    const isDoubt = runs === "unknown" && source.flowsWithoutLegs > 0;
     if (runs === "no") this.#turn(source, "gone");
-    else if (runs !== source.runs) {
+    else if (runs !== source.runs && !isDoubt) {
       source.runs = runs;
       this.#changed.add(source);
     }
@@ -335,7 +355,7 @@ export class Sources {
     const observer: Observer = { kind: ref.kind, key: ref.key };
     const atUs = source.lastReceivedUs;
     if (state === "gone") out.push({ kind: "gone", type: "source", id: sourceId(ref), atUs });
-    else out.push(sourceChange(source));
+    else out.push(sourceChange(source, this.#workloadOf(source)));
     // A group is nobody's observer.
     if (this.#expected.get(sourceId(ref))?.isGroup) {
       if (state !== "silent") this.#dropGroup(source);
@@ -345,6 +365,10 @@ export class Sources {
     source.toldState = state;
     turned.push(observer);
     out.push({ kind: "source", observer, state: state === "late" ? "live" : state, atUs });
+  }
+
+  #workloadOf({ ref, lastEventUs, flowsWithoutLegs }: Source): NodeEntity {
+    return flowsWithoutLegs > 0 ? this.#options.workloadOf(ref, lastEventUs) : makeEntity("node");
   }
 
   /** A group that is met again has been told so, and needs no row. */

@@ -18,6 +18,7 @@ import { wireToFlow } from "./flow-entity.ts";
 import { Gaps } from "./gaps.ts";
 import { LegLiveness } from "./leg-liveness.ts";
 import type { Leg } from "./legs.ts";
+import { Legless } from "./legless.ts";
 import { LostLines } from "./lost-lines.ts";
 import { endKey, type Orientation } from "./orientation.ts";
 import type { Sayings, WireSaid } from "./sayings.ts";
@@ -63,6 +64,7 @@ export class WireJudge {
   readonly #logged: SeenTimes;
   /** Sockets that no line tells of, by what could change that. */
   readonly #unlogged = new Awaited<SocketRecord>();
+  readonly legless = new Legless();
   readonly #scene: WireScene;
   /** Ends that wait for a pod's proxy to show that it lives, by the pod. */
   readonly #pending = new Awaited<SourceEnd>();
@@ -264,6 +266,7 @@ export class WireJudge {
   leadsNoMore(end: SourceEnd, destination: string): void {
     this.#world.sayings.forget(end.wireSaid.get(destination));
     this.#lost.set(lossName(end, destination), "", []);
+    this.legless.set(lossName(end, destination), "", []);
     this.#world.ends.leadsNoMore(end, destination);
   }
 
@@ -294,6 +297,8 @@ export class WireJudge {
 
   /** What the connections from the end to there say of others of their pod. */
   #learnCompany(key: string, { end }: Toward, verdicts: readonly WireVerdict[]): void {
+    const name = lossName(end, key);
+    this.#noteLegless(name, verdicts);
     if (verdicts.some(({ kind }) => kind === "final")) return;
     const orphans = verdicts.filter(
       ({ reason, callerLegs }) => reason === "lines_lost" && callerLegs.length > 0,
@@ -303,9 +308,16 @@ export class WireJudge {
       fromUs,
       toUs: Math.max(...callerLegs.map(({ toUs }) => toUs)),
     }));
-    if (this.#lost.set(lossName(end, key), pod ? podKey(pod) : "", stretches)) {
+    if (this.#lost.set(name, pod ? podKey(pod) : "", stretches)) {
       for (const address of pod?.ips ?? []) this.#renowned.add(address);
     }
+  }
+
+  #noteLegless(name: string, verdicts: readonly WireVerdict[]): void {
+    const legless = verdicts.filter(isLegless);
+    const pod = legless[0]?.pod;
+    const times = legless.map(({ fromUs }) => fromUs);
+    this.legless.set(name, pod ? podKey(pod) : "", times);
   }
 
   /** Judges again whom others' connections bear upon; those may bear upon others in turn, next time. */
@@ -430,6 +442,11 @@ function isLifeKey(key: string): boolean {
 
 function socketsKey(pod: PodFacts): string {
   return `sockets ${podKey(pod)}`;
+}
+
+/** The proxy's machine was heard past it, and no line of the proxy's own came; a declared hole needs none. */
+function isLegless({ kind, rung, reason, excludedBy }: WireVerdict): boolean {
+  return reason === "lines_lost" || (kind === "found" && rung !== "none" && excludedBy === "none");
 }
 
 /** The connections from an end to a destination. */

@@ -303,7 +303,10 @@ const source = {
   skew: "duration",
   sampled: "bool",
   dropped: "int",
+  /** Of a silent proxy: connections of its pod since its last line that it ought to have logged. */
   flows_without_legs: "int",
+  /** The workload that such a proxy serves; of every other source nobody. */
+  workload: "node",
   conflicts: "int",
   /** Named by `expected_sources`: its key, or a group of which nobody is heard. */
   expected: "bool",
