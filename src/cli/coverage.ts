@@ -59,7 +59,7 @@ interface Lack {
   readonly partly: Set<string>;
 }
 
-function lacksText({ rules, clusters }: ApiCoverage): string {
+function lacksText({ rules, clusters, not_judged, namespaces }: ApiCoverage): string {
   const lacks = coverageCapabilities
     .map((capability) => lackOf(capability, rules, clusters))
     .filter(({ blind, partly }) => blind.size + partly.size > 0)
@@ -76,7 +76,9 @@ function lacksText({ rules, clusters }: ApiCoverage): string {
     switchOn[capability],
   ]);
   const header = ["MISSING", "OF WORKLOADS", "RULES BLIND", "RULES PARTLY", "SWITCH ON"];
-  return `Not seen, and what would show it:\n${formatTable(header, rows)}`;
+  const isNamed = not_judged.length > 0 || namespaces.length === 0;
+  const hint = isNamed ? "" : "(--namespace <namespace> names the workloads)\n";
+  return `Not seen, and what would show it:\n${formatTable(header, rows)}${hint}`;
 }
 
 /** The rules that want it, and the most workloads that any of them lacks it of. */

@@ -153,6 +153,11 @@ test("the command says first what is not seen and what would show it", () => {
   expect(lines[0]).toBe(
     "10 of 20 workloads are in the mesh; of 1 more nobody says whether they are.",
   );
+  const all = coverageText({ ...coverage, not_judged: [] });
+  expect([all, lines.join("\n")].map((text) => text.includes("--namespace <namespace>"))).toEqual([
+    true,
+    false,
+  ]);
   expect(lines[3]).toMatch(/^MISSING +OF WORKLOADS +RULES BLIND +RULES PARTLY +SWITCH ON$/);
   expect(lines[4]).toMatch(/^flows +6 +2 +0 +a flow agent on every machine/);
   expect(lines.slice(5, 7)).toEqual([
