@@ -4,7 +4,7 @@
  */
 import { expect, test } from "vitest";
 import type { GraphChange } from "../src/model/changes.ts";
-import type { Entity, EntityType } from "../src/model/entities.ts";
+import { entityTraits, type Entity, type EntityType } from "../src/model/entities.ts";
 import type { Observation, PodObject } from "../src/model/observations.ts";
 import {
   appSelector,
@@ -201,6 +201,16 @@ test("a change is told of whom it concerns, and what is said again is not told a
   const gone = changesOf(world, () => world.observe(declaredSeen(6, policy, "deleted")));
   expect(gone.map(({ kind }) => kind)).toEqual(["entity", "entity", "gone", "entity"]);
   expect(toldOf(world, "workload").get("lab/shop/cart")?.declared_mode).toBe("strict");
+});
+
+test("policies of one name in two clusters are two, and so are their insights", () => {
+  const seen = declaredSeen(1, makePeerAuthentication("shop", "permissive"));
+  const world = worldOf(seen, { ...seen, cluster: "other" });
+  const fields = entityTraits.policy.key.map((path) => path.replace(/^policy\./, ""));
+  const keys = [...toldOf(world, "policy").values()].map((policy) =>
+    fields.map((field) => String(Reflect.get(policy, field))).join(),
+  );
+  expect(new Set(keys).size).toBe(2);
 });
 
 test("workloads that no policy selects are listed, those that one may select are not", () => {

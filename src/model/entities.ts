@@ -266,6 +266,7 @@ const host = {
 
 const policy = {
   kind: "string",
+  cluster: "string",
   namespace: "string",
   name: "string",
   spec: "dyn",
@@ -277,6 +278,7 @@ const policy = {
 
 const component = {
   kind: "string",
+  cluster: "string",
   namespace: "string",
   name: "string",
   version: "string",
@@ -444,13 +446,13 @@ export const entityTraits: Readonly<Record<EntityType, EntityTraits>> = {
   host: { lifecycle: "state", key: ["host.self"], subject: "host.self", peer: "" },
   policy: {
     lifecycle: "state",
-    key: ["policy.kind", "policy.namespace", "policy.name"],
+    key: ["policy.kind", "policy.cluster", "policy.namespace", "policy.name"],
     subject: "",
     peer: "",
   },
   component: {
     lifecycle: "state",
-    key: ["component.kind", "component.namespace", "component.name"],
+    key: ["component.kind", "component.cluster", "component.namespace", "component.name"],
     subject: "",
     peer: "",
   },

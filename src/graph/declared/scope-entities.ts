@@ -85,11 +85,12 @@ function meshMode(cluster: ClusterScope): Entity<"cluster">["declared_mode"] {
   return peerModes({ isKnown, mesh: policies, namespace: [], goneUs: 0 }, []).mode;
 }
 
-export function policyEntity({ object, matches }: Policy): Entity<"policy"> {
+export function policyEntity({ object, matches, namespace: scope }: Policy): Entity<"policy"> {
   const { type, namespace, name, spec } = object;
   return {
     ...makeEntity("policy"),
     kind: kinds[type],
+    cluster: scope.cluster.name,
     namespace,
     name,
     spec,
