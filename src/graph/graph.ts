@@ -422,7 +422,8 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   /** Follows what identity has learned: nodes merge, events move, connections are judged again. */
   #settleIdentity(): void {
     this.#settleObjects();
-    const { pods, addresses, merges, reports } = this.#identity.takeChanges();
+    const { pods, addresses, merges, reports, contradictions } = this.#identity.takeChanges();
+    for (const one of contradictions) this.#sources.contradicted(one);
     for (const [oneId, otherId] of merges) this.#merge(oneId, otherId);
     for (const pod of pods) this.#podCovered(pod);
     for (const { nodeId, sourceId } of reports) {

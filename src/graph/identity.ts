@@ -17,6 +17,7 @@ import { usPerHour, type Us } from "../model/time.ts";
 import { holesOf, revisionOf, type CaptureHoles } from "./capture-holes.ts";
 import { isSameStarts, learnStarts } from "./container-starts.ts";
 import type { Identity, Owner, PodFacts } from "./contracts.ts";
+import { contradictionOf, type Contradicted } from "./contradictions.ts";
 import { isPeerAddress } from "./address-scope.ts";
 import { IpOwners, OwnerStrength, strengthOf, type Holder } from "./ip-owners.ts";
 import { MeshSettings } from "./mesh-settings.ts";
@@ -49,6 +50,7 @@ export interface IdentityChanges {
   readonly merges: readonly (readonly [number, number])[];
   /** Sources (`kind|key`) that reported for a workload by its name. */
   readonly reports: readonly Report[];
+  readonly contradictions: readonly Contradicted[];
 }
 
 export interface Report {
@@ -79,6 +81,7 @@ export class IdentityTables implements Identity {
   #formerKeys: string[] = [];
   #merges: (readonly [number, number])[] = [];
   #reports: Report[] = [];
+  #contradictions: Contradicted[] = [];
   #dropped = 0;
 
   constructor(options: GraphOptions) {
@@ -219,9 +222,10 @@ export class IdentityTables implements Identity {
     const object = seen.object;
     if (object.namespace === "" || object.name === "" || object.uid === "") return;
     // A forged object must not take a pod's proxy, address or life away.
-    if (seen.trust === "claimed") return this.#objectClaimed(cluster, object, seen.timeUs);
+    if (seen.trust === "claimed") return this.#objectClaimed(cluster, object, seen);
     const pod = this.#podOfObject(cluster, object, seen.timeUs);
     if (!pod) return;
+    this.#compare(pod, object, seen);
     const end = endOf(seen, object);
     const isFirst = !pod.isAttested;
     const starts = learnStarts(isFirst ? undefined : pod.facts.starts, object, seen.timeUs);
@@ -256,7 +260,7 @@ export class IdentityTables implements Identity {
     if (clusters.length === 0) return;
     for (const pod of this.#pods.values()) {
       const { object, facts } = pod;
-      if (!object || !clusters.includes(facts.cluster)) continue;
+      if (!object || !pod.isAttested || !clusters.includes(facts.cluster)) continue;
       const holes = this.#holesOf(facts.cluster, object);
       if (JSON.stringify(holes) === JSON.stringify(facts.meshWideHoles ?? [])) continue;
       this.#setFacts(pod, { meshWideHoles: holes });
@@ -288,10 +292,12 @@ export class IdentityTables implements Identity {
       addresses: [...this.owners.takeChanged(), ...this.virtual.takeChanged()],
       merges: this.#merges,
       reports: this.#reports,
+      contradictions: this.#contradictions,
     };
     this.#changedPods.clear();
     this.#merges = [];
     this.#reports = [];
+    this.#contradictions = [];
     return changes;
   }
 
@@ -429,11 +435,14 @@ export class IdentityTables implements Identity {
   }
 
   /** By its name alone: a forged UID must not become the pod's, nor a forged object part it from itself. */
-  #objectClaimed(cluster: string, object: PodObject, timeUs: Us): void {
+  #objectClaimed(cluster: string, object: PodObject, seen: ObjectSeen): void {
+    const { timeUs } = seen;
     const key = podName(cluster, object.namespace, object.name);
     const name = { ...noWorkload, cluster, namespace: object.namespace, pod: object.name };
     const pod = this.#findByName(key, timeUs) ?? this.#newPod(cluster, name, timeUs);
-    if (!pod || pod.isAttested) return;
+    if (!pod) return;
+    this.#compare(pod, object, seen);
+    if (pod.isAttested) return;
     if (timeUs >= pod.objectUs) {
       pod.object = object;
       pod.objectUs = timeUs;
@@ -444,6 +453,14 @@ export class IdentityTables implements Identity {
     if (object.hostNetwork) return;
     for (const ip of object.ips)
       this.#addressSeen(pod, ip, timeUs, OwnerStrength.object, "claimed");
+  }
+
+  #compare(pod: PodRecord, object: PodObject, { source, timeUs }: ObjectSeen): void {
+    const text = pod.object ? contradictionOf(pod.object, object) : "";
+    if (text === "") return;
+    const { cluster, namespace, name } = pod.facts;
+    const about = podName(cluster, namespace, name);
+    this.#contradictions.push({ source, about, text, atUs: Math.max(timeUs, pod.objectUs) });
   }
 
   #holesOf(cluster: string, object: PodObject): readonly CaptureHoles[] {

@@ -5,6 +5,7 @@ import type { Capability, SourceKind } from "../model/observations.ts";
 import type { SourceRow } from "../model/rows.ts";
 import { usPerSecond, usToRfc3339, type Us } from "../model/time.ts";
 import { makeClockOffset, offsetOf, worstOffset } from "./clock-offset.ts";
+import { contradictionEvidence, type Contradiction } from "./contradictions.ts";
 import { contentHash } from "./content-hash.ts";
 import { isRegular, makeSource, type Heard, type Source } from "./source-liveness.ts";
 
@@ -31,7 +32,9 @@ export function sourceChange(source: Source, workload: NodeEntity): AnyEntityCha
     entity: entityOf(source, workload),
     judged: !isLeft || runs === "yes",
     atUs: source.lastReceivedUs > 0 ? source.lastReceivedUs : source.lastEventUs,
-    evidence: isSilent ? [leglessEvidence(source) ?? evidenceOf(source)] : skewEvidence(source),
+    evidence: isSilent
+      ? [leglessEvidence(source) ?? evidenceOf(source)]
+      : [...skewEvidence(source), ...contradictionsOf(source)],
     observers: [],
   };
 }
@@ -57,6 +60,7 @@ function entityOf(source: Source, workload: NodeEntity): Entity<"source"> {
     interval: intervalOf(source),
     lateness: Math.round(source.latenessUs),
     skew: source.skewUs,
+    conflicts: source.contradictions.length,
     expected: isExpected,
     regular: isRegular(source),
     runs: source.runs,
@@ -129,6 +133,9 @@ function skewEvidence({ ref, skewUs, lastReceivedUs }: Source): Evidence[] {
   ];
 }
 
+const contradictionsOf = ({ ref, contradictions }: Source): Evidence[] =>
+  contradictions.map((one) => contradictionEvidence(ref, one));
+
 /** Rows of an earlier version lack what is optional. */
 type StoredHeard = Omit<Heard, "deliveries" | "offset"> &
   Partial<Pick<Heard, "deliveries" | "offset">> & { readonly offsetUs?: Us | null };
@@ -141,6 +148,7 @@ interface Detail {
   readonly offsetUs: Us | null;
   readonly expected: boolean;
   readonly flowsWithoutLegs?: number;
+  readonly contradictions?: readonly Contradiction[];
 }
 
 export function sourceToRow(source: Source): SourceRow {
@@ -156,6 +164,7 @@ export function sourceToRow(source: Source): SourceRow {
     offsetUs: worstOffset(heard.map(([, { offsetUs }]) => offsetUs ?? null)),
     expected: source.withinUs > 0,
     ...(source.flowsWithoutLegs > 0 ? { flowsWithoutLegs: source.flowsWithoutLegs } : {}),
+    ...(source.contradictions.length > 0 ? { contradictions: source.contradictions } : {}),
   };
   return {
     kind,
@@ -186,5 +195,6 @@ export function rowToSource(row: SourceRow): Source {
   source.lastEventUs = detail.lastEventUs;
   source.latenessUs = detail.latenessUs;
   source.flowsWithoutLegs = detail.flowsWithoutLegs ?? 0;
+  source.contradictions = detail.contradictions ?? [];
   return source;
 }

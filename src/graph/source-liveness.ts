@@ -5,6 +5,7 @@
 import type { Entity } from "../model/entities.ts";
 import type { Capability, SourceRef } from "../model/observations.ts";
 import { usPerMinute, usPerSecond, type Us } from "../model/time.ts";
+import type { Contradiction } from "./contradictions.ts";
 import { makeClockOffset, noteOffset, offsetOf, type ClockOffset } from "./clock-offset.ts";
 
 /** What one capability of a source showed of its rhythm. */
@@ -39,6 +40,8 @@ export interface Source {
   flowsWithoutLegs: number;
   /** How far its clock is ahead at least, as the rules were last told. */
   skewUs: Us;
+  /** What was told in its name that cannot all be so. */
+  contradictions: readonly Contradiction[];
   /** The silence that configuration allows it, 0 = what it has taught us. */
   withinUs: Us;
 }
@@ -71,6 +74,7 @@ export function makeSource(ref: SourceRef, firstUs: Us): Source {
     flowsWithoutLegs: 0,
     latenessUs: 0,
     skewUs: 0,
+    contradictions: [],
     withinUs: 0,
   };
 }

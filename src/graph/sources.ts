@@ -9,6 +9,7 @@ import { makeEntity, type NodeEntity } from "../model/entities.ts";
 import type { Capability, SourceKind, SourceRef } from "../model/observations.ts";
 import { forget, type Restored, type WriteSet } from "../model/rows.ts";
 import { usPerSecond, type Us } from "../model/time.ts";
+import { addContradiction, standing, type Contradicted } from "./contradictions.ts";
 import { ExpectedSources, type Expectation, type ExpectedSource } from "./expected-sources.ts";
 import { rowToSource, sourceChange, sourceId, sourceToRow } from "./source-entity.ts";
 import {
@@ -119,6 +120,17 @@ export class Sources {
     if (source.state === "live") return;
     // What a proxy said comes late at times, and does not bring its pod back.
     if (source.state !== "gone" || !this.#isOver(source, receivedUs)) this.#turn(source, "live");
+  }
+
+  /** Two senders have told in this source's name what cannot both be so. */
+  contradicted({ source: ref, ...contradiction }: Contradicted): void {
+    const source = this.#sources.get(sourceId(ref));
+    if (!source) return;
+    const { contradictions: known } = source;
+    source.contradictions = addContradiction(known, contradiction);
+    if (source.contradictions === known) return;
+    this.#dirty.add(source);
+    this.#changed.add(source);
   }
 
   /** Whether any of these is still heard; of none nothing is known, which is not silence. */
@@ -293,8 +305,17 @@ export class Sources {
       if (state !== source.state) this.#turn(source, state);
       if (state === "silent") this.#lookUp(source);
       else if (isSkewDue && refreshSkew(source, this.#nowUs)) this.#changed.add(source);
+      if (isSkewDue) this.#settleContradictions(source);
     }
     for (const one of this.#expected.overdue(this.#nowUs, this.#listeningFromUs)) this.#miss(one);
+  }
+
+  #settleContradictions(source: Source): void {
+    const { contradictions: known } = source;
+    source.contradictions = standing(known, this.#nowUs);
+    if (source.contradictions === known) return;
+    this.#dirty.add(source);
+    this.#changed.add(source);
   }
 
   /** What is expected is missed even if its pod has ended. */
