@@ -79,9 +79,12 @@ export class ProcessTable {
     entry.occurrences++;
     entry.lastUs = Math.max(entry.lastUs, event.timeUs);
     const facts = this.#identity.podOf(pod, entry.lastUs);
-    if (facts === null || concerns(event.process, facts, this.#placeIn(facts, event))) {
-      entry.seen = addSeen(entry, event);
-    }
+    // Whether the pod has a proxy may be told later: all that may be evidence then is kept.
+    const mayTell =
+      facts === null ||
+      holdsProxyIds(event.process, facts) ||
+      isStranger(this.#placeIn(facts, event));
+    if (mayTell) entry.seen = addSeen(entry, event);
     this.#judge(entry, facts, nowUs, out);
     return entry.seen !== before;
   }
@@ -218,12 +221,15 @@ export class ProcessTable {
   }
 }
 
-/** Whether there may be something to say: it holds the proxy's ids, or is a stranger in its container. */
+/** Whether there is something to say by what is known now: it holds the ids, or is a stranger. */
 function concerns(process: ProcessRef, pod: PodFacts, place: ProcessPlace): boolean {
   if (place.beforeProxy || pod.hostNetwork) return false;
   if (pod.mode === "sidecar" && holdsProxyIds(process, pod)) return true;
-  const isStranger = place.container === "proxy" && place.isProxy === "no";
-  return isStranger && withProxy.has(pod.mode);
+  return isStranger(place) && withProxy.has(pod.mode);
+}
+
+function isStranger({ container, isProxy }: ProcessPlace): boolean {
+  return container === "proxy" && isProxy === "no";
 }
 
 /** Who the event's pod is: as it says itself, else whoever held the socket's address. */
