@@ -30,7 +30,7 @@ import type { Legless } from "./legless.ts";
 import { JoinTable } from "./join-table.ts";
 import { PolledFlows } from "./polled-flows.ts";
 import { encodeJournal, readJournal } from "./journal.ts";
-import { extendLeg, lineToLegs, type Leg } from "./legs.ts";
+import { extendLeg, lineToLegs, tunnelPort, type Leg } from "./legs.ts";
 import { endKey, FlowEnds, type Orientation } from "./orientation.ts";
 import { eventPod, ProcessTable } from "./processes.ts";
 import { isTakenBack, Sayings, type Said } from "./sayings.ts";
@@ -160,6 +160,7 @@ export class Bypass implements ConnectionJudge {
     this.#judgeSockets(end, out);
     for (const server of servers) this.#judgeAround(server, out);
     if (transport === "udp") this.#judgeDatagrams(end, flow, out);
+    else if (flow.dstPort === tunnelPort) this.#wire.tunnel(flow, out);
     return true;
   }
 

@@ -100,6 +100,7 @@ export function wireToFlow(
   entity.confidence = verdict.confidence;
   entity.trust = flow?.trust ?? leg?.first.trust ?? socket?.trust ?? "attested";
   entity.excluded_by = verdict.excludedBy;
+  entity.outside_hbone = verdict.isOutsideTunnel;
   if (socket) {
     const { process } = socket;
     entity.uid = process.uid;

@@ -47,7 +47,7 @@ export interface Span {
 }
 
 /** Where an ambient pod's ztunnel accepts HBONE. */
-const tunnelPort = 15_008;
+export const tunnelPort = 15_008;
 
 /** Ends are rounded up to this, so that a busy connection does not change with each request. */
 const endStepUs = 5 * usPerSecond;

@@ -35,6 +35,8 @@ const stronger = ["b4"] as const;
 /** Beyond the disorder that must change nothing. */
 const graceOverUs = 15 * usPerSecond;
 
+const tunnelSendersMax = 5_000;
+
 /** Why a missing leg proves nothing. */
 const reasons = ["ambiguous_owner", "open", "gap", "capacity", "pod_ended", "proxy_silent"];
 
@@ -68,6 +70,8 @@ export class WireJudge {
   readonly #scene: WireScene;
   /** Ends that wait for a pod's proxy to show that it lives, by the pod. */
   readonly #pending = new Awaited<SourceEnd>();
+  /** Senders that show tunnels, by the first of them. */
+  readonly #tunnels = new Map<string, Us>();
   /** Pods that have shown it since. */
   readonly #awake = new Set<string>();
   /** Ends that wait for a sign that their callers would have spoken mutual TLS. */
@@ -120,6 +124,8 @@ export class WireJudge {
       endsToward: (key) => world.ends.toward(key),
       endAt: (ip, key) => world.ends.findAt(ip, key),
       endsOf: (pod) => world.ends.ofPod(pod),
+      endsOfIp: (ip) => world.ends.ofIp(ip),
+      tunnelsSinceUs: (source) => this.#tunnels.get(source) ?? Infinity,
     };
   }
 
@@ -175,6 +181,17 @@ export class WireJudge {
   #hearOf(key: string): void {
     if (this.#unlogged.size === 0) return;
     for (const { end } of this.#unlogged.of(key)) this.#again.add(end);
+  }
+
+  /** A flow to where ambient pods' tunnels end: its sender shows tunnels, and this pair has one. */
+  tunnel({ source, srcIp, startUs }: Flow, out: GraphChange[]): void {
+    const sinceUs = this.#tunnels.get(source.key) ?? Infinity;
+    if (startUs < sinceUs && (sinceUs < Infinity || this.#tunnels.size < tunnelSendersMax)) {
+      this.#tunnels.set(source.key, startUs);
+    }
+    for (const end of this.#world.ends.ofIp(srcIp)) {
+      if (end.wireSaid.size > 0) this.judge(end, out);
+    }
   }
 
   /** A flow or a caller's leg is new at the end: it is judged when its legs have had time to come. */

@@ -16,6 +16,7 @@ import type { Flow } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import { isPlainByProxy } from "./caller-tls.ts";
 import { judgeConnection, type Scene, type Verdict } from "./connection-verdict.ts";
+import { judgeAmbient, type AmbientScene } from "./ambient-verdict.ts";
 import type { PodFacts } from "./contracts.ts";
 import { closeness, flowEvidence } from "./flows.ts";
 import { excludedBy, isClusterDns, isProxyTelemetry } from "./innocents.ts";
@@ -27,7 +28,7 @@ import type { SocketRecord, SourceEnd } from "./source-ends.ts";
 import { mayBeAnothers } from "./unproved-clock.ts";
 import { chainsOf, type Chain } from "./wire-chains.ts";
 
-export interface WireScene extends Scene {
+export interface WireScene extends Scene, AmbientScene {
   /** How far the log of this pod's proxy is proved to have got. */
   lifePast(pod: PodFacts, atUs: Us): Life;
   tellsPorts(pod: PodFacts): boolean;
@@ -74,6 +75,8 @@ export interface WireVerdict {
   readonly callerLegs: readonly Leg[];
   /** Those that it was concluded from; of TCP none, where a socket is judged by itself. */
   readonly sockets: readonly SocketRecord[];
+  /** Between two ambient pods, where a tunnel should be. */
+  readonly isOutsideTunnel: boolean;
   readonly evidence: readonly Evidence[];
 }
 
@@ -90,6 +93,7 @@ export const nothing: WireVerdict = {
   flows: [],
   callerLegs: [],
   sockets: [],
+  isOutsideTunnel: false,
   evidence: [],
 };
 
@@ -127,6 +131,7 @@ function judgeChain(chain: Chain, place: Place, scene: WireScene): WireVerdict {
   if (owner.kind !== "pod") return nothing;
   const { pod } = owner;
   const known: WireVerdict = { ...nothing, pod, fromUs: chain.fromUs };
+  if (pod.mode === "ambient" && !pod.hostNetwork) return judgeTunnel(chain, place, known, scene);
   if (pod.mode !== "sidecar" || pod.hostNetwork) return { ...known, reason: "no_sidecar" };
   if (pod.ips.includes(ip)) return { ...known, reason: "destination" };
   const counters = countersOf(chain, place, pod, scene);
@@ -148,6 +153,23 @@ function judgeChain(chain: Chain, place: Place, scene: WireScene): WireVerdict {
   }
   if (scene.isControl(place, atUs)) return { ...known, reason: "control" };
   return judgeAbsence(chain, place, known, pod, counters, scene);
+}
+
+/** Of an ambient pod no leg is missing: what counts is whether it went through a tunnel. */
+function judgeTunnel(
+  chain: Chain,
+  place: Place,
+  known: WireVerdict,
+  scene: WireScene,
+): WireVerdict {
+  if (known.pod?.ips.includes(place.ip)) return { ...known, reason: "destination" };
+  const oriented = orientedOf(chain, place, scene);
+  if (oriented === "unknown" || oriented === "reply") return { ...known, reason: "unoriented" };
+  const { kind, reason, dueUs } = judgeAmbient(chain, place, scene);
+  const judged = { ...known, kind, reason, dueUs, isOutsideTunnel: true };
+  if (kind !== "found") return judged;
+  const flows = chain.flows.map(({ flow }) => flow);
+  return { ...judged, oriented, confidence: "medium", flows, evidence: evidenceOf(chain) };
 }
 
 /** Nothing attested speaks for the proxy: is that silence, or proof? */
