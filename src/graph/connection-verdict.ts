@@ -22,6 +22,7 @@ import { holdsProxyIds, mayBeNewProxy, placeOf, type ProcessPlace } from "./prox
 import { leadsTo, socketEvidence } from "./sockets.ts";
 import type { FlowRecord, SocketRecord, SourceEnd } from "./source-ends.ts";
 import { isSamePod, mayBeAnothers } from "./unproved-clock.ts";
+import { hasHandshake } from "./wire-chains.ts";
 
 /** What a verdict may ask about the world. */
 export interface Scene {
@@ -302,7 +303,21 @@ function belongs(flow: Flow, record: SocketRecord, pod: PodFacts, scene: Scene):
 function closenessTo(flow: Flow, record: SocketRecord, scene: Scene): Closeness {
   const { socket } = record;
   if (!leadsTo(socket, flow.dstIp, flow.dstPort, scene.identity)) return "none";
-  return closeness(flow, socket.timeUs, boundUs(flow, scene), scene.options);
+  const close = closeness(flow, socket.timeUs, boundUs(flow, scene), scene.options);
+  if (close === "none" || hasHandshake(flow)) return close;
+  // What a record without a handshake goes on with was opened before: a port may be the proxy's idle one.
+  return goesOn(flow, record.end) ? "none" : "loose";
+}
+
+/** Whether an earlier record of the same exporter shows the same connection, not yet closed. */
+function goesOn(flow: Flow, end: SourceEnd): boolean {
+  for (const { flow: other } of end.flows.values()) {
+    if (other.closed || other.endUs > flow.startUs || other.source.key !== flow.source.key)
+      continue;
+    if (other.dstIp !== flow.dstIp || other.dstPort !== flow.dstPort) continue;
+    if (other.trust !== "claimed" || flow.trust === "claimed") return true;
+  }
+  return false;
 }
 
 function boundUs(flow: Flow, scene: Scene): Us {

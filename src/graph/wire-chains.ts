@@ -119,6 +119,7 @@ function extend(chain: Chain, { record, leg }: Item): void {
   chain.isLoose ||= hasLooseStart(flow);
 }
 
-function hasHandshake(flow: Flow): boolean {
+/** The beginning was seen, or an agent gives no flags and so no other sign. */
+export function hasHandshake(flow: Flow): boolean {
   return flow.tcpFlags < 0 || (flow.tcpFlags & syn) !== 0;
 }
