@@ -332,7 +332,7 @@ export class Bypass implements ConnectionJudge {
     this.#virtual.watch(cluster, socket.dstIp, socket.dstPort, end);
     if (socket.dstPort === dnsPort) this.#ends.dependsOn(end, socket.dstIp);
     const pod = this.#identity.podOf(eventPod(socket), socket.timeUs);
-    if (pod) this.#wire.socketSeen(pod);
+    if (pod) this.#wire.socketSeen(record, pod);
     const owner = pod ? podOwner(pod) : addressOwner(cluster, socket.srcIp);
     const { timeUs: atUs } = socket;
     this.#sockets.add({ id, owner, value: record, atUs, expiresUs: this.#expiry() });

@@ -15,7 +15,7 @@ import { ipFamily } from "../lib/ip.ts";
 import type { ProxyLeg } from "../model/observations.ts";
 import { usPerSecond } from "../model/time.ts";
 import type { Verdict } from "./connection-verdict.ts";
-import type { PodFacts } from "./contracts.ts";
+import type { Identity, PodFacts } from "./contracts.ts";
 import { excludedBy } from "./innocents.ts";
 import { eventPod } from "./processes.ts";
 import { placeOf } from "./proxy-container.ts";
@@ -118,6 +118,19 @@ function mayCarry(other: SocketRecord, { socket }: SocketRecord, scene: WireScen
     if (Math.abs(leg.fromUs - other.socket.timeUs) <= near) return false;
   }
   return true;
+}
+
+/** Whether the one socket may change what is said of the other: `companyOf` looks at no more. */
+export function bearsUpon(
+  one: SocketRecord,
+  other: SocketRecord,
+  mayBeProxy: boolean,
+  identity: Identity,
+): boolean {
+  if (one === other) return false;
+  if (Math.abs(one.socket.timeUs - other.socket.timeUs) <= proxyAnswersUs + clockUs) return true;
+  const { dstIp, dstPort } = other.socket;
+  return mayBeProxy && leadsTo(one.socket, dstIp, dstPort, identity);
 }
 
 /** What the pod's proxy has a line of; none where the line does not say. */

@@ -22,11 +22,12 @@ import { Legless } from "./legless.ts";
 import { LostLines } from "./lost-lines.ts";
 import { endKey, type Orientation } from "./orientation.ts";
 import type { Sayings, WireSaid } from "./sayings.ts";
+import { placeOf } from "./proxy-container.ts";
 import { SeenTimes } from "./seen-times.ts";
 import type { SocketRecord, SourceEnd, SourceEnds } from "./source-ends.ts";
 import { judgeUdp } from "./udp-verdict.ts";
 import type { Waiting } from "./waiting.ts";
-import { judgeUnlogged, lineKey, lineKeys } from "./unlogged-socket.ts";
+import { bearsUpon, judgeUnlogged, lineKey, lineKeys } from "./unlogged-socket.ts";
 import { judgeToward, type Toward, type WireScene, type WireVerdict } from "./wire-verdict.ts";
 
 /** A leg takes at least so long to come. */
@@ -66,6 +67,10 @@ export class WireJudge {
   readonly #logged: SeenTimes;
   /** Sockets that no line tells of, by what could change that. */
   readonly #unlogged = new Awaited<SocketRecord>();
+  /** Those of them that wait for a pod's proxy to show that it lives. */
+  readonly #lifeless = new Awaited<SocketRecord>();
+  /** Those that wait for the agent to show any socket of their pod's proxy. */
+  readonly #unshown = new Awaited<SocketRecord>();
   readonly legless = new Legless();
   readonly #scene: WireScene;
   /** Ends that wait for a pod's proxy to show that it lives, by the pod. */
@@ -138,10 +143,10 @@ export class WireJudge {
     }
     for (const key of lineKeys(line)) {
       this.#logged.note(key, line.timeUs);
-      this.#hearOf(key);
+      this.#judgeAgain(this.#unlogged.of(key));
     }
     if (
-      this.#pending.size + this.#unlogged.size === 0 ||
+      this.#pending.size + this.#lifeless.size === 0 ||
       line.side !== "outbound" ||
       line.trust === "claimed"
     )
@@ -149,38 +154,47 @@ export class WireJudge {
     const pod = this.#world.identity.podOf(podOfLine(line), line.timeUs);
     if (!pod) return;
     if (this.#pending.has(podKey(pod))) this.#awake.add(podKey(pod));
-    this.#hearOf(lifeKey(pod));
+    this.#judgeAgain(this.#lifeless.of(podKey(pod)));
   }
 
   /** A socket of which nothing else says anything; call it at each judgement of the socket. */
   unlogged(record: SocketRecord, base: Verdict): Verdict {
     const verdict = judgeUnlogged(record, base, this.#scene);
     const { pod } = verdict;
-    const isOpen = pod !== null && (verdict.kind === "found" || verdict.reason !== "");
-    this.#unlogged.set(record, isOpen ? this.#awaitedBy(record, pod, verdict.reason) : []);
-    if (isOpen) this.#told.add(record.end);
+    const { kind, reason } = verdict;
+    const isOpen = pod !== null && (kind === "found" || reason !== "");
+    this.#unlogged.set(record, isOpen ? this.#awaitedBy(record, pod) : []);
+    this.#lifeless.set(record, pod && reason === "proxy_silent" ? [podKey(pod)] : []);
+    this.#unshown.set(record, pod && reason === "proxy_unseen" ? [podKey(pod)] : []);
+    // Lines that turn out to be missing, or not, bear upon these.
+    if (kind === "found" || reason === "lines_lost") this.#told.add(record.end);
     return verdict;
   }
 
   /** A process of the pod has opened a socket: what is said of its others may be another thing. */
-  socketSeen(pod: PodFacts): void {
-    this.#hearOf(socketsKey(pod));
+  socketSeen(record: SocketRecord, pod: PodFacts): void {
+    if (this.#unlogged.size === 0) return;
+    const { identity, options } = this.#world;
+    const mayBeProxy = placeOf(record.socket.process, pod, options).isProxy !== "no";
+    if (mayBeProxy) this.#judgeAgain(this.#unshown.of(podKey(pod)));
+    const others = this.#unlogged.of(socketsKey(pod));
+    this.#judgeAgain(others.filter((one) => bearsUpon(record, one, mayBeProxy, identity)));
   }
 
   forgetSocket(record: SocketRecord): void {
     this.#unlogged.set(record, []);
+    this.#lifeless.set(record, []);
+    this.#unshown.set(record, []);
   }
 
-  #awaitedBy({ cluster, socket }: SocketRecord, pod: PodFacts, reason: string): readonly string[] {
+  #awaitedBy({ cluster, socket }: SocketRecord, pod: PodFacts): readonly string[] {
     const { dstIp, dstPort } = socket;
     const keys = pod.ips.map((ip) => lineKey(cluster, ip, dstIp, dstPort));
-    if (reason === "proxy_silent") keys.push(lifeKey(pod));
     return [...keys, socketsKey(pod)];
   }
 
-  #hearOf(key: string): void {
-    if (this.#unlogged.size === 0) return;
-    for (const { end } of this.#unlogged.of(key)) this.#again.add(end);
+  #judgeAgain(records: readonly SocketRecord[]): void {
+    for (const { end } of records) this.#again.add(end);
   }
 
   /** A flow to where ambient pods' tunnels end: its sender shows tunnels, and this pair has one. */
@@ -260,7 +274,9 @@ export class WireJudge {
       const pods = isFurther ? this.#pending.keys() : [...this.#awake];
       for (const pod of pods) for (const end of this.#pending.of(pod)) this.judge(end, out);
     }
-    if (isFurther) this.#hearOfLives();
+    // A pipeline has got further: it may be that of any pod.
+    if (isFurther)
+      for (const key of this.#lifeless.keys()) this.#judgeAgain(this.#lifeless.of(key));
     this.#awake.clear();
     this.#hearCompany(out);
   }
@@ -349,11 +365,6 @@ export class WireJudge {
     const ends = [...this.#again];
     this.#again.clear();
     for (const end of ends) this.#world.judgeEnd(end, out);
-  }
-
-  /** A pipeline has got further: it may be that of any pod. */
-  #hearOfLives(): void {
-    for (const key of this.#unlogged.keys()) if (isLifeKey(key)) this.#hearOf(key);
   }
 
   #conclude(
@@ -447,14 +458,6 @@ export class WireJudge {
   #countUndecided(reason: string): void {
     this.#undecided.set(reason, (this.#undecided.get(reason) ?? 0) + 1);
   }
-}
-
-function lifeKey(pod: PodFacts): string {
-  return `life ${podKey(pod)}`;
-}
-
-function isLifeKey(key: string): boolean {
-  return key.startsWith("life ");
 }
 
 function socketsKey(pod: PodFacts): string {
