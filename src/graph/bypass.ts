@@ -20,7 +20,13 @@ import { Signal, type CounterSample } from "../model/stages.ts";
 import type { Us } from "../model/time.ts";
 import { bypassDefaults, type BypassOptions } from "./bypass-options.ts";
 import { judgeConnection, type Scene, type Verdict } from "./connection-verdict.ts";
-import type { AroundProxyMarks, ConnectionJudge, Identity, PodFacts } from "./contracts.ts";
+import type {
+  AroundProxyMarks,
+  ConnectionJudge,
+  Identity,
+  Overflowed,
+  PodFacts,
+} from "./contracts.ts";
 import { ControlTraffic } from "./control-traffic.ts";
 import { verdictToFlow } from "./flow-entity.ts";
 import { FlowSkew } from "./flow-skew.ts";
@@ -32,6 +38,7 @@ import { PolledFlows } from "./polled-flows.ts";
 import { encodeJournal, readJournal } from "./journal.ts";
 import { extendLeg, lineToLegs, tunnelPort, type Leg } from "./legs.ts";
 import { endKey, FlowEnds, type Orientation } from "./orientation.ts";
+import { workloadOwner } from "./overflows.ts";
 import { eventPod, ProcessTable } from "./processes.ts";
 import { isTakenBack, Sayings, type Said } from "./sayings.ts";
 import { connectionId, socketCluster, socketId } from "./sockets.ts";
@@ -84,6 +91,7 @@ export class Bypass implements ConnectionJudge {
     identity: Identity,
     marks: AroundProxyMarks,
     options: BypassOptions = bypassDefaults,
+    overflowed: Overflowed = () => {},
   ) {
     this.#identity = identity;
     this.#sayings = new Sayings(marks);
@@ -97,7 +105,7 @@ export class Bypass implements ConnectionJudge {
       endOf: (cluster, ip, port) => this.#ends.find(cluster, ip, port),
       isBlind: (pod, end, fromUs) => this.#isBlind(pod, end, fromUs),
     };
-    this.#talkers = new Talkers(identity, options, this.#sayings);
+    this.#talkers = new Talkers(identity, options, this.#sayings, overflowed);
     this.#control = new ControlTraffic(identity, options);
     this.#wire = new WireJudge({
       identity,
@@ -111,13 +119,30 @@ export class Bypass implements ConnectionJudge {
       judgeEnd: (end, out) => this.#judgeEnd(end, out),
     });
     const share = options.workloadShare;
-    this.#processes = new ProcessTable(identity, options);
-    this.#sockets = new JoinTable(options.socketsMax, share, ({ value }) =>
-      this.#dropSocket(value),
+    this.#processes = new ProcessTable(identity, options, overflowed);
+    this.#sockets = new JoinTable(
+      options.socketsMax,
+      share,
+      ({ value }) => this.#dropSocket(value),
+      (owner) => overflowed(owner, "sockets"),
     );
-    this.#flows = new JoinTable(options.flowsMax, share, ({ value }) => this.#dropFlow(value));
-    this.#polled = new PolledFlows(options, (record) => this.#dropFlow(record));
-    this.#legs = new JoinTable(options.legsMax, share, ({ value }) => this.#dropLeg(value));
+    this.#flows = new JoinTable(
+      options.flowsMax,
+      share,
+      ({ value }) => this.#dropFlow(value),
+      (owner) => overflowed(owner, "flows"),
+    );
+    this.#legs = new JoinTable(
+      options.legsMax,
+      share,
+      ({ value }) => this.#dropLeg(value),
+      (owner) => overflowed(owner, "legs"),
+    );
+    this.#polled = new PolledFlows(
+      options,
+      (record) => this.#dropFlow(record),
+      (owner) => overflowed(owner, "flows"),
+    );
   }
 
   process(observation: ProcessSeen, out: GraphChange[]): void {
@@ -570,7 +595,7 @@ function countedAs({ side, how }: Orientation): "observed" | "inferred" | "reply
 }
 
 function podOwner(pod: PodFacts): string {
-  return `workload ${pod.nodeId}`;
+  return workloadOwner(pod.nodeId);
 }
 
 function addressOwner(cluster: string, ip: string): string {

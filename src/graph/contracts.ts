@@ -74,6 +74,9 @@ export type Owner =
   | { readonly kind: "ambiguous" }
   | { readonly kind: "none" };
 
+/** An owner's records are more than his share of a table: the oldest of them were left out. */
+export type Overflowed = (owner: string, table: string) => void;
+
 export interface Identity {
   /** `skewUs` widens the borders of ownership by the sender's clock bound. */
   ownerAt(cluster: string, ip: string, atUs: Us, skewUs: Us): Owner;

@@ -74,7 +74,7 @@ test("whatever rows are written, the counters are those of a look at every facet
   fc.assert(
     fc.property(fc.array(batch, { maxLength: 20 }), (batches) => {
       const nodes = new Nodes(100);
-      const facets = new Facets({ facetsMax: 100, facetsPerNodeMax: 100 }, nodes);
+      const facets = new Facets({ facetsMax: 100, facetsPerNodeMax: 100 }, nodes, () => {});
       const counters = new EdgeCounters(nodes, facets);
       const plain = new Plain();
       const [src, dst] = ["a", "b"].map((name) => nodes.intern(name, { name, namespace: "shop" }));

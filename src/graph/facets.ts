@@ -124,6 +124,7 @@ const aroundMax = 1_000;
 export class Facets {
   readonly #limits: FacetLimits;
   readonly #nodes: Nodes;
+  readonly #overflowed: (srcId: number) => void;
   readonly #edges = new Map<number, Edge>();
   readonly #bySrc = new Map<number, Set<Edge>>();
   readonly #byDst = new Map<number, Set<Edge>>();
@@ -149,9 +150,11 @@ export class Facets {
   #facets = 0;
   #dropped = 0;
 
-  constructor(limits: FacetLimits, nodes: Nodes) {
+  /** `overflowed` hears who has more facets than one may. */
+  constructor(limits: FacetLimits, nodes: Nodes, overflowed: (srcId: number) => void) {
     this.#limits = limits;
     this.#nodes = nodes;
+    this.#overflowed = overflowed;
   }
 
   get edgeCount(): number {
@@ -188,6 +191,7 @@ export class Facets {
     const ofSource = this.#facetsBySrc.get(srcId) ?? 0;
     if (this.#facets >= this.#limits.facetsMax || ofSource >= this.#limits.facetsPerNodeMax) {
       this.#dropped++;
+      if (ofSource >= this.#limits.facetsPerNodeMax) this.#overflowed(srcId);
       return null;
     }
     const under = edge ?? this.#newEdge(this.#nextEdgeId++, srcId, dstId, transport);

@@ -35,6 +35,7 @@ import { encodeJournal, readJournal } from "./journal.ts";
 import { Lines } from "./lines.ts";
 import { Sign } from "./nodes.ts";
 import type { GraphOptions } from "./options.ts";
+import { Overflows } from "./overflows.ts";
 import { Placements } from "./placements.ts";
 import { ObjectTable } from "./objects.ts";
 import { PodWitnesses } from "./pod-witnesses.ts";
@@ -88,6 +89,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   #fresh: Observation[] = [];
   #out: GraphChange[] = [];
   readonly #sightings = new SpanSightings();
+  readonly #overflows = new Overflows();
   #nowUs: Us = 0;
   #toldUs: Us = 0;
   #journalDamaged = 0;
@@ -97,9 +99,17 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#options = options;
     this.#next = next;
     this.#identity = new IdentityTables(options);
-    this.#facets = new Facets(limits, this.#identity.nodes);
+    const overflowed = (table: string) => (nodeId: number) =>
+      this.#overflows.ofNode(nodeId, table, this.#nowUs);
+    this.#facets = new Facets(limits, this.#identity.nodes, overflowed("edges"));
     this.#placements = new Placements({ ...limits, ttlUs }, this.#identity, this.#facets);
-    this.#series = new SeriesTable(limits.seriesMax, latenessUs, this.#identity, this.#facets);
+    this.#series = new SeriesTable(
+      limits.seriesMax,
+      latenessUs,
+      this.#identity,
+      this.#facets,
+      overflowed("series"),
+    );
     this.#spans = new Spans(limits.placementsMax * halvesPerPlacement, ttlUs, this.#placements);
     this.#lines = new Lines(limits.placementsMax, ttlUs, this.#placements, this.#spans);
     this.#flows = new FlowEdges(limits.placementsMax, ttlUs, this.#placements);
@@ -120,8 +130,16 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     const coverage = this.#coverage;
     this.#clusters = new ClusterCoverage({ nodes, coverage, bitsOf });
     const { meshNamespaces, trustDomains } = options.identity;
-    this.#declared = new Declared({ nodes, bitsOf, coverage, meshNamespaces });
-    this.#bypass = new Bypass(this.#identity, this.#marks(), options.bypass);
+    this.#declared = new Declared({
+      nodes,
+      bitsOf,
+      coverage,
+      meshNamespaces,
+      overflowsOf: (nodeId) => this.#overflows.tablesOf(nodeId),
+    });
+    this.#bypass = new Bypass(this.#identity, this.#marks(), options.bypass, (owner, table) =>
+      this.#overflows.ofOwner(owner, table, this.#nowUs),
+    );
     const facts = new EdgeFacts(this.#declared, this.#facets, trustDomains);
     this.#edgeChanges = new EdgeChanges(this.#facets, nodes, this.#sources, facts);
     this.#edgeCounters = new EdgeCounters(nodes, this.#facets);
@@ -182,6 +200,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#hosts.tell(this.#nowUs, this.#out);
     this.#clusters.tell(this.#nowUs, this.#out);
     this.#declared.coverageChanged(this.#coverage.takeChanged());
+    this.#declared.overflowed(this.#overflows.takeChanged(this.#nowUs));
     this.#declared.tell(this.#nowUs, this.#out);
     this.#tell();
   }
@@ -491,6 +510,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#facets.mergeNodes(winner.id, loser.id);
     nodes.merge(winner, loser);
     this.#coverage.merged(winner, loser.id);
+    this.#overflows.merged(winner.id, loser.id);
     this.#declared.merged(loser.id);
     for (const from of before) {
       if (from !== winner.key) this.#out.push({ kind: "renamed", from, to: winner.key });

@@ -28,16 +28,24 @@ export class JoinTable<T> {
   /** So many go at once: finding the oldest costs more than letting go of the next ones. */
   readonly #step: number;
   readonly #onGone: (entry: JoinEntry<T>) => void;
+  readonly #onFull: (owner: string) => void;
   /** In order of arrival, so that the first expires first. */
   readonly #entries = new Map<string, JoinEntry<T>>();
   readonly #owners = new Map<string, OwnerShare<T>>();
   #evicted = 0;
 
-  constructor(max: number, workloadShare: number, onGone: (entry: JoinEntry<T>) => void) {
+  /** `onFull` hears who has more records than his share. */
+  constructor(
+    max: number,
+    workloadShare: number,
+    onGone: (entry: JoinEntry<T>) => void,
+    onFull: (owner: string) => void = () => {},
+  ) {
     this.#max = max;
     this.#ownerMax = Math.max(1, Math.floor(max * workloadShare));
     this.#step = Math.max(1, Math.floor(this.#ownerMax / 64));
     this.#onGone = onGone;
+    this.#onFull = onFull;
   }
 
   get size(): number {
@@ -63,8 +71,8 @@ export class JoinTable<T> {
     if (!share) this.#owners.set(entry.owner, (share = { entries: new Set(), horizonUs: 0 }));
     this.#entries.set(entry.id, entry);
     share.entries.add(entry);
-    if (share.entries.size > this.#ownerMax) this.#evictFirst(share.entries);
-    else if (this.#entries.size > this.#max) this.#makeRoom(share);
+    if (share.entries.size > this.#ownerMax) this.#evictOwn(entry.owner, share);
+    else if (this.#entries.size > this.#max) this.#makeRoom(entry.owner, share);
   }
 
   /** It has been heard of again: it leaves as one that came now. */
@@ -92,10 +100,16 @@ export class JoinTable<T> {
   }
 
   /** The table is full: an owner above the fair share pays, else the oldest record goes. */
-  #makeRoom(share: OwnerShare<T>): void {
+  #makeRoom(owner: string, share: OwnerShare<T>): void {
     // Without the newest record, which must not be the one that pays for itself.
     const isGreedy = (share.entries.size - 1) * this.#owners.size >= this.#max;
-    this.#evictFirst(isGreedy ? share.entries : this.#entries.values());
+    if (isGreedy) this.#evictOwn(owner, share);
+    else this.#evictFirst(this.#entries.values());
+  }
+
+  #evictOwn(owner: string, share: OwnerShare<T>): void {
+    this.#onFull(owner);
+    this.#evictFirst(share.entries);
   }
 
   #evictFirst(entries: Iterable<JoinEntry<T>>): void {

@@ -54,13 +54,18 @@ export class PolledFlows {
   readonly #agents = new Map<string, Agent>();
   readonly #conversations: JoinTable<Conversation>;
 
-  constructor(options: BypassOptions, onGone: (record: FlowRecord) => void) {
+  constructor(
+    options: BypassOptions,
+    onGone: (record: FlowRecord) => void,
+    onFull: (owner: string) => void,
+  ) {
     this.#options = options;
     const { flowsMax, workloadShare } = options;
-    this.#conversations = new JoinTable(flowsMax, workloadShare, ({ value }) => {
+    const onLeave = ({ value }: { value: Conversation }) => {
       leave(value);
       onGone(value);
-    });
+    };
+    this.#conversations = new JoinTable(flowsMax, workloadShare, onLeave, onFull);
   }
 
   get size(): number {

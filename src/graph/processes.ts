@@ -13,8 +13,9 @@ import type { CounterSample } from "../model/stages.ts";
 import { usPerDay, usPerMinute, type Us } from "../model/time.ts";
 import type { BypassOptions } from "./bypass-options.ts";
 import { contentHash, contentText } from "./content-hash.ts";
-import type { Identity, PodFacts } from "./contracts.ts";
+import type { Identity, Overflowed, PodFacts } from "./contracts.ts";
 import { JoinTable } from "./join-table.ts";
+import { workloadOwner } from "./overflows.ts";
 import { holdsProxyIds, mayBeNewProxy, placeOf, type ProcessPlace } from "./proxy-container.ts";
 import { socketEvidence, socketId } from "./sockets.ts";
 import { Waiting } from "./waiting.ts";
@@ -61,11 +62,14 @@ export class ProcessTable {
   #forgotten: string[] = [];
   #judged = 0;
 
-  constructor(identity: Identity, options: BypassOptions) {
+  constructor(identity: Identity, options: BypassOptions, overflowed: Overflowed) {
     this.#identity = identity;
     this.#options = options;
-    this.#entries = new JoinTable(options.processesMax, options.workloadShare, (entry) =>
-      this.#forget(entry.value),
+    this.#entries = new JoinTable(
+      options.processesMax,
+      options.workloadShare,
+      (entry) => this.#forget(entry.value),
+      (owner) => overflowed(owner, "processes"),
     );
   }
 
@@ -141,7 +145,9 @@ export class ProcessTable {
       saidUs: 0,
       saidOf: null,
     };
-    const owner = `${pod.namespace}/${pod.workload || podKey(pod)}`;
+    const facts = this.#identity.podOf(pod, event.timeUs);
+    const named = `${pod.namespace}/${pod.workload || podKey(pod)}`;
+    const owner = facts ? workloadOwner(facts.nodeId) : named;
     const expiresUs = nowUs + keepUs;
     this.#entries.add({ id: key, owner, value: entry, atUs: event.timeUs, expiresUs });
     const ofPod = this.#byPod.get(podKey(pod));

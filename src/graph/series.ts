@@ -4,7 +4,13 @@
  * in order, because each series keeps its points of that time.
  */
 import type { EdgeSamples, EdgeSeries, PeerName, SourceRef } from "../model/observations.ts";
-import { forget, seriesPerPage, type Restored, type WriteSet } from "../model/rows.ts";
+import {
+  forget,
+  seriesPerPage,
+  seriesPerSourceMax,
+  type Restored,
+  type WriteSet,
+} from "../model/rows.ts";
 import { usPerMs, type Us } from "../model/time.ts";
 import { addSeries, countMove, type Amounts, type Column, type TimedSeries } from "./columns.ts";
 import {
@@ -64,12 +70,17 @@ const kindsMax = 10_000;
 
 export class SeriesTable {
   readonly #seriesMax: number;
+  readonly #overflowed: (nodeId: number) => void;
   readonly #latenessUs: Us;
   readonly #identity: IdentityTables;
   readonly #facets: Facets;
   /** By `EdgeSeries.id`. */
   readonly #slots: (Slot | undefined)[] = [];
   readonly #byHash = new Map<string, Slot>();
+  /** By id, whose series there was no room for. */
+  readonly #leftOut = new Map<number, number>();
+  /** Series of each source that has any. */
+  readonly #perSource = new Map<string, number>();
   /** Series of earlier processes that have not spoken since, by hash. */
   readonly #restored = new Map<string, KnownSeries>();
   readonly #rows: (Slot | KnownSeries | undefined)[] = [];
@@ -83,8 +94,15 @@ export class SeriesTable {
   #late = 0;
   #bad = 0;
 
-  constructor(seriesMax: number, latenessUs: Us, identity: IdentityTables, facets: Facets) {
+  constructor(
+    seriesMax: number,
+    latenessUs: Us,
+    identity: IdentityTables,
+    facets: Facets,
+    overflowed: (nodeId: number) => void,
+  ) {
     this.#seriesMax = seriesMax;
+    this.#overflowed = overflowed;
     this.#latenessUs = latenessUs;
     this.#identity = identity;
     this.#facets = facets;
@@ -109,10 +127,15 @@ export class SeriesTable {
       this.#slots[definition.id] = known;
       return;
     }
-    if (this.#byHash.size >= this.#seriesMax) {
+    const { key } = definition.source;
+    const ofSource = this.#perSource.get(key) ?? 0;
+    const isFull = this.#byHash.size >= this.#seriesMax;
+    if (isFull || ofSource >= seriesPerSourceMax(this.#seriesMax, key)) {
       this.#dropped++;
+      if (!isFull) this.#hasTooMany(definition);
       return;
     }
+    this.#perSource.set(key, ofSource + 1);
     const earlier = this.#restored.get(definition.hash);
     this.#restored.delete(definition.hash);
     const slot: Slot = {
@@ -141,6 +164,7 @@ export class SeriesTable {
   apply(samples: EdgeSamples): void {
     for (let index = 0; index < samples.count; index++) {
       const slot = this.#slots[samples.series[index] ?? -1];
+      if (!slot) this.#missed(samples.series[index] ?? -1);
       if (!slot || samples.stale[index]) continue;
       this.#sample(
         slot,
@@ -319,6 +343,20 @@ export class SeriesTable {
     if (this.#kinds.size >= kindsMax) this.#kinds.clear();
     this.#kinds.set(key, kind);
     return kind;
+  }
+
+  /** Who had too many series has them still. */
+  #missed(id: number): void {
+    const nodeId = this.#leftOut.get(id);
+    if (nodeId !== undefined) this.#overflowed(nodeId);
+  }
+
+  #hasTooMany({ id, reporter, src, dst }: EdgeSeries): void {
+    const self = servedBy(reporter, src, dst);
+    if (!self || self.workload === "") return;
+    const nodeId = this.#identity.nodeOf(self, 0).id;
+    this.#leftOut.set(id, nodeId);
+    this.#overflowed(nodeId);
   }
 
   /** A proxy that reports for a workload proves that the workload has one. */

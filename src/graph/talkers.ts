@@ -12,9 +12,10 @@ import type { CounterSample } from "../model/stages.ts";
 import { usPerMinute, type Us } from "../model/time.ts";
 import type { BypassOptions } from "./bypass-options.ts";
 import { contentHash, contentText } from "./content-hash.ts";
-import type { Identity, PodFacts } from "./contracts.ts";
+import type { Identity, Overflowed, PodFacts } from "./contracts.ts";
 import { canLeavePod, excludedBy, isClusterDns, isProxyTelemetry } from "./innocents.ts";
 import { JoinTable } from "./join-table.ts";
+import { workloadOwner } from "./overflows.ts";
 import { isProxyName } from "./proxy-container.ts";
 import type { JudgedFlow, Said, Sayings } from "./sayings.ts";
 import { hostPort } from "./sockets.ts";
@@ -47,12 +48,20 @@ export class Talkers {
   /** Some came back after a restart, and are judged when all has. */
   #hasRestored = false;
 
-  constructor(identity: Identity, options: BypassOptions, sayings: Sayings) {
+  constructor(
+    identity: Identity,
+    options: BypassOptions,
+    sayings: Sayings,
+    overflowed: Overflowed,
+  ) {
     this.#identity = identity;
     this.#options = options;
     this.#sayings = sayings;
-    this.#talks = new JoinTable(options.flowsMax, options.workloadShare, ({ value }) =>
-      this.#forget(value),
+    this.#talks = new JoinTable(
+      options.flowsMax,
+      options.workloadShare,
+      ({ value }) => this.#forget(value),
+      (owner) => overflowed(owner, "flows"),
     );
   }
 
@@ -96,11 +105,13 @@ export class Talkers {
   #add(id: string, flow: Flow, nowUs: Us): Talk {
     const talk: Talk = { id, first: flow, said: null };
     const expiresUs = nowUs + this.#options.retentionUs;
-    const owner = podKey(flow);
+    const key = podKey(flow);
+    const pod = this.#identity.podOf(podOf(flow), flow.timeUs);
+    const owner = pod ? workloadOwner(pod.nodeId) : key;
     this.#talks.add({ id, owner, value: talk, atUs: flow.timeUs, expiresUs });
-    const talks = this.#byPod.get(owner);
+    const talks = this.#byPod.get(key);
     if (talks) talks.add(talk);
-    else if (this.#byPod.size < podsMax) this.#byPod.set(owner, new Set([talk]));
+    else if (this.#byPod.size < podsMax) this.#byPod.set(key, new Set([talk]));
     return talk;
   }
 

@@ -19,7 +19,7 @@ type Change = typeof change extends fc.Arbitrary<infer T> ? T : never;
 
 function makeGraph() {
   const nodes = new Nodes(100);
-  const facets = new Facets({ facetsMax: 1_000, facetsPerNodeMax: 1_000 }, nodes);
+  const facets = new Facets({ facetsMax: 1_000, facetsPerNodeMax: 1_000 }, nodes, () => {});
   const ids = Array.from({ length: 5 }, (_, index) => nodes.intern(`n${index}`, {}).id);
   const idOf = (index: number): number => nodes.get(ids[index] ?? 1).id;
   return { nodes, facets, idOf };

@@ -204,6 +204,8 @@ const workload = {
   declared_mode: peerAuthenticationMode,
   network_policies: "list<string>",
   volume_unaccounted: "int",
+  /** Tables of which it lately filled its share, so that something of it was left out. */
+  over_capacity: "list<string>",
   /** Capability to `live`, `silent` or `never`. */
   coverage: "map<string, string>",
 } as const;

@@ -126,6 +126,15 @@ export interface SeriesPageRow {
 }
 export const seriesPerPage = 256;
 
+/**
+ * Of so many series the part that one proxy may have: its labels must not fill the table for all. The
+ * normalizer hands on one more than that, by which the graph knows who has too many.
+ */
+export function seriesPerSourceMax(seriesMax: number, sourceKey: string): number {
+  // A source that names no pod may stand for many.
+  return sourceKey.endsWith("/") ? seriesMax : Math.max(1, Math.floor(seriesMax / 10));
+}
+
 export interface EdgeRow {
   readonly id: number;
   readonly srcId: number;

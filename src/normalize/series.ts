@@ -4,6 +4,7 @@
  * hash is the same over byte orders, paths and restarts. New definitions wait until a batch takes them,
  * also when the batch they were found in was given up.
  */
+import { seriesPerSourceMax } from "../model/rows.ts";
 import { createHash } from "node:crypto";
 import type { MetricsView } from "../decode/views.ts";
 import type { EdgeSeries, SourceRef, Trust } from "../model/observations.ts";
@@ -42,6 +43,7 @@ export class SeriesTable {
   readonly #shared = new SharedNames();
   /** By series id. */
   readonly #sources: SourceRef[] = [];
+  readonly #perSource = new Map<string, number>();
   readonly #contexts = new Map<string, number>();
   #nextContext = 1;
   #fresh: EdgeSeries[] = [];
@@ -112,8 +114,15 @@ export class SeriesTable {
       this.dropped++;
       return noSeries;
     }
-    const id = this.#sources.length;
     const facts = metric.plan.describe(labels, metric.resource);
+    const { key } = facts.source;
+    const ofSource = this.#perSource.get(key) ?? 0;
+    if (ofSource > seriesPerSourceMax(this.#maxSeries, key)) {
+      this.dropped++;
+      return noSeries;
+    }
+    this.#perSource.set(key, ofSource + 1);
+    const id = this.#sources.length;
     this.#fresh.push(makeSeries(id, hash, this.#shared.facts(facts), metric.trust));
     this.#byHash.set(hash, id);
     this.#sources.push(facts.source);

@@ -33,6 +33,8 @@ export interface DeclaredOptions {
   /** Where the mesh's own configuration is. */
   readonly meshNamespaces: readonly string[];
   readonly coverage: Pick<Coverage, "coverageOf" | "coverageOfNamespace">;
+  /** Tables of which a workload lately filled its share. */
+  readonly overflowsOf: (nodeId: number) => readonly string[];
 }
 
 const objectsMask = maskOf(["objects"]);
@@ -84,6 +86,14 @@ export class Declared {
       const cluster = this.#scopes.cluster(key.slice(0, slash));
       const namespace = cluster.namespaces.get(key.slice(slash + 1));
       if (namespace) this.#affected.namespaces.add(namespace);
+    }
+  }
+
+  /** These workloads filled other tables than before. */
+  overflowed(nodeIds: readonly number[]): void {
+    for (const id of nodeIds) {
+      const workload = this.workloads.get(id);
+      if (workload) this.workloads.dirty.add(workload);
     }
   }
 
@@ -179,6 +189,7 @@ export class Declared {
       authorizationPolicies: namesOf(workload.authorization),
       networkPolicies: namesOf(workload.network),
       coverage: this.#options.coverage.coverageOf(nodeId),
+      overCapacity: this.#options.overflowsOf(nodeId),
     });
     const { name: cluster } = namespace.cluster;
     const judged = this.#isJudged(cluster);

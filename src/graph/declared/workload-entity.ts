@@ -30,6 +30,7 @@ export interface WorkloadContext {
   readonly authorizationPolicies: readonly string[];
   readonly networkPolicies: readonly string[];
   readonly coverage: Readonly<Record<string, string>>;
+  readonly overCapacity: readonly string[];
 }
 
 interface Declared {
@@ -49,6 +50,7 @@ export function workloadEntity(
   entity.authorization_policies = context.authorizationPolicies;
   entity.network_policies = context.networkPolicies;
   entity.coverage = context.coverage;
+  entity.over_capacity = context.overCapacity;
   const declared = oldestFirst(pods);
   const youngest = declared.at(-1);
   if (!youngest) return entity;
