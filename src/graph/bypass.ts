@@ -358,7 +358,7 @@ export class Bypass implements ConnectionJudge {
     if (socket.dstPort === dnsPort) this.#ends.dependsOn(end, socket.dstIp);
     const pod = this.#identity.podOf(eventPod(socket), socket.timeUs);
     if (pod) this.#wire.socketSeen(record, pod);
-    const owner = pod ? podOwner(pod) : addressOwner(cluster, socket.srcIp);
+    const owner = pod ? workloadOwner(pod.nodeId) : addressOwner(cluster, socket.srcIp);
     const { timeUs: atUs } = socket;
     this.#sockets.add({ id, owner, value: record, atUs, expiresUs: this.#expiry() });
     this.#keep(socket);
@@ -514,7 +514,7 @@ export class Bypass implements ConnectionJudge {
 
   #isBlind(pod: PodFacts, end: SourceEnd, fromUs: Us): boolean {
     if (end.isBlind) return true;
-    const owners = [podOwner(pod), addressOwner(pod.cluster, end.ip)];
+    const owners = [workloadOwner(pod.nodeId), addressOwner(pod.cluster, end.ip)];
     return owners.some(
       (owner) => this.#sockets.horizonUs(owner) >= fromUs || this.#legs.horizonUs(owner) >= fromUs,
     );
@@ -523,7 +523,7 @@ export class Bypass implements ConnectionJudge {
   /** Whose quota a record counts against: the workload's where the address tells it. */
   #ownerOf(cluster: string, ip: string, atUs: Us): string {
     const owner = this.#identity.ownerAt(cluster, ip, atUs, 0);
-    return owner.kind === "pod" ? podOwner(owner.pod) : addressOwner(cluster, ip);
+    return owner.kind === "pod" ? workloadOwner(owner.pod.nodeId) : addressOwner(cluster, ip);
   }
 
   /** Flows and sockets with the same four addresses show how far their clocks are apart. */
@@ -592,10 +592,6 @@ function leadsTo(end: SourceEnd, ip: string, port: number): boolean {
 
 function countedAs({ side, how }: Orientation): "observed" | "inferred" | "reply" | "unknown" {
   return side === "reply" ? "reply" : how;
-}
-
-function podOwner(pod: PodFacts): string {
-  return workloadOwner(pod.nodeId);
 }
 
 function addressOwner(cluster: string, ip: string): string {

@@ -124,7 +124,7 @@ const aroundMax = 1_000;
 export class Facets {
   readonly #limits: FacetLimits;
   readonly #nodes: Nodes;
-  readonly #overflowed: (srcId: number) => void;
+  readonly #overflowed: (tooManyOfId: number) => void;
   readonly #edges = new Map<number, Edge>();
   readonly #bySrc = new Map<number, Set<Edge>>();
   readonly #byDst = new Map<number, Set<Edge>>();
@@ -150,7 +150,6 @@ export class Facets {
   #facets = 0;
   #dropped = 0;
 
-  /** `overflowed` hears who has more facets than one may. */
   constructor(limits: FacetLimits, nodes: Nodes, overflowed: (srcId: number) => void) {
     this.#limits = limits;
     this.#nodes = nodes;
@@ -240,8 +239,7 @@ export class Facets {
     const known = this.#examples.get(column) ?? null;
     if (!span || firstSpan(known, span) === known) return;
     // Not the span itself, which holds on to all that it is linked with.
-    const { timeUs, traceId, spanId } = span;
-    this.#examples.set(column, { timeUs, traceId, spanId });
+    this.#examples.set(column, { timeUs: span.timeUs, traceId: span.traceId, spanId: span.spanId });
   }
 
   /** The first of the column's spans that can no longer move; null = there is none. */
