@@ -24,13 +24,12 @@ const lookEveryMs = 5_000;
 /** What has passed is told no longer than this, so an insight of it ends a minute after its cause. */
 const windowMs = 60_000;
 
-/** Each counts what was left out because a table or a list was full. */
+/** Each counts what was left out of the judgement because a table was full. */
 const overflows = [
   "graph_overflow_total",
   "join_overflow_total",
   "series_dropped_total",
   "insights_overflow_total",
-  "insights_dropped_total",
   "rule_entities_forgotten_total",
   "receipts_dropped_total",
 ] as const satisfies readonly InstrumentName[];
