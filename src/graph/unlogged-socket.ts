@@ -48,7 +48,8 @@ export function judgeUnlogged(record: SocketRecord, base: Verdict, scene: WireSc
     kind: "found",
     rung: "b3",
     reason: excluded === "unknown" ? "exclusions_unknown" : "no_line",
-    confidence: isSure ? "high" : "medium",
+    // Never high: one captured connection that was opened and never used would look the same.
+    confidence: isSure ? "medium" : "low",
     excludedBy: excluded,
     evidence: [socketEvidence(socket, record.id)],
   };
