@@ -58,7 +58,7 @@ for (const [name, compression] of [
       const request = server.handler.requests.at(-1);
       expect(Buffer.from(request?.body ?? new ArrayBuffer(0)).equals(body)).toBe(true);
       expect(request?.hash).toBe(createHash("sha256").update(body).digest("hex").slice(0, 32));
-      expect(request).toMatchObject({ signal: Signal.metrics, transport: "grpc" });
+      expect(request).toMatchObject({ signal: Signal.metrics, sender: { listener: "grpc" } });
     }
     client.close();
   });

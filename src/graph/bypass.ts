@@ -43,6 +43,9 @@ import { eventPod, ProcessTable } from "./processes.ts";
 import { isTakenBack, Sayings, type Said } from "./sayings.ts";
 import { connectionId, socketCluster, socketId } from "./sockets.ts";
 import {
+  hasOpened,
+  hasOpenedLeg,
+  leadsTo,
   SourceEnds,
   type FlowRecord,
   type LegRecord,
@@ -173,7 +176,11 @@ export class Bypass implements ConnectionJudge {
     const end = this.#ends.forFlow(flow);
     const orientation = this.#orient(flow, end);
     this.#oriented[countedAs(orientation)]++;
-    if (!end) return false;
+    if (!end) {
+      // A busy server's end is always full of replies.
+      if (orientation.side === "reply") this.#ends.noLoss();
+      return false;
+    }
     const record = { id, flow, end };
     end.flows.set(id, record);
     this.#ends.leads(end, endKey(flow.cluster, dstIp, flow.dstPort, transport));
@@ -288,7 +295,7 @@ export class Bypass implements ConnectionJudge {
       into.push({ name: "join_overflow_total", labels: { table }, value: evicted });
     }
     const labels = { table: "source_ends" };
-    into.push({ name: "join_overflow_total", labels, value: this.#ends.refused });
+    into.push({ name: "join_overflow_total", labels, value: this.#ends.lost });
     this.#processes.counters(into);
   }
 
@@ -562,32 +569,6 @@ export class Bypass implements ConnectionJudge {
     const answered = hasOpened(far, srcIp, srcPort) || hasOpenedLeg(far, srcIp, srcPort);
     return this.#flowEnds.orient(flow, opened, answered);
   }
-}
-
-function hasOpened(end: SourceEnd | null | undefined, ip: string, port: number): boolean {
-  if (!end) return false;
-  for (const { socket } of end.sockets.values()) {
-    if (socket.dstIp === ip && socket.dstPort === port) return true;
-  }
-  return false;
-}
-
-function hasOpenedLeg(end: SourceEnd | null | undefined, ip: string, port: number): boolean {
-  for (const leg of end?.legs.values() ?? []) {
-    if (leg.role !== "captured" && leg.toIp === ip && leg.toPort === port) return true;
-  }
-  return false;
-}
-
-/** Whether flows or callers' legs show a connection to there. */
-function leadsTo(end: SourceEnd, ip: string, port: number): boolean {
-  for (const { flow } of end.flows.values()) {
-    if (flow.dstIp === ip && flow.dstPort === port) return true;
-  }
-  for (const leg of end.legs.values()) {
-    if (leg.role === "inbound" && leg.toIp === ip && leg.toPort === port) return true;
-  }
-  return false;
 }
 
 function countedAs({ side, how }: Orientation): "observed" | "inferred" | "reply" | "unknown" {

@@ -56,10 +56,16 @@ export class SourceEnds {
   readonly #byPod = new Map<string, Set<SourceEnd>>();
   readonly #byPeer = new Map<string, Set<SourceEnd>>();
   readonly #byDestination = new Map<string, Set<SourceEnd>>();
-  #refused = 0;
+  #lost = 0;
 
-  get refused(): number {
-    return this.#refused;
+  /** Records that found no room where a verdict may need them. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** What found no room last was nothing that a verdict needs. */
+  noLoss(): void {
+    this.#lost--;
   }
 
   find(
@@ -218,7 +224,7 @@ export class SourceEnds {
 
   #refuse(end: SourceEnd): void {
     end.isBlind = true;
-    this.#refused++;
+    this.#lost++;
   }
 }
 
@@ -235,4 +241,32 @@ function hasCallerLeg(end: SourceEnd): boolean {
 function podKeyOf(socket: SocketOpened): string {
   const { pod } = socket.process;
   return pod.pod === "" ? pod.podUid : `${pod.namespace}/${pod.pod}`;
+}
+
+/** Whether a socket of the end was opened to there. */
+export function hasOpened(end: SourceEnd | null | undefined, ip: string, port: number): boolean {
+  if (!end) return false;
+  for (const { socket } of end.sockets.values()) {
+    if (socket.dstIp === ip && socket.dstPort === port) return true;
+  }
+  return false;
+}
+
+/** The same of a leg, as its proxy or its peer tells. */
+export function hasOpenedLeg(end: SourceEnd | null | undefined, ip: string, port: number): boolean {
+  for (const leg of end?.legs.values() ?? []) {
+    if (leg.role !== "captured" && leg.toIp === ip && leg.toPort === port) return true;
+  }
+  return false;
+}
+
+/** Whether flows or callers' legs show a connection to there. */
+export function leadsTo(end: SourceEnd, ip: string, port: number): boolean {
+  for (const { flow } of end.flows.values()) {
+    if (flow.dstIp === ip && flow.dstPort === port) return true;
+  }
+  for (const leg of end.legs.values()) {
+    if (leg.role === "inbound" && leg.toIp === ip && leg.toPort === port) return true;
+  }
+  return false;
 }
