@@ -20,7 +20,7 @@ export interface Evaluation {
   readonly accepted: number;
   readonly repeated: number;
   readonly refused: readonly string[];
-  /** In the order of their rules and workloads. */
+  /** In the order of their rules and workloads; none that was pending and came to nothing. */
   readonly insights: readonly InsightRow[];
 }
 
@@ -62,9 +62,9 @@ export class Evaluator {
       this.#pass(this.#nowUs + usPerSecond);
       this.#collect(true);
     }
-    const insights = [...this.#insights.values()].sort((a, b) =>
-      sortKey(a) < sortKey(b) ? -1 : 1,
-    );
+    const insights = [...this.#insights.values()]
+      .filter(({ state }) => state !== "inactive")
+      .sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
     return { accepted: this.#accepted, repeated: this.#repeated, refused: this.#refused, insights };
   }
 

@@ -90,13 +90,14 @@ function exampleOf({ parts }: FacetView, facets: Facets): SpanRef | null {
 }
 
 function exampleEvidence(view: FacetView, { timeUs, traceId, spanId }: SpanRef): Evidence {
+  const source = view.words.observers[0]?.key ?? "";
   return {
     atUs: timeUs,
     nanos: 0,
     vantage: "span",
-    source: view.words.observers[0]?.key ?? "",
+    source,
     text: `one of the requests is in trace ${traceId}`,
     fields: { trace_id: traceId, span_id: spanId },
-    hash: contentHash(["example", traceId, spanId, timeUs]),
+    hash: contentHash(["example", traceId, spanId, timeUs, source]),
   };
 }

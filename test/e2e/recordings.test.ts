@@ -55,11 +55,13 @@ async function graphLines(engine: Engine): Promise<string[]> {
 
 /**
  * Subject, state and evidence. How often a counter rose, and by how much at once, hangs on which of its
- * points had come when it was told: that evidence, and the count of times, is left out.
+ * points had come when it was told: that evidence, and the count of times, is left out. So is what the
+ * engine says of itself.
  */
 async function insightLines(engine: Engine): Promise<string[]> {
   const page = await getJson<ApiPage<ApiInsight>>(`${engine.web}/api/v1/insights?limit=1000`);
   return page.items
+    .filter(({ rule }) => rule !== "open-trust")
     .flatMap((item) => {
       const { namespace, workload, address, port } = item.peer;
       const peer = `${namespace}/${workload}${address}:${port}`;
