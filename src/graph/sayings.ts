@@ -34,6 +34,7 @@ export interface Said {
 /** Also what it was said of, to take it back when not even the pod is known any more. */
 export interface WireSaid extends Said {
   readonly judged: JudgedFlow;
+  readonly evidence: readonly Evidence[];
 }
 
 interface Mark {

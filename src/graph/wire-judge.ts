@@ -3,7 +3,7 @@
  * that it rests on has changed: it knows which ends wait for their grace, and which wait for a sign that
  * a pod's proxy has logged past them. The verdict itself is `wire-verdict.ts`.
  */
-import { mergeEvidence, type GraphChange } from "../model/changes.ts";
+import { mergeEvidence, type Evidence, type GraphChange } from "../model/changes.ts";
 import type { FlowEntity } from "../model/entities.ts";
 import type { Flow, ProxyLeg } from "../model/observations.ts";
 import type { CounterSample } from "../model/stages.ts";
@@ -424,7 +424,9 @@ export class WireJudge {
       ...callerLegs.map((leg) => leg.first),
       ...verdict.sockets.map(({ socket }) => socket),
     ];
-    const { evidence, fromUs } = verdict;
+    const earlier = isStanding ? this.#outlived(said) : [];
+    const evidence = mergeEvidence(earlier, verdict.evidence);
+    const fromUs = Math.min(verdict.fromUs, earlier[0]?.atUs ?? Infinity);
     const atUs = said && !isFound ? said.atUs : fromUs;
     const { transport } = end;
     const saying = { ...judged, entity, id, transport, atUs, evidence, sources };
@@ -433,7 +435,15 @@ export class WireJudge {
     const news = this.#world.sayings.tell(saying, said, out);
     if (!news) return;
     this.#world.ends.dependsOn(end, toward.ip);
-    end.wireSaid.set(key, { ...news, judged });
+    end.wireSaid.set(key, { ...news, judged, evidence });
+  }
+
+  /** What records have shown that are too old to be judged again, of a finding that goes on. */
+  #outlived(said: WireSaid | undefined): readonly Evidence[] {
+    if (said?.outcome !== "found") return [];
+    const { scene, options } = this.#world;
+    const goneUs = scene.nowUs - options.retentionUs + options.latenessUs;
+    return said.evidence.filter(({ atUs }) => atUs <= goneUs);
   }
 
   #awaitConfig(cluster: string): void {
