@@ -12,9 +12,10 @@ import { judgeConnection, type Verdict } from "./connection-verdict.ts";
 import type { PodFacts } from "./contracts.ts";
 import { excludedBy, isClusterDns } from "./innocents.ts";
 import { endKey } from "./orientation.ts";
+import { eventPod } from "./processes.ts";
 import { leadsTo, socketEvidence } from "./sockets.ts";
 import type { SocketRecord } from "./source-ends.ts";
-import { mayBeAnothers } from "./unproved-clock.ts";
+import { isSamePod, mayBeAnothers } from "./unproved-clock.ts";
 import { chainsOf, type Chain } from "./wire-chains.ts";
 import {
   evidenceOf,
@@ -72,6 +73,9 @@ function judgeOnWire(chain: Chain, place: Place, scene: WireScene): WireVerdict 
   );
   const innocent = innocentOf(sockets, scene);
   if (innocent) return { ...known, ...innocent };
+  if (sockets.some((record) => isAnothers(record, pod, scene))) {
+    return { ...known, kind: "unknown", reason: "ambiguous_owner" };
+  }
   if (chain.flows.some(({ flow }) => mayBeAnothers(flow, pod, atUs, scene))) {
     return { ...known, kind: "unknown", reason: "ambiguous_owner" };
   }
@@ -180,6 +184,12 @@ function innocentOf(
     waits ??= innocent;
   }
   return waits;
+}
+
+/** Its agent names another pod than the one that held the address by then. */
+function isAnothers({ socket }: SocketRecord, pod: PodFacts, { identity }: WireScene): boolean {
+  const named = socket.trust === "claimed" ? null : identity.podOf(eventPod(socket), socket.timeUs);
+  return named !== null && !isSamePod(named, pod);
 }
 
 /** Records begin to leave, and what was said stands. */
