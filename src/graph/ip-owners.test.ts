@@ -135,14 +135,3 @@ test("the table is bounded and says what it could not take", () => {
   }
   expect([owners.size, owners.dropped]).toEqual([2, 3]);
 });
-
-test("whose predecessor is forgotten held nothing before it was seen", () => {
-  const pods = Array.from({ length: 40 }, (_, index) => ({ pod: `p${index}`, at: index * 200 }));
-  const owners = ownersOf(pods);
-  const textAt = (at: number): string => textOf(owners.holderAt("c", "10.0.0.1", t0 + at * s, 0));
-  // There is room for 32: the first eight are gone, and the ninth came at 1,600.
-  expect([1_550, 1_700].map(textAt)).toEqual(["none", "ambiguous p8"]);
-  expect(owners.dropped).toBe(8);
-  // The first of all, of which nobody knows a predecessor, may have been there before.
-  check([{ pod: "a", at: 1_600 }], 1_550, "a");
-});

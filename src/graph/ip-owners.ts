@@ -117,7 +117,6 @@ export class IpOwners {
     if (!claim) {
       if (claims.length >= claimsPerAddressMax) {
         claims.shift();
-        this.#bindFirsts(claims);
         this.#dropped++;
       }
       claim = newClaim(this.#nextId++, cluster, ip, namespace, pod, strength, sighting);
@@ -243,21 +242,8 @@ export class IpOwners {
     for (const [key, claims] of this.#byAddress) {
       const kept = claims.filter((claim) => endOf(claim) >= boundUs);
       if (kept.length === claims.length) continue;
-      this.#bindFirsts(kept);
       if (kept.length > 0) this.#byAddress.set(key, kept);
       else this.#byAddress.delete(key);
-    }
-  }
-
-  /** An owner before them is forgotten: the first of each strength held nothing before it was seen. */
-  #bindFirsts(claims: readonly Claim[]): void {
-    const bound = new Set<OwnerStrength>();
-    for (const claim of claims) {
-      if (!bound.has(claim.strength) && claim.startUs === 0) {
-        claim.startUs = claim.firstUs;
-        this.#dirty.add(claim);
-      }
-      bound.add(claim.strength);
     }
   }
 
