@@ -18,7 +18,13 @@ import { closeness, distanceUs, flowEvidence, type Closeness } from "./flows.ts"
 import { excludedBy, isClusterDns } from "./innocents.ts";
 import { holdsFlow, isCaptured, legEvidence, showsReply } from "./legs.ts";
 import { eventPod } from "./processes.ts";
-import { holdsProxyIds, mayBeNewProxy, placeOf, type ProcessPlace } from "./proxy-container.ts";
+import {
+  contradictsContainers,
+  holdsProxyIds,
+  mayBeNewProxy,
+  placeOf,
+  type ProcessPlace,
+} from "./proxy-container.ts";
 import { leadsTo, socketEvidence } from "./sockets.ts";
 import type { FlowRecord, SocketRecord, SourceEnd } from "./source-ends.ts";
 import { isSamePod, mayBeAnothers } from "./unproved-clock.ts";
@@ -158,6 +164,7 @@ function contradictsOwner(record: SocketRecord, pod: PodFacts, scene: Scene): bo
   const { socket } = record;
   const { pod: named } = socket.process;
   if (socket.srcIp === "") return false;
+  if (contradictsContainers(socket.process, pod)) return true;
   const skewUs = scene.skewUs(socket.source.key);
   const owner = scene.identity.ownerAt(record.cluster, socket.srcIp, socket.timeUs, skewUs);
   if (owner.kind === "pod") return !isSamePod(owner.pod, pod);

@@ -59,6 +59,12 @@ export function startedAs(starts: ContainerStarts | undefined, containerId: stri
   return known?.name ?? "";
 }
 
+/** Objects have told the pod's containers, and this is none of them. */
+export function isUntold(starts: ContainerStarts | undefined, containerId: string): boolean {
+  if (starts === undefined || starts.ids.length === 0) return false;
+  return containerId.length >= idDigitsMin && startedAs(starts, containerId) === "";
+}
+
 function isSameId(one: string, other: string): boolean {
   if (one.length < idDigitsMin || other.length < idDigitsMin) return false;
   return one.startsWith(other) || other.startsWith(one);
@@ -74,8 +80,7 @@ export function mayBeStartOf(
   containerId: string,
   sinceUs: Us,
 ): boolean {
-  if (starts === undefined || containerId.length < idDigitsMin) return false;
-  if (startedAs(starts, containerId) !== "") return false;
+  if (starts === undefined || !isUntold(starts, containerId)) return false;
   const told = starts.ids.filter((one) => one.name === name).length;
   return starts.toldUs < sinceUs || told < (starts.counts[name] ?? 1);
 }

@@ -135,3 +135,34 @@ test("the table is bounded and says what it could not take", () => {
   }
   expect([owners.size, owners.dropped]).toEqual([2, 3]);
 });
+
+test("before the owners that were left out for want of room, nobody is known for sure", () => {
+  const said: Said[] = Array.from({ length: 40 }, (_, index) => ({
+    pod: `p${index + 10}`,
+    at: index * 100,
+    start: index * 100,
+    end: [index * 100 + 80, index * 100 + 90] as const,
+  }));
+  const holderAt = (at: number): string =>
+    textOf(ownersOf(said).holderAt("c", "10.0.0.1", t0 + at * s, 0));
+  expect(holderAt(50)).toBe("ambiguous ");
+  expect(holderAt(750)).toBe("ambiguous ");
+  expect(holderAt(850)).toBe("p18");
+  expect(holderAt(3_950)).toBe("p49");
+});
+
+test("what weaker sources say of a pod that its object describes takes no room from others", () => {
+  const said: Said[] = Array.from({ length: 30 }, (_, index) => [
+    { pod: `p${index + 10}`, at: index * 100 + 1, strength: OwnerStrength.self },
+    { pod: `p${index + 10}`, at: index * 100 + 2, strength: OwnerStrength.proxy },
+    {
+      pod: `p${index + 10}`,
+      at: index * 100 + 3,
+      start: index * 100,
+      end: [index * 100 + 80, index * 100 + 90] as const,
+    },
+  ]).flat();
+  const owners = ownersOf(said);
+  expect(owners.dropped).toBe(0);
+  expect(textOf(owners.holderAt("c", "10.0.0.1", t0 + 50 * s, 0))).toBe("p10");
+});

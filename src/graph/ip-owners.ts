@@ -77,6 +77,8 @@ export class IpOwners {
   readonly #byAddress = new Map<string, Claim[]>();
   /** Polled pods by `cluster/namespace`, and the lists of that namespace that are not yet complete. */
   readonly #polled = new Map<string, { claims: Set<Claim>; rounds: Us[] }>();
+  /** By address: up to when owners were left out for want of room; at most one for each address. */
+  readonly #forgottenUntil = new Map<string, Us>();
   readonly #dirty = new Set<Claim>();
   readonly #changed = new Set<string>();
   #nextId = 1;
@@ -115,10 +117,7 @@ export class IpOwners {
     }
     let claim = claims.find((one) => one.pod === pod && one.strength === strength);
     if (!claim) {
-      if (claims.length >= claimsPerAddressMax) {
-        claims.shift();
-        this.#dropped++;
-      }
+      if (claims.length >= claimsPerAddressMax) this.#makeRoom(key, claims);
       claim = newClaim(this.#nextId++, cluster, ip, namespace, pod, strength, sighting);
       claims.push(claim);
       claims.sort(compareClaims);
@@ -151,11 +150,11 @@ export class IpOwners {
   holderAt(cluster: string, ip: string, atUs: Us, skewUs: Us): Holder {
     const claims = this.#byAddress.get(addressKey(cluster, ip));
     if (!claims) return none;
+    const forgottenUs = this.#forgottenUntil.get(addressKey(cluster, ip)) ?? 0;
+    if (atUs - skewUs <= forgottenUs) return { kind: "ambiguous", pods: [] };
     for (let strength = 0; strength <= OwnerStrength.attributes; strength++) {
       const ofStrength = claims.filter(
-        (claim) =>
-          claim.strength === strength &&
-          !claims.some((other) => other.pod === claim.pod && other.strength < strength),
+        (claim) => claim.strength === strength && !isOutspoken(claim, claims),
       );
       const holder = ofStrength.length > 0 ? this.#holderAmong(ofStrength, atUs, skewUs) : none;
       if (holder.kind !== "none") return holder;
@@ -236,9 +235,23 @@ export class IpOwners {
     return { beginUs, loUs: endUs, hiUs: endUs };
   }
 
+  /** What nobody asks goes first; before the end of an owner that had to go, nobody is known for sure. */
+  #makeRoom(key: string, claims: Claim[]): void {
+    const unasked = claims.findIndex((claim) => isOutspoken(claim, claims));
+    const [gone] = claims.splice(Math.max(unasked, 0), 1);
+    if (unasked >= 0 || !gone) return;
+    const next = claims[0];
+    const endUs = Math.max(gone.endHiUs, gone.lastUs, next ? startOf(next) : 0);
+    this.#forgottenUntil.set(key, Math.max(this.#forgottenUntil.get(key) ?? 0, endUs));
+    this.#dropped++;
+  }
+
   #sweep(nowUs: Us): void {
     this.#sweptUs = nowUs;
     const boundUs = nowUs - this.#options.ttlUs;
+    for (const [key, untilUs] of this.#forgottenUntil) {
+      if (untilUs < boundUs) this.#forgottenUntil.delete(key);
+    }
     for (const [key, claims] of this.#byAddress) {
       const kept = claims.filter((claim) => endOf(claim) >= boundUs);
       if (kept.length === claims.length) continue;
@@ -274,6 +287,11 @@ export class IpOwners {
     if (!polled) this.#polled.set(key, (polled = { claims: new Set(), rounds: [] }));
     return polled;
   }
+}
+
+/** A stronger source describes the same pod. */
+function isOutspoken({ pod, strength }: Claim, claims: readonly Claim[]): boolean {
+  return claims.some((other) => other.pod === pod && other.strength < strength);
 }
 
 export function addressKey(cluster: string, ip: string): string {

@@ -16,7 +16,13 @@ import { contentHash, contentText } from "./content-hash.ts";
 import type { Identity, Overflowed, PodFacts } from "./contracts.ts";
 import { JoinTable } from "./join-table.ts";
 import { workloadOwner } from "./overflows.ts";
-import { holdsProxyIds, mayBeNewProxy, placeOf, type ProcessPlace } from "./proxy-container.ts";
+import {
+  contradictsContainers,
+  holdsProxyIds,
+  mayBeNewProxy,
+  placeOf,
+  type ProcessPlace,
+} from "./proxy-container.ts";
 import { socketEvidence, socketId } from "./sockets.ts";
 import { Waiting } from "./waiting.ts";
 
@@ -187,6 +193,7 @@ export class ProcessTable {
       }
       // What was said stands: it rested on something.
       if (mayBeNewProxy(first.process, pod, first.timeUs, this.#options)) return;
+      if (contradictsContainers(first.process, pod)) return;
     }
     const entity = processEntity(first, pod, nodeAs(node, pod.mode));
     entity.is_proxy = place.isProxy === "yes";

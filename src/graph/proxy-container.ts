@@ -6,7 +6,7 @@
 import type { ProcessRef } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import type { BypassOptions } from "./bypass-options.ts";
-import { mayBeStartOf, startedAs } from "./container-starts.ts";
+import { isUntold, mayBeStartOf, startedAs } from "./container-starts.ts";
 import type { PodFacts } from "./contracts.ts";
 
 export interface ProcessPlace {
@@ -88,6 +88,16 @@ export function hasProxyExecutable(process: ProcessRef, options: BypassOptions):
 export function isProxyName(name: string, options: BypassOptions): boolean {
   if (/^wrk:worker_\d+$/.test(name)) return true;
   return options.proxyExecutables.some((path) => path.slice(path.lastIndexOf("/") + 1) === name);
+}
+
+/**
+ * Whether the pod was found by an address alone, and its objects name other containers than the process
+ * gives: then the address was another pod's at that time. A clock may be off, and addresses pass on.
+ */
+export function contradictsContainers(process: ProcessRef, pod: PodFacts): boolean {
+  const { pod: named, containerId } = process;
+  if (named.pod !== "" || named.podUid !== "" || process.container !== "") return false;
+  return isUntold(pod.starts, containerId);
 }
 
 function isListed(exe: string, listed: readonly string[]): boolean {

@@ -447,4 +447,23 @@ export const undecided: readonly BypassCase[] = [
     steps: [connect(app, 1, 35_590, outside, 443), wire(1, 35_590, outside, 443)],
     findings: ["web unknown (ambiguous_owner) 203.0.113.5:443 unknown"],
   },
+  {
+    name: "a proxy known by address and container alone, and the address's pod has other containers",
+    setup: { pods: [makePod({ starts: startsOf("fedcba9876543210fedc") })] },
+    steps: [
+      connect(
+        makeProcess({
+          ...envoy,
+          pod: { ...envoy.pod, namespace: "", workload: "", pod: "", podUid: "", address: "" },
+          container: "",
+          containerId: "0123456789abcde",
+        }),
+        1,
+        35_591,
+        outside,
+        443,
+      ),
+    ],
+    findings: ["web unknown (ambiguous_owner) 203.0.113.5:443 unknown"],
+  },
 ];
