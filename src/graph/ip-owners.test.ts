@@ -166,3 +166,20 @@ test("what weaker sources say of a pod that its object describes takes no room f
   expect(owners.dropped).toBe(0);
   expect(textOf(owners.holderAt("c", "10.0.0.1", t0 + 50 * s, 0))).toBe("p10");
 });
+
+test("a weaker source that sees a pod again and again changes nothing at a full address", () => {
+  const owners = ownersOf(
+    Array.from({ length: 40 }, (_, index) => ({
+      pod: `p${index + 10}`,
+      at: index * 100,
+      start: index * 100,
+    })),
+  );
+  owners.takeChanged();
+  const sighting = { startUs: 0, endLoUs: 0, endHiUs: 0, isListed: false };
+  for (let at = 4_000; at < 4_010; at++) {
+    const atUs = t0 + at * s;
+    owners.claim("c", "10.0.0.1", "ns", "p49", OwnerStrength.self, { ...sighting, atUs });
+  }
+  expect(owners.takeChanged()).toEqual([]);
+});

@@ -117,7 +117,10 @@ export class IpOwners {
     }
     let claim = claims.find((one) => one.pod === pod && one.strength === strength);
     if (!claim) {
-      if (claims.length >= claimsPerAddressMax) this.#makeRoom(key, claims);
+      const isFull = claims.length >= claimsPerAddressMax;
+      // Nobody would ask it, and it would be said again at every sighting.
+      if (isFull && isOutspoken({ pod, strength }, claims)) return;
+      if (isFull) this.#makeRoom(key, claims);
       claim = newClaim(this.#nextId++, cluster, ip, namespace, pod, strength, sighting);
       claims.push(claim);
       claims.sort(compareClaims);
@@ -290,7 +293,10 @@ export class IpOwners {
 }
 
 /** A stronger source describes the same pod. */
-function isOutspoken({ pod, strength }: Claim, claims: readonly Claim[]): boolean {
+function isOutspoken(
+  { pod, strength }: Pick<Claim, "pod" | "strength">,
+  claims: readonly Claim[],
+): boolean {
   return claims.some((other) => other.pod === pod && other.strength < strength);
 }
 
