@@ -208,7 +208,11 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   /** Tells proxies of the connections that they ought to have logged. */
   #countLegless(): void {
     const { legless } = this.#bypass;
-    for (const name of legless.takeChanged()) {
+    const names = new Set(legless.takeChanged());
+    // Of one that falls silent only now, all may have been known before.
+    for (const key of this.#sources.takeFallen())
+      for (const name of this.#podsOfProxy(key)) names.add(name);
+    for (const name of names) {
       const countSince = (fromUs: Us): number => legless.since(name, fromUs);
       this.#sources.legless(`proxy|${name}`, countSince);
       const pod = this.#identity.podNamed(name, this.#nowUs);
@@ -216,6 +220,14 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
         this.#sources.legless(`proxy|${pod?.facts.cluster}//${ip}`, countSince);
       }
     }
+  }
+
+  /** The pods that a proxy's key may stand for: it names its pod, or its address alone (`cluster//ip`). */
+  #podsOfProxy(key: string): readonly string[] {
+    const [cluster = "", ip = ""] = key.split("//");
+    if (ip === "") return [key];
+    const pods = this.#identity.podsOfAddress(addressKey(cluster, ip));
+    return [...pods].map(({ facts }) => podName(facts.cluster, facts.namespace, facts.name));
   }
 
   /** How many workloads of each namespace are seen by what. */

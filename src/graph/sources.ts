@@ -56,6 +56,8 @@ export class Sources {
   #gone: { id: string; atUs: Us }[] = [];
   /** Sources (`kind|key`) whose coverage is another one since it was last taken. */
   readonly #changedCoverage = new Set<string>();
+  /** See `takeFallen`; bounded by the sources. */
+  readonly #fallen = new Set<string>();
   readonly #lastReceived = new Map<SourceKind, Us>();
   #forgotten: string[] = [];
   #nowUs = 0;
@@ -159,6 +161,13 @@ export class Sources {
     const source = this.#sources.get(sourceId({ kind, key }));
     if (!source || source.state === "gone") return;
     if (this.#isOver(source, nowUs)) this.#turn(source, "gone");
+  }
+
+  /** Keys of the proxies that have fallen silent since this was last called. */
+  takeFallen(): readonly string[] {
+    const fallen = [...this.#fallen];
+    this.#fallen.clear();
+    return fallen;
   }
 
   /** Turns sources late, silent and gone; returns the keys of those that fell silent or spoke again. */
@@ -288,7 +297,7 @@ export class Sources {
     if (state !== "silent") {
       source.runs = "unknown";
       source.flowsWithoutLegs = 0;
-    }
+    } else if (source.ref.kind === "proxy") this.#fallen.add(source.ref.key);
     this.#changed.add(source);
     this.#dirty.add(source);
   }
