@@ -10,7 +10,13 @@ import { parseHostPort } from "../../lib/ip.ts";
 import type { PodName } from "../../model/observations.ts";
 import { noPod } from "../names.ts";
 import type { Pairs, Resource } from "../resources.ts";
-import type { MetricPlan, MetricVocabulary, PointAt, Workshop } from "../vocabulary.ts";
+import type {
+  MetricPlan,
+  MetricVocabulary,
+  PointAt,
+  SourceGuide,
+  Workshop,
+} from "../vocabulary.ts";
 import { polledFlow } from "./polled-flow.ts";
 
 const vocabulary = "coroot";
@@ -24,6 +30,22 @@ interface Talker {
   readonly pod: PodName;
   readonly container: string;
 }
+
+export const guides: readonly SourceGuide[] = [
+  {
+    id: "coroot",
+    title: "Coroot's node agent",
+    switchOn:
+      "The DaemonSet `coroot-node-agent`, scraped from its `--listen` address with its " +
+      "labels kept. Releases that know public networks only where told need " +
+      "`--track-public-network=0.0.0.0/0`, or connections to the outside are left out.",
+    gives: ["flows"],
+    cannotTell:
+      "Source ports and UIDs, and UDP. It names the container that connected, which tells " +
+      "an application from its proxy, but not the process within it.",
+    reference: "coroot/coroot-node-agent: containers/metrics.go",
+  },
+];
 
 export class Coroot implements MetricVocabulary {
   readonly #workshop: Workshop;

@@ -13,7 +13,7 @@ import { AttributeSlots, valueText } from "../attributes.ts";
 import { isObject, parseJsonObject, textField, type Json } from "../json.ts";
 import { noPod } from "../names.ts";
 import { halvesToNanos, halvesToUs, isUsableTime, parseRfc3339, type ExactTime } from "../times.ts";
-import type { LogVocabulary, RecordAt, Workshop } from "../vocabulary.ts";
+import type { LogVocabulary, RecordAt, SourceGuide, Workshop } from "../vocabulary.ts";
 import { isDenial, isFailure, knownFlags, noNodeId, parseNodeId } from "./envoy-names.ts";
 import {
   parseUpstreamCluster,
@@ -62,6 +62,42 @@ interface ReadLine {
   /** Whether this shape would show SNI, peer identity or TLS version if there were any. */
   readonly showsTls: boolean;
 }
+
+export const guides: readonly SourceGuide[] = [
+  {
+    id: "envoy-access-log-otlp",
+    title: "Envoy's access log over OTLP",
+    switchOn:
+      "An `extensionProviders` entry with `envoyOtelAls` (`service` and `port` of the " +
+      "collector) in `meshConfig`, and a `Telemetry` resource with " +
+      "`accessLogging[].providers` that names it. Istio sends an empty resource: add " +
+      '`logFormat.labels` with `pod: "%ENVIRONMENT(POD_NAME)%"` and `namespace: ' +
+      '"%ENVIRONMENT(POD_NAMESPACE)%"`, and `downstream_peer_uri_san: ' +
+      '"%DOWNSTREAM_PEER_URI_SAN%"` for who called with mTLS.',
+    gives: ["proxy_logs"],
+    cannotTell:
+      "What went around the proxy, and which process opened the connection. A line is " +
+      "written when the request or connection ends, so a long one is told late. Without " +
+      "`downstream_peer_uri_san` or `downstream_tls_version` only a server name in the line " +
+      "shows mTLS.",
+    reference: "https://istio.io/latest/docs/tasks/observability/logs/otel-provider/",
+  },
+  {
+    id: "envoy-access-log-file",
+    title: "Envoy's access log from the containers' output (text or JSON)",
+    switchOn:
+      "`meshConfig.accessLogFile: /dev/stdout`, with `meshConfig.accessLogEncoding` `TEXT` " +
+      "or `JSON` and the default `accessLogFormat`; or a `Telemetry` resource with " +
+      "`accessLogging` and the provider `envoy`. Read the files of the containers " +
+      "`istio-proxy` with the collector's `file_log` receiver and its `container` operator, " +
+      "which names the pod.",
+    gives: ["proxy_logs"],
+    cannotTell:
+      "As over OTLP. The default format names no identity of the caller, so of mTLS only " +
+      "the server name tells, which Istio's own clients send.",
+    reference: "https://istio.io/latest/docs/tasks/observability/logs/access-log/",
+  },
+];
 
 export class EnvoyAccessLog implements LogVocabulary {
   readonly #workshop: Workshop;

@@ -11,7 +11,7 @@ import type { PeerName, PodName, SourceRef, SpanHalf } from "../../model/observa
 import { AttributeSlots } from "../attributes.ts";
 import { noPeer, noPod } from "../names.ts";
 import { halvesToNanos, halvesToUs, isUsableTime } from "../times.ts";
-import type { RecordAt, SpanVocabulary, Workshop } from "../vocabulary.ts";
+import type { RecordAt, SourceGuide, SpanVocabulary, Workshop } from "../vocabulary.ts";
 import {
   isDenial,
   isGrpcError,
@@ -55,6 +55,23 @@ interface Upstream extends UpstreamCluster {
   /** Its service as the other end of a client's span. */
   readonly peer: PeerName;
 }
+
+export const guides: readonly SourceGuide[] = [
+  {
+    id: "envoy-spans",
+    title: "Envoy's spans (OpenTelemetry tracing of Istio)",
+    switchOn:
+      "An `extensionProviders` entry with `opentelemetry` (`service` and `port` of the " +
+      "collector) in `meshConfig`, and a `Telemetry` resource with `tracing[].providers` " +
+      "that names it. `randomSamplingPercentage` (1 by default) bounds what is seen.",
+    gives: ["spans"],
+    cannotTell:
+      "Whether mTLS was used; plain TCP, which makes no span; and what is missing, since " +
+      "spans are sampled: a span that did not come proves nothing.",
+    reference:
+      "https://istio.io/latest/docs/tasks/observability/distributed-tracing/opentelemetry/",
+  },
+];
 
 /**
  * What a span says of its ends is long, and the same from span to span: each text is read once, and equal

@@ -10,7 +10,7 @@ import type { Security, SourceRef } from "../../model/observations.ts";
 import { hostToService, noPeer, withoutPort, type ServiceName } from "../names.ts";
 import type { Pairs, Resource } from "../resources.ts";
 import type { AlivePlan, EdgePlan, MetricPlan, MetricVocabulary } from "../vocabulary.ts";
-import type { SeriesFacts, Workshop } from "../vocabulary.ts";
+import type { SeriesFacts, SourceGuide, Workshop } from "../vocabulary.ts";
 import { isDenial, isGrpcError, isFailure, knownFlags, specialRoute } from "./envoy-names.ts";
 import { scrapedProxy } from "./scrape-target.ts";
 
@@ -55,6 +55,54 @@ const grpcPermissionDenied = "7";
 export function defaultClusterAliases(cluster: string): Readonly<Record<string, string>> {
   return { Kubernetes: cluster };
 }
+
+export const guides: readonly SourceGuide[] = [
+  {
+    id: "istio-metrics",
+    title: "Istio's standard metrics, scraped from Envoy",
+    switchOn:
+      "Nothing in Istio: sidecars, gateways and waypoints serve them on " +
+      "`:15090/stats/prometheus` unless a `Telemetry` resource sets " +
+      "`metrics[].overrides[].disabled` or `tagOverrides` removes labels. Scrape every " +
+      "proxy with the collector's `prometheus` receiver, and keep the labels `pod` and " +
+      "`namespace` of the target (`deploy/collector/gateway.yaml`).",
+    gives: ["proxy_metrics"],
+    cannotTell:
+      "No addresses and ports, and nothing of what went around the proxy. The client's own " +
+      "rows never know whether mTLS was used: plaintext shows at the destination alone. A " +
+      "call by pod IP and a call to the outside both count as `PassthroughCluster`.",
+    reference: "https://istio.io/latest/docs/reference/config/metrics/",
+  },
+  {
+    id: "istio-metrics-sink",
+    title: "Istio's standard metrics, sent by Envoy's OpenTelemetry stat sink",
+    switchOn:
+      "`stats_sinks` with `envoy.stat_sinks.open_telemetry` in the proxies' bootstrap (an " +
+      "`EnvoyFilter` on `BOOTSTRAP`, or `sidecar.istio.io/bootstrapOverride`), with " +
+      "`emit_tags_as_attributes` and `use_tag_extracted_name` left on. Istio has no setting " +
+      "of its own for it.",
+    gives: ["proxy_metrics"],
+    cannotTell:
+      "As when scraped; and the resource is empty unless `resource_detectors` are " +
+      "configured, so that a collector has to say whose proxy sent them.",
+    reference:
+      "envoyproxy/envoy: " +
+      "api/envoy/extensions/stat_sinks/open_telemetry/v3/open_telemetry.proto",
+  },
+  {
+    id: "ztunnel-metrics",
+    title: "ztunnel's metrics (ambient)",
+    switchOn:
+      "Nothing in Istio: each ztunnel serves them on `:15020/metrics`. Scrape every pod of " +
+      "the DaemonSet `ztunnel` and keep the labels `pod` and `namespace` of the target.",
+    gives: ["proxy_metrics"],
+    cannotTell:
+      "Connections and bytes only: no requests, no addresses. It writes `unknown` where " +
+      "Envoy writes `none`: plaintext is what came in without the caller's identity. One " +
+      "ztunnel speaks for all ambient pods of its machine.",
+    reference: "istio/ztunnel: src/proxy/metrics.rs",
+  },
+];
 
 export class IstioMetrics implements MetricVocabulary {
   readonly #workshop: Workshop;

@@ -10,7 +10,7 @@ import type { ObjectSeen } from "../../model/observations.ts";
 import { AttributeSlots } from "../attributes.ts";
 import { field, isObject, textField, type Json } from "../json.ts";
 import { halvesToNanos, halvesToUs, isUsableTime } from "../times.ts";
-import type { LogVocabulary, RecordAt, Workshop } from "../vocabulary.ts";
+import type { LogVocabulary, RecordAt, SourceGuide, Workshop } from "../vocabulary.ts";
 import { readObject } from "./declared-object.ts";
 import { YamlTexts } from "./yaml-text.ts";
 
@@ -25,6 +25,24 @@ const events: ReadonlyMap<string, ObjectSeen["event"]> = new Map([
 
 /** Marks of the feed itself: no object comes with them. */
 const feedMarks: ReadonlySet<string> = new Set(["PullEnd", "BOOKMARK", "ERROR"]);
+
+export const guides: readonly SourceGuide[] = [
+  {
+    id: "k8sobjects",
+    title: "Kubernetes objects by the collector's k8s_objects receiver",
+    switchOn:
+      "The receiver `k8s_objects` (`k8sobjects` before collector 0.152) with `mode: watch` " +
+      "and `mode: pull` for pods, services, endpointslices, namespaces, network policies, " +
+      "Istio's policies and its ConfigMaps, with `k8s.cluster.name` set " +
+      "(`deploy/collector/kubernetes-objects.yaml`).",
+    gives: ["objects"],
+    cannotTell:
+      "What really happens: objects are declarations. What was declared while the watch was " +
+      "broken shows with the next list.",
+    reference:
+      "open-telemetry/opentelemetry-collector-contrib: receiver/k8sobjectsreceiver/README.md",
+  },
+];
 
 export class K8sObjects implements LogVocabulary {
   readonly #workshop: Workshop;

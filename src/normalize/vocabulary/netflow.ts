@@ -10,7 +10,7 @@ import type { Flow, Transport } from "../../model/observations.ts";
 import { usPerDay, usPerHour, usPerSecond, type Us } from "../../model/time.ts";
 import { AttributeSlots } from "../attributes.ts";
 import { isUsableTime } from "../times.ts";
-import type { LogVocabulary, RecordAt, Workshop } from "../vocabulary.ts";
+import type { LogVocabulary, RecordAt, SourceGuide, Workshop } from "../vocabulary.ts";
 
 const vocabulary = "netflow";
 const scopeEnding = "netflowreceiver";
@@ -51,6 +51,24 @@ interface FlowTimes {
   readonly endUs: Us;
   readonly clamped: boolean;
 }
+
+export const guides: readonly SourceGuide[] = [
+  {
+    id: "netflow",
+    title: "NetFlow or IPFIX of the machines",
+    switchOn:
+      "An exporter on every machine that sees the pods' interfaces before the machine's own " +
+      "address translation (softflowd, pmacct, Open vSwitch), and the collector's `netflow` " +
+      "receiver (`scheme: netflow`, `port: 2055`). Unsampled, with short active and " +
+      "inactive timeouts.",
+    gives: ["flows"],
+    cannotTell:
+      "Who opened a connection: the wire shows the pod's address for its proxy and its " +
+      "application alike. Times may be off by days and are replaced; the exporter's address " +
+      "is the only sign of the machine; a flow is told when it ends or times out.",
+    reference: "open-telemetry/opentelemetry-collector-contrib: receiver/netflowreceiver/README.md",
+  },
+];
 
 export class Netflow implements LogVocabulary {
   readonly #workshop: Workshop;

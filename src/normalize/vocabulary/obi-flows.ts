@@ -17,6 +17,7 @@ import type {
   MetricVocabulary,
   PointAt,
   SeriesFacts,
+  SourceGuide,
   Workshop,
 } from "../vocabulary.ts";
 import { polledFlow, type FlowEnd } from "./polled-flow.ts";
@@ -44,6 +45,38 @@ const transports: Readonly<Record<string, Transport>> = {
 };
 
 type Side = "src" | "dst";
+
+export const guides: readonly SourceGuide[] = [
+  {
+    id: "obi-flows",
+    title: "OBI or Beyla network flows with addresses",
+    switchOn:
+      "`network.enable: true` (`OTEL_EBPF_NETWORK_METRICS=true`), " +
+      "`attributes.kubernetes.enable: true`, and under " +
+      "`attributes.select.obi_network_flow_bytes.include` (`beyla_network_flow_bytes` with " +
+      "Beyla) `src.address`, `dst.address`, `src.port`, `dst.port`, `transport` and " +
+      "`direction` beside the default `k8s.*` attributes.",
+    gives: ["flows", "workload_flows"],
+    cannotTell:
+      "The process: network flows carry no PID, UID or name, so a flow alone does not tell " +
+      "the proxy's connection from the application's. The ports of clients make many series " +
+      "at the agent.",
+    reference: "https://opentelemetry.io/docs/zero-code/obi/network/config/",
+  },
+  {
+    id: "obi-flows-default",
+    title: "OBI or Beyla network flows as they come by default",
+    switchOn:
+      "`network.enable: true` (`OTEL_EBPF_NETWORK_METRICS=true`) and " +
+      "`attributes.kubernetes.enable: true`.",
+    gives: ["workload_flows"],
+    cannotTell:
+      "Any connection: without addresses and ports it is bytes between two workloads, which " +
+      "cannot tell a bypass from what passed through the proxy. It draws edges, and no rule " +
+      "on flows can judge by it.",
+    reference: "https://opentelemetry.io/docs/zero-code/obi/network/",
+  },
+];
 
 export class ObiFlows implements MetricVocabulary {
   readonly #workshop: Workshop;

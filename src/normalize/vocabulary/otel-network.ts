@@ -10,7 +10,13 @@ import { canonicalIp } from "../../lib/ip.ts";
 import type { PodName, Transport } from "../../model/observations.ts";
 import { noPod } from "../names.ts";
 import type { Pairs } from "../resources.ts";
-import type { MetricPlan, MetricVocabulary, PointAt, Workshop } from "../vocabulary.ts";
+import type {
+  MetricPlan,
+  MetricVocabulary,
+  PointAt,
+  SourceGuide,
+  Workshop,
+} from "../vocabulary.ts";
 import { polledFlow } from "./polled-flow.ts";
 
 const vocabulary = "otel-network";
@@ -29,6 +35,23 @@ const placeholders: ReadonlySet<string> = new Set(["(unknown)", "-", "(no agent)
 const maxNameLength = 253;
 
 type Side = "source" | "dest";
+
+export const guides: readonly SourceGuide[] = [
+  {
+    id: "otel-network",
+    title: "OpenTelemetry's network collector (kernel collector and reducer)",
+    switchOn:
+      "`kernel-collector` on every machine, the `k8s-collector`, and the `reducer` with " +
+      "`--enable-otlp-grpc-metrics`, `--otlp-grpc-metrics-host` and " +
+      "`--otlp-grpc-metrics-port` of the collector. `tcp.bytes` and `udp.bytes` have to " +
+      "stay enabled.",
+    gives: ["flows"],
+    cannotTell:
+      "Ports, and which end opened a connection; UIDs. One reducer speaks for all machines, " +
+      "so the silence of a single machine's agent does not show.",
+    reference: "open-telemetry/opentelemetry-network: docs/reducer.md",
+  },
+];
 
 export class OtelNetwork implements MetricVocabulary {
   readonly #workshop: Workshop;

@@ -14,7 +14,7 @@ import { AttributeSlots, valueText } from "../attributes.ts";
 import { field, intField, isObject, listField, parseJsonObject, textField } from "../json.ts";
 import type { Json } from "../json.ts";
 import { isUsableTime, parseRfc3339 } from "../times.ts";
-import type { LogVocabulary, RecordAt, Workshop } from "../vocabulary.ts";
+import type { LogVocabulary, RecordAt, SourceGuide, Workshop } from "../vocabulary.ts";
 import { readTetragonProcess } from "./tetragon-process.ts";
 
 const vocabulary = "tetragon";
@@ -45,6 +45,36 @@ interface TetragonEvent {
   readonly body: Json;
   readonly whole: Json;
 }
+
+export const guides: readonly SourceGuide[] = [
+  {
+    id: "tetragon",
+    title: "Tetragon: processes",
+    switchOn:
+      "Tetragon's chart with `tetragon.enableProcessCred: true`, which is off by default, and " +
+      "its export file (`tetragon.exportFilename`), read with the collector's `file_log` " +
+      "receiver. Its `tetragon.exportDenyList` leaves out `kube-system`, `cilium` and the host " +
+      "by default: take out what is to be watched.",
+    gives: ["processes"],
+    cannotTell:
+      "Connections and file accesses, which need a `TracingPolicy`; and with " +
+      "`enableProcessCred` off, the group: a process under the proxy's GID is not seen " +
+      "then.",
+    reference: "https://tetragon.io/docs/concepts/events/",
+  },
+  {
+    id: "tetragon-sockets",
+    title: "Tetragon: connections, with a TracingPolicy",
+    switchOn:
+      "As for processes, and a `TracingPolicy` with a kprobe on `tcp_connect` whose " +
+      "argument 0 has type `sock`. Every machine has to run it.",
+    gives: ["processes", "sockets"],
+    cannotTell:
+      "Whether the packets were redirected: an application's socket shows its original " +
+      "destination even when the proxy took the connection. UDP needs a policy of its own.",
+    reference: "https://tetragon.io/docs/concepts/tracing-policy/hooks/",
+  },
+];
 
 export class Tetragon implements LogVocabulary {
   readonly #workshop: Workshop;

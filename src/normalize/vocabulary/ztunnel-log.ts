@@ -15,7 +15,7 @@ import { AttributeSlots, valueText } from "../attributes.ts";
 import { parseJsonObject } from "../json.ts";
 import { hostToService, noPod } from "../names.ts";
 import { halvesToNanos, halvesToUs, isUsableTime, parseRfc3339, type ExactTime } from "../times.ts";
-import type { LogVocabulary, RecordAt, Workshop } from "../vocabulary.ts";
+import type { LogVocabulary, RecordAt, SourceGuide, Workshop } from "../vocabulary.ts";
 import {
   looksLikeZtunnel,
   maxZtunnelLine,
@@ -37,6 +37,23 @@ const hbonePort = 15_008;
 const headLength = 160;
 const maxNameLength = 253;
 const maxDurationMs = 31 * 86_400_000;
+
+export const guides: readonly SourceGuide[] = [
+  {
+    id: "ztunnel-log",
+    title: "ztunnel's access log (ambient)",
+    switchOn:
+      "Nothing in Istio: ztunnel writes a line per connection at level `info` (the chart's " +
+      "`logLevel`, `RUST_LOG`), as text or as JSON (`logAsJson`, `LOG_FORMAT=json`). Read " +
+      "the files of the pods `ztunnel` with the collector's `file_log` receiver.",
+    gives: ["proxy_logs"],
+    cannotTell:
+      "Requests inside a connection, and what never reached ztunnel. A connection is told " +
+      "when it ends. An outbound line without identities may have been encrypted all the " +
+      "same: the far end's line tells.",
+    reference: "istio/ztunnel: src/proxy/metrics.rs",
+  },
+];
 
 export class ZtunnelLog implements LogVocabulary {
   readonly #workshop: Workshop;

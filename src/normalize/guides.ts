@@ -1,0 +1,26 @@
+/** The guides of all vocabularies, in the order in which documentation lists them. */
+import type { SourceGuide } from "./vocabulary.ts";
+import { guides as coroot } from "./vocabulary/coroot.ts";
+import { guides as envoyAccessLog } from "./vocabulary/envoy-access-log.ts";
+import { guides as envoySpans } from "./vocabulary/envoy-spans.ts";
+import { guides as istioMetrics } from "./vocabulary/istio-metrics.ts";
+import { guides as k8sobjects } from "./vocabulary/k8sobjects.ts";
+import { guides as netflow } from "./vocabulary/netflow.ts";
+import { guides as obiFlows } from "./vocabulary/obi-flows.ts";
+import { guides as otelNetwork } from "./vocabulary/otel-network.ts";
+import { guides as tetragon } from "./vocabulary/tetragon.ts";
+import { guides as ztunnelLog } from "./vocabulary/ztunnel-log.ts";
+
+/** Proxies first, then objects, then agents; a new vocabulary file adds a line. */
+export const sourceGuides: readonly SourceGuide[] = [
+  ...istioMetrics,
+  ...envoyAccessLog,
+  ...ztunnelLog,
+  ...envoySpans,
+  ...k8sobjects,
+  ...tetragon,
+  ...netflow,
+  ...obiFlows,
+  ...otelNetwork,
+  ...coroot,
+];
