@@ -194,3 +194,16 @@ test("what is over for a quarter of an hour is told no more", () => {
   world.flush();
   expect(overCapacity(world)).toEqual([]);
 });
+
+test("ordinary processes neither crowd out the one that was told of nor stay with it", () => {
+  const [, , ordinary = []] = floods.find(([name]) => name === "processes") ?? [];
+  const world = new GraphWorld(options);
+  world.observe(...pods, exec({ ...shell1337, pod: noisy }, 0, { timeUs: atSecond(1) }));
+  world.flush();
+  world.observe(...ordinary, ...ordinary);
+  expect(world.commit().forgotten ?? []).toEqual([]);
+  expect(world.counters()["join_entries processes"]).toBeGreaterThan(1);
+  world.pass(2 * 3_600);
+  expect(world.counters()["join_entries processes"]).toBe(1);
+  expect(found(world)).toEqual(["noisy /bin/bash"]);
+});

@@ -75,6 +75,13 @@ export class JoinTable<T> {
     else if (this.#entries.size > this.#max) this.#makeRoom(entry.owner, share);
   }
 
+  /** Takes the record out without a word to its owner, who keeps it elsewhere. */
+  take(id: string): JoinEntry<T> | undefined {
+    const entry = this.#entries.get(id);
+    if (entry) this.#drop(entry);
+    return entry;
+  }
+
   /** It has been heard of again: it leaves as one that came now. */
   renew(id: string, expiresUs: Us): void {
     const entry = this.#entries.get(id);
@@ -124,10 +131,14 @@ export class JoinTable<T> {
   }
 
   #remove(entry: JoinEntry<T>): void {
+    this.#drop(entry);
+    this.#onGone(entry);
+  }
+
+  #drop(entry: JoinEntry<T>): void {
     this.#entries.delete(entry.id);
     const share = this.#owners.get(entry.owner);
     share?.entries.delete(entry);
     if (share?.entries.size === 0) this.#owners.delete(entry.owner);
-    this.#onGone(entry);
   }
 }

@@ -65,3 +65,15 @@ test("what a flood of ends can fill is bounded", () => {
     ends.listens(endKey("c", `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, 1));
   expect(ends.size).toBe(50_000);
 });
+
+test("the ports of many clients do not drive out the end that they all connect to", () => {
+  const ends = new FlowEnds();
+  ends.listens(endKey("c", "10.0.0.2", 50_001));
+  for (let client = 0; client < 60_000; client++) {
+    const srcIp = `10.1.${client >> 8}.${client & 255}`;
+    ends.seen(flow(50_000, 50_001, { srcIp }));
+  }
+  expect(ends.size).toBe(20_001);
+  const { how } = ends.orient(flow(50_000, 50_001), false, false);
+  expect(how).toBe("observed");
+});

@@ -16,37 +16,45 @@ export interface Orientation {
 const firstClientPort = 32_768;
 /** So many different peers make an end a server's. */
 const sharedBy = 3;
-const endsMax = 50_000;
+/** Ends that are known to listen or to be shared. */
+const serversMax = 50_000;
+/** Ends that may still turn out to be shared: mostly the ports of clients, seen once and never again. */
+const othersMax = 20_000;
 const none: readonly string[] = [];
 const unoriented: Orientation = { side: "unknown", how: "unknown" };
 
 interface End {
   listens: boolean;
   /** Distinct peers, at most `sharedBy` of them. */
-  readonly peers: Set<string>;
+  readonly peers: string[];
 }
 
 export class FlowEnds {
-  /** By cluster, address and port; the one that was new longest ago goes first. */
-  readonly #ends = new Map<string, End>();
+  /**
+   * By cluster, address and port; what was new longest ago goes first. Two tables, since the many ports of
+   * clients must not drive out the few ends that orient the others' flows.
+   */
+  readonly #servers = new Map<string, End>();
+  readonly #others = new Map<string, End>();
 
   get size(): number {
-    return this.#ends.size;
+    return this.#servers.size + this.#others.size;
   }
 
   /** Somebody connected to this end (`endKey`), so it listens; true if that is news. */
   listens(key: string): boolean {
-    const end = this.#end(key);
+    const end = this.#get(key) ?? { listens: false, peers: [] };
     if (end.listens) return false;
     end.listens = true;
+    this.#keepAsServer(key, end);
     return true;
   }
 
   /** The ends (`endKey`) that many peers have shown to be a server's with this flow. */
   seen(flow: Flow): readonly string[] {
     const { src, dst } = endsOf(flow);
-    const isSrcShared = addPeer(this.#end(src), dst);
-    const isDstShared = addPeer(this.#end(dst), src);
+    const isSrcShared = this.#addPeer(src, dst);
+    const isDstShared = this.#addPeer(dst, src);
     if (!isSrcShared && !isDstShared) return none;
     return [...(isSrcShared ? [src] : []), ...(isDstShared ? [dst] : [])];
   }
@@ -58,7 +66,7 @@ export class FlowEnds {
       return { side: flow.direction === "request" ? "forward" : "reply", how: "observed" };
     }
     const keys = endsOf(flow);
-    const [src, dst] = [this.#ends.get(keys.src), this.#ends.get(keys.dst)];
+    const [src, dst] = [this.#servers.get(keys.src), this.#servers.get(keys.dst)];
     const listening = either(dst?.listens === true, src?.listens === true);
     if (listening !== "unknown") return { side: listening, how: "observed" };
     const byPort = either(flow.dstPort < firstClientPort, flow.srcPort < firstClientPort);
@@ -69,17 +77,35 @@ export class FlowEnds {
     return { side: shared, how: shared === "unknown" ? "unknown" : "inferred" };
   }
 
-  #end(key: string): End {
-    let end = this.#ends.get(key);
-    if (end) return end;
-    if (this.#ends.size >= endsMax) {
-      for (const oldest of this.#ends.keys()) {
-        this.#ends.delete(oldest);
-        break;
-      }
+  #get(key: string): End | undefined {
+    return this.#servers.get(key) ?? this.#others.get(key);
+  }
+
+  /** True when the end has just become one of many peers. */
+  #addPeer(key: string, peer: string): boolean {
+    let end = this.#get(key);
+    if (!end) {
+      if (this.#others.size >= othersMax) forgetOldest(this.#others);
+      this.#others.set(key, (end = { listens: false, peers: [] }));
     }
-    this.#ends.set(key, (end = { listens: false, peers: new Set() }));
-    return end;
+    if (isShared(end) || end.peers.includes(peer)) return false;
+    end.peers.push(peer);
+    if (!isShared(end)) return false;
+    this.#keepAsServer(key, end);
+    return true;
+  }
+
+  #keepAsServer(key: string, end: End): void {
+    this.#others.delete(key);
+    if (this.#servers.size >= serversMax && !this.#servers.has(key)) forgetOldest(this.#servers);
+    this.#servers.set(key, end);
+  }
+}
+
+function forgetOldest(ends: Map<string, End>): void {
+  for (const key of ends.keys()) {
+    ends.delete(key);
+    return;
   }
 }
 
@@ -90,14 +116,7 @@ function either(dstServes: boolean, srcServes: boolean): Orientation["side"] {
 }
 
 function isShared(end: End | undefined): boolean {
-  return (end?.peers.size ?? 0) >= sharedBy;
-}
-
-/** True when the end has just become one of many peers. */
-function addPeer(end: End, peer: string): boolean {
-  if (end.peers.size >= sharedBy) return false;
-  end.peers.add(peer);
-  return end.peers.size === sharedBy;
+  return (end?.peers.length ?? 0) >= sharedBy;
 }
 
 function endsOf(flow: Flow): { readonly src: string; readonly dst: string } {

@@ -2,15 +2,15 @@
  * Processes of meshed pods, one entry per pod, container, executable and ids: rung B1. An entry whose ids
  * are the proxy's, or which is a stranger in the proxy's container, becomes an entity; whether that is a
  * finding, the rules say from its fields. Connect
- * events are evidence of a process as well as exec events. Entries live a day, so that an object that
- * comes hours late still corrects what was said.
+ * events are evidence of a process as well as exec events. What was said, and what nobody can judge yet,
+ * lives a day, so that an object that comes hours late still corrects it.
  */
 import type { Evidence, GraphChange, Observer } from "../model/changes.ts";
 import { makeEntity, type NodeEntity, type ProcessEntity } from "../model/entities.ts";
 import type { PodName, ProcessRef, ProcessSeen, SocketOpened } from "../model/observations.ts";
 import { forget, type ProcessRow, type Restored, type WriteSet } from "../model/rows.ts";
 import type { CounterSample } from "../model/stages.ts";
-import { usPerDay, usPerMinute, type Us } from "../model/time.ts";
+import { usPerDay, usPerHour, usPerMinute, type Us } from "../model/time.ts";
 import type { BypassOptions } from "./bypass-options.ts";
 import { contentHash, contentText } from "./content-hash.ts";
 import type { Identity, Overflowed, PodFacts } from "./contracts.ts";
@@ -30,7 +30,9 @@ export type ProcessEvent = ProcessSeen | SocketOpened;
 
 /** The same process seen again is news at most this often: it keeps an insight firing. */
 const againUs = usPerMinute;
-const keepUs = usPerDay;
+const keptUs = usPerDay;
+/** A described pod's ordinary process: its pod's description may still change, a container's start come late. */
+const ordinaryKeptUs = usPerHour;
 const eventsMax = 20;
 /** Whose pods have a container of the proxy. */
 const withProxy: ReadonlySet<NodeEntity["mode"]> = new Set(["sidecar", "gateway", "waypoint"]);
@@ -43,6 +45,8 @@ interface Seen {
 interface Entry {
   /** The entity's. */
   readonly id: string;
+  /** Its key in the tables. */
+  readonly key: string;
   readonly pod: PodName;
   /** The first events by (time, hash). Never empty; one is enough while the ids are ordinary. */
   seen: readonly Seen[];
@@ -59,7 +63,10 @@ interface Entry {
 export class ProcessTable {
   readonly #identity: Identity;
   readonly #options: BypassOptions;
-  readonly #entries: JoinTable<Entry>;
+  /** Of which something was said, or whose pod nobody has described. */
+  readonly #kept: JoinTable<Entry>;
+  /** Nearly all: apart, so that they can neither crowd out what was said nor stay as long. */
+  readonly #ordinary: JoinTable<Entry>;
   /** By namespace and name of the pod, or its UID or address where it has no name. */
   readonly #byPod = new Map<string, Set<Entry>>();
   readonly #waiting = new Waiting<Entry>();
@@ -71,19 +78,22 @@ export class ProcessTable {
   constructor(identity: Identity, options: BypassOptions, overflowed: Overflowed) {
     this.#identity = identity;
     this.#options = options;
-    this.#entries = new JoinTable(
-      options.processesMax,
-      options.workloadShare,
-      (entry) => this.#forget(entry.value),
-      (owner) => overflowed(owner, "processes"),
-    );
+    const makeTable = (): JoinTable<Entry> =>
+      new JoinTable(
+        options.processesMax,
+        options.workloadShare,
+        (entry) => this.#forget(entry.value),
+        (owner) => overflowed(owner, "processes"),
+      );
+    this.#kept = makeTable();
+    this.#ordinary = makeTable();
   }
 
   /** True if it is evidence that was not known, so it must outlive a restart. */
   see(event: ProcessEvent, nowUs: Us, out: GraphChange[]): boolean {
     const pod = eventPod(event);
     const key = processKey(event, pod);
-    const known = this.#entries.get(key)?.value;
+    const known = this.#get(key);
     const before = known?.seen;
     const entry = known ?? this.#add(key, event, pod, nowUs);
     entry.occurrences++;
@@ -106,7 +116,8 @@ export class ProcessTable {
   }
 
   advance(nowUs: Us, out: GraphChange[]): void {
-    this.#entries.expire(nowUs);
+    this.#kept.expire(nowUs);
+    this.#ordinary.expire(nowUs);
     for (const entry of this.#waiting.take(nowUs)) this.#judgeAgain(entry, nowUs, out);
   }
 
@@ -122,7 +133,7 @@ export class ProcessTable {
       const events = readEvents(row.detail);
       for (const event of events) this.see(event, nowUs, out);
       const [first] = events;
-      const entry = first && this.#entries.get(processKey(first, eventPod(first)))?.value;
+      const entry = first && this.#get(processKey(first, eventPod(first)));
       if (!entry) continue;
       entry.occurrences = row.occurrences;
       entry.lastUs = Math.max(entry.lastUs, row.lastSeenUs);
@@ -133,8 +144,13 @@ export class ProcessTable {
   counters(into: CounterSample[]): void {
     const labels = { table: "processes" };
     into.push({ name: "processes_judged_total", labels: {}, value: this.#judged });
-    into.push({ name: "join_entries", labels, value: this.#entries.size });
-    into.push({ name: "join_overflow_total", labels, value: this.#entries.evicted });
+    into.push({ name: "join_entries", labels, value: this.#kept.size + this.#ordinary.size });
+    const evicted = this.#kept.evicted + this.#ordinary.evicted;
+    into.push({ name: "join_overflow_total", labels, value: evicted });
+  }
+
+  #get(key: string): Entry | undefined {
+    return (this.#kept.get(key) ?? this.#ordinary.get(key))?.value;
   }
 
   #add(key: string, event: ProcessEvent, pod: PodName, nowUs: Us): Entry {
@@ -142,6 +158,7 @@ export class ProcessTable {
     const seen = [{ event, evidence: eventEvidence(event) }];
     const entry: Entry = {
       id: contentHash(["process", key]),
+      key,
       pod,
       seen,
       lastUs: event.timeUs,
@@ -152,10 +169,9 @@ export class ProcessTable {
       saidOf: null,
     };
     const facts = this.#identity.podOf(pod, event.timeUs);
-    const named = `${pod.namespace}/${pod.workload || podKey(pod)}`;
-    const owner = facts ? workloadOwner(facts.nodeId) : named;
-    const expiresUs = nowUs + keepUs;
-    this.#entries.add({ id: key, owner, value: entry, atUs: event.timeUs, expiresUs });
+    const owner = ownerOf(pod, facts);
+    const expiresUs = nowUs + keptUs;
+    this.#kept.add({ id: key, owner, value: entry, atUs: event.timeUs, expiresUs });
     const ofPod = this.#byPod.get(podKey(pod));
     if (ofPod) ofPod.add(entry);
     else this.#byPod.set(podKey(pod), new Set([entry]));
@@ -176,8 +192,18 @@ export class ProcessTable {
     this.#judge(entry, this.#identity.podOf(entry.pod, entry.lastUs), nowUs, out);
   }
 
-  /** What was said once is said again with the new facts: that is how a finding is taken back. */
   #judge(entry: Entry, pod: PodFacts | null, nowUs: Us, out: GraphChange[]): void {
+    this.#sayIfConcerned(entry, pod, nowUs, out);
+    const isOrdinary = entry.said === "" && pod !== null;
+    const [from, to] = isOrdinary ? [this.#kept, this.#ordinary] : [this.#ordinary, this.#kept];
+    const moved = from.take(entry.key);
+    if (!moved) return;
+    const expiresUs = nowUs + (isOrdinary ? ordinaryKeptUs : keptUs);
+    to.add({ ...moved, owner: ownerOf(entry.pod, pod), expiresUs });
+  }
+
+  /** What was said once is said again with the new facts: that is how a finding is taken back. */
+  #sayIfConcerned(entry: Entry, pod: PodFacts | null, nowUs: Us, out: GraphChange[]): void {
     const first = entry.seen[0]?.event;
     if (!first || !pod) return;
     const node = this.#identity.node(pod.nodeId);
@@ -232,6 +258,12 @@ export class ProcessTable {
       observers: observersOf(entry.seen.map((seen) => seen.event)),
     });
   }
+}
+
+/** Whose share of the tables it takes. */
+function ownerOf(pod: PodName, facts: PodFacts | null): string {
+  if (facts) return workloadOwner(facts.nodeId);
+  return `${pod.namespace}/${pod.workload || podKey(pod)}`;
 }
 
 /** Whether there is something to say by what is known now: it holds the ids, or is a stranger. */
