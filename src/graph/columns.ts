@@ -77,8 +77,8 @@ export class Column implements Amounts, SecurityBuckets {
   bareLines: Map<Us, number> | null = null;
   /** How counters of plaintext from nobody named moved, by the later point's time. */
   plaintextMoves: Map<Us, PlaintextMove> | null = null;
-  /** The metric series that count on it, and its times before they did. A few are a list. */
-  series: readonly TimedSeries[] | Set<TimedSeries> = noSeries;
+  /** The metric series that count on it, the youngest first, and its times before they did. */
+  series: CountedSeries | null = null;
   beforeSeries: Times = noTimes;
   isDirty = false;
 
@@ -101,10 +101,9 @@ interface Times {
   readonly lastUs: Us;
 }
 
-export interface TimedSeries {
-  readonly firstUs: Us;
-  /** Time of the last point that added something. */
-  readonly lastChangeUs: Us;
+/** One of the series that count on a column: each knows the next, so that a list takes no memory. */
+export interface CountedSeries {
+  next: CountedSeries | null;
 }
 
 export interface PlaintextMove {
@@ -113,8 +112,6 @@ export interface PlaintextMove {
 }
 
 /** Shared by all columns that have none of their own. */
-const noSeries: readonly TimedSeries[] = [];
-const seriesListMax = 16;
 const noTimes: Times = { firstUs: 0, lastUs: 0 };
 
 /** Times kept of each; the newest two buckets are what security is judged from. */
@@ -168,14 +165,12 @@ export function addAmounts(into: Amounts, more: Amounts, sign: 1 | -1): void {
   into.latencyCount += sign * more.latencyCount;
 }
 
-/** A series counts on the column from now on. */
-export function addSeries(column: Column, series: TimedSeries): void {
-  const { series: all, firstUs, lastUs } = column;
-  if (all instanceof Set ? all.has(series) : all.includes(series)) return;
-  if (all === noSeries && lastUs > 0) column.beforeSeries = { firstUs, lastUs };
-  if (all instanceof Set) all.add(series);
-  // Nearly every column has one or two: a list of just that length.
-  else column.series = all.length < seriesListMax ? all.concat(series) : new Set([...all, series]);
+/** A series that did not count on the column does so from now on. */
+export function addSeries(column: Column, series: CountedSeries): void {
+  const { series: before, firstUs, lastUs } = column;
+  if (before === null && lastUs > 0) column.beforeSeries = { firstUs, lastUs };
+  series.next = before;
+  column.series = series;
   column.settled++;
 }
 

@@ -10,11 +10,11 @@
  * Little-endian float64, as every machine that Node runs on. Whose points matter is decided elsewhere.
  */
 import { seriesPerPage } from "../model/rows.ts";
-import { PointList } from "./point-list.ts";
+import type { Point } from "./counter-points.ts";
 
 export interface SeriesPoints {
   /** In time order, the newest last. */
-  readonly points: PointList;
+  readonly points: readonly Point[];
   /** The first of them has been counted before and is only a base. */
   readonly isContinued: boolean;
 }
@@ -23,29 +23,29 @@ const newestNumbers = 3;
 const headNumbers = 3;
 const pointNumbers = 4;
 
-/** `isWhole`: of which of the page's series more than the newest point is to be kept. */
+/** `isWhole`: at which places of the page more than the newest point is to be kept. */
 export function encodePage(
-  series: readonly (SeriesPoints | undefined)[],
-  isWhole: (series: SeriesPoints) => boolean,
+  series: readonly SeriesPoints[],
+  isWhole: (place: number) => boolean,
 ): Uint8Array {
   const wholes: number[] = [];
   let length = seriesPerPage * newestNumbers;
-  for (const [place, one] of series.entries()) {
-    if (!one || !isWhole(one)) continue;
+  for (const [place, { points }] of series.entries()) {
+    if (!isWhole(place)) continue;
     wholes.push(place);
-    length += headNumbers + one.points.size * pointNumbers;
+    length += headNumbers + points.length * pointNumbers;
   }
   const numbers = new Float64Array(length);
-  for (const [place, one] of series.entries()) {
-    const newest = one?.points.newest;
+  for (const [place, { points }] of series.entries()) {
+    const newest = points.at(-1);
     if (newest) numbers.set([newest.startUs, newest.timeUs, newest.value], place * newestNumbers);
   }
   let at = seriesPerPage * newestNumbers;
   for (const place of wholes) {
-    const { points, isContinued } = series[place] ?? {};
-    numbers.set([place, isContinued ? 1 : 0, points?.size ?? 0], at);
+    const { points = [], isContinued = false } = series[place] ?? {};
+    numbers.set([place, isContinued ? 1 : 0, points.length], at);
     at += headNumbers;
-    for (const { startUs, timeUs, value, count } of points?.all() ?? []) {
+    for (const { startUs, timeUs, value, count } of points) {
       numbers.set([startUs, timeUs, value, count], at);
       at += pointNumbers;
     }
@@ -62,7 +62,7 @@ export function decodePage(bytes: Uint8Array): (SeriesPoints | undefined)[] {
     const [startUs = 0, timeUs = 0, value = 0] = numbers.subarray(place * newestNumbers);
     // How many observations were behind its sum is not kept.
     const newest = { startUs, timeUs, value, count: -1 };
-    series.push(timeUs > 0 ? { points: new PointList([newest]), isContinued: true } : undefined);
+    series.push(timeUs > 0 ? { points: [newest], isContinued: true } : undefined);
   }
   for (let at = seriesPerPage * newestNumbers; at + headNumbers <= numbers.length;) {
     const [place = -1, continued = 0, count = 0] = numbers.subarray(at, at + headNumbers);
@@ -75,11 +75,11 @@ export function decodePage(bytes: Uint8Array): (SeriesPoints | undefined)[] {
   return series;
 }
 
-function pointsOf(numbers: Float64Array): PointList {
-  const points = [];
+function pointsOf(numbers: Float64Array): Point[] {
+  const points: Point[] = [];
   for (let at = 0; at < numbers.length; at += pointNumbers) {
     const [startUs = 0, timeUs = 0, value = 0, count = 0] = numbers.subarray(at, at + pointNumbers);
     points.push({ startUs, timeUs, value, count });
   }
-  return new PointList(points);
+  return points;
 }

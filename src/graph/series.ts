@@ -3,6 +3,7 @@
  * nothing, resets are recognised, and points that arrive in disorder within `lateness` give the same as
  * in order, because each series keeps its points of that time.
  */
+import { HashIndex } from "../lib/hash-index.ts";
 import type { EdgeSamples, EdgeSeries, PeerName, SourceRef } from "../model/observations.ts";
 import {
   forget,
@@ -12,7 +13,7 @@ import {
   type WriteSet,
 } from "../model/rows.ts";
 import { usPerMs, type Us } from "../model/time.ts";
-import { addSeries, countMove, type Amounts, type Column, type TimedSeries } from "./columns.ts";
+import { addSeries, countMove, type Amounts, type Column, type CountedSeries } from "./columns.ts";
 import {
   deltaBetween,
   deltasOf,
@@ -22,20 +23,24 @@ import {
   type Delta,
   type Point,
 } from "./counter-points.ts";
-import { PointList } from "./point-list.ts";
+import { PointLists } from "./point-lists.ts";
 import { evidenceHashOf, plaintextEvidence } from "./evidence.ts";
 import type { Facet, Facets } from "./facets.ts";
 import type { IdentityTables } from "./identity.ts";
 import { Sign } from "./nodes.ts";
 import { serviceTag, sourceTag } from "./placements.ts";
 import { countSecurity } from "./security.ts";
+import { SeriesNumbers } from "./series-numbers.ts";
 import { decodePage, encodePage, type SeriesPoints } from "./series-pages.ts";
 
 /** What many series have in common: one object for all of them. */
 type SeriesKind = Omit<EdgeSeries, "id" | "hash" | "src" | "dst" | "source">;
 
-interface Slot extends TimedSeries {
-  readonly hash: string;
+/**
+ * A series that has spoken since the start. What is a number of it stands in `SeriesNumbers`, `PointLists`
+ * and `HashIndex`, by `row`.
+ */
+interface Slot extends CountedSeries {
   readonly kind: SeriesKind;
   readonly src: PeerName;
   readonly dst: PeerName;
@@ -43,22 +48,9 @@ interface Slot extends TimedSeries {
   /** Number in the store, from 0. */
   readonly row: number;
   facet: Facet | null;
-  /** The column it counts on, valid while `columnOf` is its facet. */
+  /** The column that it counts on; another one when its facet has become a part of another. */
   column: Column | null;
-  columnOf: Facet | null;
-  /** Points of the last `lateness` in time order; the newest is last. */
-  readonly points: PointList;
-  /** The first of `points` has been counted before and is only a base. */
-  isContinued: boolean;
-  /** Its points are deltas. */
-  isDelta: boolean;
-  firstUs: Us;
-  lastChangeUs: Us;
-}
-
-interface KnownSeries extends SeriesPoints {
-  readonly row: number;
-  readonly firstUs: Us;
+  next: Slot | null;
 }
 
 /** More points than this within `lateness` are a scrape every few seconds; older ones become the base. */
@@ -76,14 +68,17 @@ export class SeriesTable {
   readonly #facets: Facets;
   /** By `EdgeSeries.id`. */
   readonly #slots: (Slot | undefined)[] = [];
-  readonly #byHash = new Map<string, Slot>();
+  /** Rows by hash, also of earlier processes' series that have not spoken since. */
+  readonly #hashes = new HashIndex();
+  readonly #numbers = new SeriesNumbers();
+  readonly #points: PointLists;
+  #size = 0;
   /** By id, whose series there was no room for. */
   readonly #leftOut = new Map<number, number>();
   /** Series of each source that has any. */
   readonly #perSource = new Map<string, number>();
-  /** Series of earlier processes that have not spoken since, by hash. */
-  readonly #restored = new Map<string, KnownSeries>();
-  readonly #rows: (Slot | KnownSeries | undefined)[] = [];
+  /** By row; null = it has not spoken since the start. */
+  readonly #rows: (Slot | null)[] = [];
   readonly #kinds = new Map<string, SeriesKind>();
   readonly #newRows: Slot[] = [];
   /** Ids of rows for which there is no room. */
@@ -104,12 +99,13 @@ export class SeriesTable {
     this.#seriesMax = seriesMax;
     this.#overflowed = overflowed;
     this.#latenessUs = latenessUs;
+    this.#points = new PointLists(latenessUs, pointsMax);
     this.#identity = identity;
     this.#facets = facets;
   }
 
   get size(): number {
-    return this.#byHash.size;
+    return this.#size;
   }
 
   get dropped(): number {
@@ -122,42 +118,22 @@ export class SeriesTable {
   }
 
   define(definition: EdgeSeries): void {
-    const known = this.#byHash.get(definition.hash);
+    const row = this.#hashes.find(definition.hash);
+    const known = row < 0 ? null : this.#rows[row];
     if (known) {
       this.#slots[definition.id] = known;
       return;
     }
     const { key } = definition.source;
     const ofSource = this.#perSource.get(key) ?? 0;
-    const isFull = this.#byHash.size >= this.#seriesMax;
+    const isFull = this.#size >= this.#seriesMax;
     if (isFull || ofSource >= seriesPerSourceMax(this.#seriesMax, key)) {
       this.#dropped++;
       if (!isFull) this.#hasTooMany(definition);
       return;
     }
     this.#perSource.set(key, ofSource + 1);
-    const earlier = this.#restored.get(definition.hash);
-    this.#restored.delete(definition.hash);
-    const slot: Slot = {
-      hash: definition.hash,
-      kind: this.#kindOf(definition),
-      src: definition.src,
-      dst: definition.dst,
-      source: definition.source,
-      row: earlier?.row ?? this.#nextRow++,
-      facet: null,
-      column: null,
-      columnOf: null,
-      points: earlier?.points ?? new PointList([]),
-      isContinued: earlier?.isContinued ?? false,
-      isDelta: false,
-      firstUs: earlier?.firstUs ?? 0,
-      lastChangeUs: earlier?.firstUs ?? 0,
-    };
-    this.#slots[definition.id] = slot;
-    this.#byHash.set(definition.hash, slot);
-    this.#rows[slot.row] = slot;
-    if (!earlier) this.#newRows.push(slot);
+    this.#add(definition, row < 0 ? this.#newRow(definition.hash) : row, row < 0);
     this.#signs(definition);
   }
 
@@ -179,14 +155,32 @@ export class SeriesTable {
     }
   }
 
+  #newRow(hash: string): number {
+    const row = this.#nextRow++;
+    this.#hashes.set(hash, row);
+    this.#numbers.reserve(row);
+    return row;
+  }
+
+  #add(definition: EdgeSeries, row: number, isNew: boolean): void {
+    const { id, src, dst, source } = definition;
+    const kind = this.#kindOf(definition);
+    const slot: Slot = { kind, src, dst, source, row, facet: null, column: null, next: null };
+    this.#slots[id] = slot;
+    this.#rows[row] = slot;
+    this.#size++;
+    if (isNew) this.#newRows.push(slot);
+  }
+
   collect(into: WriteSet): void {
     for (const id of this.#forgotten.splice(0)) forget(into, "series", id);
     for (const slot of this.#newRows.splice(0)) {
       const facetId = slot.facet ? this.#facets.live(slot.facet).id : 0;
-      const { hash, kind, row, firstUs } = slot;
+      const { kind, row } = slot;
+      const firstUs = this.#numbers.firstUs(row);
       into.series.push({
         id: row + 1,
-        hash,
+        hash: this.#hashes.hashOf(row),
         facetId,
         detail: JSON.stringify({ measure: kind.measure, firstUs }),
       });
@@ -202,16 +196,18 @@ export class SeriesTable {
     for (const { id, hash, detail } of rows.series) {
       const row = id - 1;
       this.#nextRow = Math.max(this.#nextRow, row + 1);
-      if (this.#restored.size >= this.#seriesMax) {
+      if (this.#hashes.size >= this.#seriesMax || this.#hashes.find(hash) >= 0) {
         this.#forgotten.push(id);
         continue;
       }
-      const told = pages.get(Math.floor(row / seriesPerPage))?.[row % seriesPerPage];
-      const { points, isContinued } = told ?? { points: new PointList([]), isContinued: false };
+      this.#hashes.set(hash, row);
       const { firstUs } = JSON.parse(detail) as { firstUs: Us }; // written by `collect`
-      const known = { row, points, isContinued, firstUs };
-      this.#restored.set(hash, known);
-      this.#rows[row] = known;
+      this.#numbers.restore(row, firstUs);
+      this.#rows[row] = null;
+      const told = pages.get(Math.floor(row / seriesPerPage))?.[row % seriesPerPage];
+      if (!told) continue;
+      const hasDropped = this.#points.replace(row, told.points);
+      this.#numbers.setContinued(row, told.isContinued || hasDropped);
     }
   }
 
@@ -224,47 +220,49 @@ export class SeriesTable {
       this.#bad++;
       return;
     }
-    slot.isDelta = temporality === Temporality.delta;
-    const { newest } = slot.points;
-    this.#dirtyPages.add(Math.floor(slot.row / seriesPerPage));
+    const { row } = slot;
+    this.#numbers.setDelta(row, temporality === Temporality.delta);
+    const newest = this.#points.newest(row);
+    this.#dirtyPages.add(Math.floor(row / seriesPerPage));
     if (newest && point.timeUs <= newest.timeUs) {
       this.#late += this.#insert(slot, point, temporality) ? 0 : 1;
       return;
     }
-    if (slot.points.push(point, this.#latenessUs, pointsMax)) slot.isContinued = true;
+    if (this.#points.push(row, point)) this.#numbers.setContinued(row, true);
     if (newest) {
       const delta = deltaBetween(newest, point, temporality);
       // A counter that stands still changes nothing: most do at most scrapes.
-      if (delta.value > 0 || delta.count > 0) this.#add(slot, delta, 1);
-    } else this.#add(slot, firstDelta(point, temporality), 1);
+      if (delta.value > 0 || delta.count > 0) this.#count(slot, delta, 1);
+    } else this.#count(slot, firstDelta(point, temporality), 1);
   }
 
   /** A point in the past: everything between it and its successor is counted anew. */
   #insert(slot: Slot, point: Point, temporality: number): boolean {
-    const before = slot.points.all();
+    const { row } = slot;
+    const before = this.#points.all(row);
     const newest = before.at(-1);
     const oldest = before[0];
     if (!newest || !oldest || point.timeUs < newest.timeUs - this.#latenessUs) return false;
-    if (slot.isContinued && point.timeUs < oldest.timeUs) return false;
+    const isContinued = this.#numbers.isContinued(row);
+    if (isContinued && point.timeUs < oldest.timeUs) return false;
     const at = before.findIndex((one) => one.timeUs >= point.timeUs);
     const twin = before[at];
     // Two writers, or a repeat: of two values at one time the greater stands, whichever came first.
     if (twin?.timeUs === point.timeUs && twin.value >= point.value) return true;
     const points = before.toSpliced(at, twin?.timeUs === point.timeUs ? 1 : 0, point);
-    const { isContinued } = slot;
-    for (const delta of deltasOf(before, temporality, isContinued)) this.#add(slot, delta, -1);
+    for (const delta of deltasOf(before, temporality, isContinued)) this.#count(slot, delta, -1);
     // Those that no late one can need go: the oldest kept is at or before the lateness bound.
-    if (slot.points.replace(points, this.#latenessUs, pointsMax)) slot.isContinued = true;
+    if (this.#points.replace(row, points)) this.#numbers.setContinued(row, true);
     const deltas = deltasOf(points, temporality, isContinued);
     // What was before the points that are kept stays: they tell nothing of it.
-    if (!isContinued) slot.firstUs = 0;
-    if (!isContinued || deltas.some(({ value }) => value > 0)) slot.lastChangeUs = 0;
-    for (const delta of deltas) this.#add(slot, delta, 1);
+    if (!isContinued) this.#numbers.setFirst(row, 0);
+    if (!isContinued || deltas.some(({ value }) => value > 0)) this.#numbers.setLastChange(row, 0);
+    for (const delta of deltas) this.#count(slot, delta, 1);
     this.#restretch(slot);
     return true;
   }
 
-  #add(slot: Slot, delta: Delta, sign: 1 | -1): void {
+  #count(slot: Slot, delta: Delta, sign: 1 | -1): void {
     const facet = this.#facetOf(slot);
     if (!facet) return;
     const column = this.#columnOf(slot, facet);
@@ -272,7 +270,7 @@ export class SeriesTable {
       addMeasure(column.amounts, slot.kind, delta, sign);
       this.#countSecurity(slot, facet, column, delta, sign);
     }
-    const hasMoved = sign > 0 && stretchBySeries(slot, delta, column);
+    const hasMoved = sign > 0 && stretchBySeries(slot.row, this.#numbers, delta, column);
     if (hasMoved || delta.value > 0) this.#facets.touch(facet, column);
   }
 
@@ -283,22 +281,23 @@ export class SeriesTable {
     const { beforeSeries } = column;
     column.firstUs = beforeSeries.firstUs;
     column.lastUs = beforeSeries.lastUs;
-    for (const one of column.series) {
-      if (column.firstUs === 0 || one.firstUs < column.firstUs) column.firstUs = one.firstUs;
-      column.lastUs = Math.max(column.lastUs, one.lastChangeUs);
+    // All of them are of this table.
+    for (let one = column.series as Slot | null; one; one = one.next) {
+      const firstUs = this.#numbers.firstUs(one.row);
+      if (column.firstUs === 0 || firstUs < column.firstUs) column.firstUs = firstUs;
+      column.lastUs = Math.max(column.lastUs, this.#numbers.lastChangeUs(one.row));
     }
     column.settledFirstUs = column.firstUs;
     column.settledLastUs = column.lastUs;
   }
 
-  /** The column that a series counts on; remembered, since most samples need nothing else. */
   #columnOf(slot: Slot, facet: Facet): Column {
-    if (slot.column && slot.columnOf === facet) return slot.column;
     const { reporter, channel } = slot.kind;
     const column = this.#facets.column(facet, reporter, channel);
+    if (slot.column === column) return column;
+    // The column before has gone with its facet, and nobody asks for the list of its series.
     addSeries(column, slot);
     slot.column = column;
-    slot.columnOf = facet;
     return column;
   }
 
@@ -316,8 +315,9 @@ export class SeriesTable {
       this.#facets.touchTo(facet.edge.dstId);
     }
     if (!this.#facets.wantsEvidence(facet, delta.timeUs)) return;
-    if (sign < 0) this.#facets.removeEvidence(facet, evidenceHashOf(definitionOf(slot), delta));
-    else this.#facets.addEvidence(facet, plaintextEvidence(definitionOf(slot), delta));
+    if (sign < 0)
+      this.#facets.removeEvidence(facet, evidenceHashOf(this.#definitionOf(slot), delta));
+    else this.#facets.addEvidence(facet, plaintextEvidence(this.#definitionOf(slot), delta));
   }
 
   #facetOf(slot: Slot): Facet | null {
@@ -327,7 +327,7 @@ export class SeriesTable {
     }
     const { src, dst, kind } = slot;
     const { transport, protocol, port } = kind;
-    const timeUs = slot.points.newestUs;
+    const timeUs = this.#points.newestUs(slot.row);
     const srcNode = this.#identity.nodeOf(src, timeUs);
     const dstNode = this.#identity.nodeOf(dst, timeUs);
     slot.facet = this.#facets.facet(srcNode.id, dstNode.id, transport, protocol, port);
@@ -372,42 +372,56 @@ export class SeriesTable {
     }
   }
 
+  #definitionOf({ kind, row, src, dst, source }: Slot): EdgeSeries {
+    return { ...kind, id: noId, hash: this.#hashes.hashOf(row), src, dst, source };
+  }
+
   #pageValues(page: number): Uint8Array {
-    const fromRow = page * seriesPerPage;
-    return encodePage(this.#rows.slice(fromRow, fromRow + seriesPerPage), isWholeKept);
+    const series = Array.from({ length: seriesPerPage }, (_, place): SeriesPoints => {
+      const row = page * seriesPerPage + place;
+      return { points: this.#points.all(row), isContinued: this.#numbers.isContinued(row) };
+    });
+    return encodePage(series, (place) => this.#isWholeKept(page * seriesPerPage + place));
+  }
+
+  /**
+   * Whether the earlier points must outlive a restart: a late one would be counted otherwise than now, or
+   * change what is shown as evidence. Of a counter that only rises, a late point says nothing new of the
+   * sum, so its newest is enough; that is nearly every series, and all of their points would be five times
+   * the row.
+   */
+  #isWholeKept(row: number): boolean {
+    const count = this.#points.size(row);
+    if (!this.#numbers.isContinued(row)) return count > 0;
+    const slot = this.#rows[row];
+    if (!slot) return count > 1;
+    if (this.#numbers.isDelta(row) || tellsOfPlaintext(slot.kind)) return true;
+    const all = count > 1 ? this.#points.all(row) : [];
+    return all.some((point, index) => index > 0 && isReset(all[index - 1] ?? point, point));
   }
 }
 
-function definitionOf({ hash, kind, src, dst, source }: Slot): EdgeSeries {
-  return { ...kind, id: noId, hash, src, dst, source };
-}
-
 /** True when the column's times are others now. */
-function stretchBySeries(slot: Slot, delta: Delta, column: Column): boolean {
+function stretchBySeries(
+  row: number,
+  numbers: SeriesNumbers,
+  { timeUs, value }: Delta,
+  column: Column,
+): boolean {
   const { firstUs, lastUs, beforeSeries: before } = column;
-  if (slot.firstUs === 0 || delta.timeUs < slot.firstUs) slot.firstUs = delta.timeUs;
-  const isChange = delta.value > 0 || slot.lastChangeUs === 0;
-  if (isChange && delta.timeUs > slot.lastChangeUs) slot.lastChangeUs = delta.timeUs;
-  if (column.firstUs === 0 || slot.firstUs < column.firstUs) column.firstUs = slot.firstUs;
-  if (slot.lastChangeUs > column.lastUs) column.lastUs = slot.lastChangeUs;
+  const known = numbers.firstUs(row);
+  if (known === 0 || timeUs < known) numbers.setFirst(row, timeUs);
+  const changedUs = numbers.lastChangeUs(row);
+  const isChange = value > 0 || changedUs === 0;
+  if (isChange && timeUs > changedUs) numbers.setLastChange(row, timeUs);
+  if (column.firstUs === 0 || numbers.firstUs(row) < column.firstUs) {
+    column.firstUs = numbers.firstUs(row);
+  }
+  if (numbers.lastChangeUs(row) > column.lastUs) column.lastUs = numbers.lastChangeUs(row);
   column.settledFirstUs =
     before.firstUs === 0 ? column.firstUs : Math.min(before.firstUs, column.firstUs);
   column.settledLastUs = Math.max(before.lastUs, column.lastUs);
   return column.firstUs !== firstUs || column.lastUs !== lastUs;
-}
-
-/**
- * Whose earlier points must outlive a restart: a late one would be counted otherwise than now, or change
- * what is shown as evidence. Of a counter that only rises, a late point says nothing new of the sum, so
- * its newest is enough; that is nearly every series, and all of their points would be five times the row.
- */
-function isWholeKept(series: SeriesPoints | Slot): boolean {
-  const { points, isContinued } = series;
-  if (!isContinued) return points.size > 0;
-  if (!("kind" in series)) return points.size > 1;
-  if (series.isDelta || tellsOfPlaintext(series.kind)) return true;
-  const all = points.size > 1 ? points.all() : [];
-  return all.some((point, index) => index > 0 && isReset(all[index - 1] ?? point, point));
 }
 
 /**

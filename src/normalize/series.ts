@@ -4,10 +4,11 @@
  * hash is the same over byte orders, paths and restarts. New definitions wait until a batch takes them,
  * also when the batch they were found in was given up.
  */
-import { seriesPerSourceMax } from "../model/rows.ts";
 import { createHash } from "node:crypto";
 import type { MetricsView } from "../decode/views.ts";
+import { HashIndex } from "../lib/hash-index.ts";
 import type { EdgeSeries, SourceRef, Trust } from "../model/observations.ts";
+import { seriesPerSourceMax } from "../model/rows.ts";
 import { canonicalPairs, readPairs, type Resource } from "./resources.ts";
 import { SeriesMemo } from "./series-memo.ts";
 import { SharedNames } from "./shared-names.ts";
@@ -39,7 +40,8 @@ export const noSeries = -1;
 export class SeriesTable {
   readonly #maxSeries: number;
   readonly #memo: SeriesMemo;
-  readonly #byHash = new Map<string, number>();
+  /** Ids by hash. */
+  readonly #hashes = new HashIndex();
   readonly #shared = new SharedNames();
   /** By series id. */
   readonly #sources: SourceRef[] = [];
@@ -108,8 +110,8 @@ export class SeriesTable {
       points.attrEnd[point] ?? 0,
     );
     const hash = seriesHash(metric, canonicalPairs(labels));
-    const known = this.#byHash.get(hash);
-    if (known !== undefined) return known;
+    const known = this.#hashes.find(hash);
+    if (known !== noSeries) return known;
     if (this.#sources.length >= this.#maxSeries) {
       this.dropped++;
       return noSeries;
@@ -124,7 +126,7 @@ export class SeriesTable {
     this.#perSource.set(key, ofSource + 1);
     const id = this.#sources.length;
     this.#fresh.push(makeSeries(id, hash, this.#shared.facts(facts), metric.trust));
-    this.#byHash.set(hash, id);
+    this.#hashes.set(hash, id);
     this.#sources.push(facts.source);
     return id;
   }
