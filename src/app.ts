@@ -14,6 +14,7 @@ import { systemClock } from "./lib/clock.ts";
 import { Disposer } from "./lib/disposer.ts";
 import type { RuleFault, RuleMeta } from "./model/insights.ts";
 import { usPerSecond, usToRfc3339 } from "./model/time.ts";
+import { sourceGuides } from "./normalize/guides.ts";
 import { makeGrpcReceiver, makeHttpReceiver } from "./receivers.ts";
 import type { Log } from "./self/log.ts";
 import { EngineThreadEvents, StoreThreadEvents } from "./self/thread-events.ts";
@@ -284,6 +285,7 @@ export class App implements AsyncDisposable {
       },
       status: this,
       rules: () => this.#work.rules,
+      guides: sourceGuides,
       ownCluster: () => this.#work.config.cluster,
       reload: config.web.reload ? () => this.reload() : null,
       onError: (path, error) => log.error("cannot answer", { path, error: error.message }),

@@ -243,6 +243,15 @@ const status: ApiStatus = {
     judged_workloads: 2,
     missing: [{ capabilities: ["flows", "sockets"], workloads: 1 }],
   },
+  next_sources: [
+    {
+      capabilities: ["sockets"],
+      sources: [{ id: "agent", title: "An agent", switch_on: "Set `a: b`\u001b[2J." }],
+      judged: 2,
+      partly: 1,
+      rules: [{ rule: "egress-around-proxy", workloads: 2 }],
+    },
+  ],
   problems: [],
 };
 
@@ -270,6 +279,12 @@ test("doctor: what arrives, and nothing amiss", async () => {
       "Last scrape of /metrics: 2026-01-01T09:57:00Z by Prom?[2J",
       "",
       "2 of 3 meshed workloads are judged for bypass; missing: flows and sockets (1).",
+      "",
+      "What one more source would add, if it told of every workload:",
+      "",
+      "sockets: 2 more judgements of a rule on a workload, 1 more in part",
+      "  egress-around-proxy (2)",
+      "  - An agent: Set `a: b`?[2J.",
       "",
       "No problem found.",
       "",

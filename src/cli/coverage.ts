@@ -7,7 +7,11 @@ import type {
 } from "../model/api-coverage.ts";
 import { coverageCapabilities, type CoverageCapability } from "../model/coverage.ts";
 import { getJson } from "./api-client.ts";
+import { sourceGuides } from "../normalize/guides.ts";
 import { formatTable, printable, type CliIo } from "./io.ts";
+import { nextSourcesText } from "./next-sources.ts";
+
+const nextShown = 5;
 
 export interface CoverageOptions {
   readonly url: string;
@@ -33,6 +37,8 @@ export function coverageText(coverage: ApiCoverage): string {
       ? "no workload with living pods is known\n"
       : `${meshed} of ${workloads} workloads are in the mesh${more}.\n`;
   const parts = [head, lacksText(coverage)];
+  const next = nextSourcesText(coverage.next_sources, nextShown);
+  if (next !== "") parts.push(next);
   if (coverage.not_judged.length > 0) parts.push(notJudgedText(coverage));
   if (workloads > 0) {
     parts.push(rulesText(coverage.rules), "Seen of them:\n", capabilitiesText(coverage));
@@ -40,17 +46,14 @@ export function coverageText(coverage: ApiCoverage): string {
   return parts.join("\n");
 }
 
-/** What brings each capability, as somebody would look for it. */
-const switchOn: Readonly<Record<CoverageCapability, string>> = {
-  objects:
-    "the k8sobjects receiver for pods, Services and Istio's resources (deploy/collector/kubernetes-objects.yaml)",
-  sockets: "a node agent that tells of connects: Tetragon with a policy on tcp_connect",
-  processes: "a node agent that tells of processes: Tetragon",
-  flows: "a flow agent on every machine: NetFlow, OBI, otel-network or Coroot",
-  proxy_logs: "the proxies' access log: a Telemetry resource with accessLogging, or meshConfig",
-  proxy_metrics: "a scrape of the proxies' port 15090 or 15020 (deploy/collector/gateway.yaml)",
-  spans: "tracing: a Telemetry resource with tracing",
-};
+/** The sources that tell of it, those that need least to tell of more first. */
+function sourcesOf(capability: CoverageCapability): string {
+  const given = sourceGuides.filter(({ gives }) => gives.includes(capability));
+  return given
+    .toSorted((x, y) => x.gives.length - y.gives.length)
+    .map(({ id }) => id)
+    .join(" or ");
+}
 
 interface Lack {
   readonly capability: CoverageCapability;
@@ -73,11 +76,12 @@ function lacksText({ rules, clusters, not_judged, namespaces }: ApiCoverage): st
       : String(workloads),
     String(blind.size),
     String(partly.size),
-    switchOn[capability],
+    sourcesOf(capability),
   ]);
-  const header = ["MISSING", "OF WORKLOADS", "RULES BLIND", "RULES PARTLY", "SWITCH ON"];
+  const header = ["MISSING", "OF WORKLOADS", "RULES BLIND", "RULES PARTLY", "SOURCES"];
   const isNamed = not_judged.length > 0 || namespaces.length === 0;
-  const hint = isNamed ? "" : "(--namespace <namespace> names the workloads)\n";
+  const named = isNamed ? "" : "(--namespace <namespace> names the workloads)\n";
+  const hint = `(docs/sources.md says what to switch on)\n${named}`;
   return `Not seen, and what would show it:\n${formatTable(header, rows)}${hint}`;
 }
 

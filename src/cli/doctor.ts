@@ -3,12 +3,16 @@ import type { ApiProblem, ApiStatus } from "../model/api-status.ts";
 import { bypassText } from "../serve/coverage.ts";
 import { getJson } from "./api-client.ts";
 import { formatTable, printable, type CliIo } from "./io.ts";
+import { nextSourcesText } from "./next-sources.ts";
 
 export interface DoctorOptions {
   readonly url: string;
   readonly json?: boolean | undefined;
   readonly scrapeWithin?: string | undefined;
 }
+
+/** `coverage` tells more of them. */
+const nextShown = 1;
 
 /** 0 when nothing is amiss, 1 otherwise; that nobody answers is a `UserError` with 1 as well. */
 export async function runDoctor(options: DoctorOptions, io: CliIo): Promise<number> {
@@ -24,6 +28,8 @@ export function doctorText(status: ApiStatus): string {
   const head = `mesh-insights ${version}, ${ready ? "ready" : "not ready"}, running since ${secondsOf(started_at)}\n`;
   const parts = [head, receivedText(status), heardText(status), scrapeText(status)];
   if (status.bypass) parts.push(`${bypassText(status.bypass)}.\n`);
+  const next = nextSourcesText(status.next_sources, nextShown);
+  if (next !== "") parts.push(next);
   parts.push(problems.length === 0 ? "No problem found.\n" : problemsText(problems));
   return parts.join("\n");
 }

@@ -21,7 +21,7 @@ const bitCount = coverageCapabilities.length;
 export interface ClusterCoverageOptions {
   readonly nodes: Nodes;
   readonly coverage: Pick<Coverage, "seenOf">;
-  /** What a source (`kind|key`) tells of: `live | heard << 7`. */
+  /** What a source (`kind|key`) tells of: `live | heard << bitCount`. */
   readonly bitsOf: (sourceId: string) => number;
 }
 

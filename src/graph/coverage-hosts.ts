@@ -4,7 +4,13 @@
  * runs on it. Nobody can tell where objects are silent, or have not been repeated for long.
  */
 import type { Evidence, GraphChange } from "../model/changes.ts";
-import { agentMask, capabilitiesOf, coverageStates, maskOf } from "../model/coverage.ts";
+import {
+  agentMask,
+  capabilitiesOf,
+  coverageCapabilities,
+  coverageStates,
+  maskOf,
+} from "../model/coverage.ts";
 import { makeEntity, type Entity } from "../model/entities.ts";
 import { usPerMinute, type Us } from "../model/time.ts";
 import { contentHash } from "./content-hash.ts";
@@ -18,7 +24,8 @@ const sweepUs = usPerMinute;
 /** A machine has one address, or one of each family, and a few while objects disagree. */
 const addressesMax = 4;
 const objectsMask = maskOf(["objects"]);
-const bitCount = 7;
+const bitCount = coverageCapabilities.length;
+const liveMask = (1 << bitCount) - 1;
 
 interface Host {
   readonly key: string;
@@ -120,7 +127,7 @@ export class CoverageHosts {
       bits |= ofAgent;
     }
     const self = { ...makeEntity("node"), cluster, name, kind: "host", host_network: true };
-    const states = coverageStates(bits & 127, bits >> bitCount);
+    const states = coverageStates(bits & liveMask, bits >> bitCount);
     const told = capabilitiesOf(agentMask);
     return {
       name,

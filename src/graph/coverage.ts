@@ -23,7 +23,7 @@ const bitCount = coverageCapabilities.length;
 const liveMask = (1 << bitCount) - 1;
 
 export interface CoverageOptions {
-  /** What a source (`kind|key`) tells of: `live | heard << 7`; 0 = never heard, or gone. */
+  /** What a source (`kind|key`) tells of: `live | heard << bitCount`; 0 = never heard, or gone. */
   readonly bitsOf: (sourceId: string) => number;
   readonly nodes: Nodes;
   /** Sources that report for workloads without a known pod, all together. */
@@ -65,7 +65,7 @@ interface NamespaceCounts {
   readonly key: string;
   readonly cluster: string;
   readonly namespace: string;
-  /** `live | heard << 7 | membership << 14` to the number of workloads. */
+  /** `live | heard << bitCount | membership << 2 * bitCount` to the number of workloads. */
   readonly groups: Map<number, number>;
 }
 

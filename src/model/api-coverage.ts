@@ -68,6 +68,8 @@ export interface ApiCoverage extends ApiCoverageCounts {
   clusters: ApiClusterCoverage[];
   /** Those with most meshed workloads first. */
   namespaces: ApiCoverageOfNamespace[];
+  /** The greatest gain first; none where nothing would be gained. */
+  next_sources: ApiNextSource[];
   /** Of the namespace asked for; empty when none is. */
   not_judged: ApiNotJudged[];
   /** True when `limit` cut namespaces or workloads away; the totals count all. */
@@ -113,4 +115,24 @@ export interface ApiBypassCoverage {
   judged_workloads: number;
   /** Sets that would have to arrive as well, most workloads first. */
   missing: { capabilities: string[]; workloads: number }[];
+}
+
+/** A source that is not heard of everybody yet, as somebody would switch it on. */
+export interface ApiSourceGuide {
+  id: string;
+  title: string;
+  /** Markdown, by the source's own setting names. */
+  switch_on: string;
+}
+
+/** What would be judged if one more source told of everybody; sources that give the same stand together. */
+export interface ApiNextSource {
+  capabilities: string[];
+  sources: ApiSourceGuide[];
+  /** Pairs of a rule and a workload that would be judged, and are not now. */
+  judged: number;
+  /** Of those of which nothing is judged now: how many would be in part. */
+  partly: number;
+  /** The rules of `judged`, most workloads first. */
+  rules: { rule: string; workloads: number }[];
 }

@@ -1,6 +1,6 @@
 /** What `GET /api/v1/status` answers, which the page and `doctor` show: what arrives, and what is amiss. */
 
-import type { ApiBypassCoverage } from "./api-coverage.ts";
+import type { ApiBypassCoverage, ApiNextSource } from "./api-coverage.ts";
 
 /** One thing that is amiss, with what to do about it. Codes are promises, texts are not. */
 export interface ApiProblem {
@@ -69,5 +69,7 @@ export interface ApiStatus {
   scrape: { last: string | null; user_agent: string };
   /** Who is watched for going around a proxy; null = no loaded rule watches, or the store is silent. */
   bypass: ApiBypassCoverage | null;
+  /** What one more source would add, the greatest gain first. */
+  next_sources: ApiNextSource[];
   problems: ApiProblem[];
 }

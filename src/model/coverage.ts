@@ -15,6 +15,7 @@ export const coverageCapabilities = [
   "sockets",
   "processes",
   "objects",
+  "attributed_flows",
 ] as const satisfies readonly Capability[];
 export type CoverageCapability = (typeof coverageCapabilities)[number];
 export type CoverageState = "live" | "silent" | "never";
@@ -27,7 +28,7 @@ export const memberships = ["no", "yes", "unknown"] as const;
 export type Membership = (typeof memberships)[number];
 
 /** What only node agents tell of. */
-export const agentMask = maskOf(["flows", "sockets", "processes"]);
+export const agentMask = maskOf(["flows", "sockets", "processes", "attributed_flows"]);
 /** What only proxies tell of. */
 export const proxyMask = maskOf(["proxy_metrics", "proxy_logs", "spans"]);
 const objectsMask = maskOf(["objects"]);

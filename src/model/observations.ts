@@ -20,7 +20,10 @@ export type Capability =
   | "proxy_metrics"
   | "proxy_logs"
   | "spans"
+  /** Conversations of pods, with both addresses and ports. */
   | "flows"
+  /** Which container or process talked beyond its pod, and to whom; not by which socket. */
+  | "attributed_flows"
   /** Bytes between workloads without the addresses: it lives, and shows no connection to anybody. */
   | "workload_flows"
   | "sockets"

@@ -58,6 +58,7 @@ const capabilities = [
   "sockets",
   "processes",
   "objects",
+  "attributed_flows",
 ] as const satisfies readonly Capability[];
 const sourceKinds = [
   "proxy",

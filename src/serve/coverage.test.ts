@@ -4,32 +4,19 @@ import { coverageText } from "../cli/coverage.ts";
 import type { StoredCoverage, StoredWorkload } from "../model/api-coverage.ts";
 import { maskOf, type CoverageGroup } from "../model/coverage.ts";
 import type { RuleMeta } from "../model/insights.ts";
+import { makeRuleMeta } from "../../test/support/rule-meta.ts";
 import { bypassCoverage, bypassText, coverageOf, isBypassWhole } from "./coverage.ts";
 
-const rule = (id: string, parts: Partial<RuleMeta> = {}): RuleMeta => ({
-  id,
-  ruleset: "test",
-  category: "capture",
-  title: id,
-  severity: "critical",
-  status: "test",
-  version: "1",
-  on: "flow",
-  lifecycle: "event",
-  forUs: 0,
-  keepFiringForUs: 0,
-  description: "",
-  remediation: "",
-  falsePositives: [],
-  references: [],
-  tags: [],
-  needs: [
-    ["sockets", "flows"],
-    ["sockets", "proxy_logs"],
-  ],
-  partly: [["sockets"]],
-  ...parts,
-});
+const rule = (id: string, parts: Partial<RuleMeta> = {}): RuleMeta =>
+  makeRuleMeta({
+    id,
+    needs: [
+      ["sockets", "flows"],
+      ["sockets", "proxy_logs"],
+    ],
+    partly: [["sockets"]],
+    ...parts,
+  });
 
 const group = (
   namespace: string,
@@ -130,7 +117,7 @@ test("a cluster whose objects nobody tells is told of, even if it is our own and
     rule("one"),
     rule("free", { on: "cluster", needs: [["flows"]] }),
   ];
-  expect(coverageOf(nobody, rules, {}, "c1").clusters).toEqual([
+  expect(coverageOf(nobody, rules, {}, { ownCluster: "c1" }).clusters).toEqual([
     {
       cluster: "c1",
       objects: "never",
@@ -158,10 +145,10 @@ test("the command says first what is not seen and what would show it", () => {
     true,
     false,
   ]);
-  expect(lines[3]).toMatch(/^MISSING +OF WORKLOADS +RULES BLIND +RULES PARTLY +SWITCH ON$/);
-  expect(lines[4]).toMatch(/^flows +6 +2 +0 +a flow agent on every machine/);
+  expect(lines[3]).toMatch(/^MISSING +OF WORKLOADS +RULES BLIND +RULES PARTLY +SOURCES$/);
+  expect(lines[4]).toMatch(/^flows +6 +2 +0 +netflow or obi-flows/);
   expect(lines.slice(5, 7)).toEqual([
-    expect.stringMatching(/^objects +1, and all of cluster c2 +2 +0 +the k8sobjects receiver/),
+    expect.stringMatching(/^objects +1, and all of cluster c2 +2 +0 +k8sobjects$/),
     expect.stringMatching(/^sockets +4 +1 +0 +/),
   ]);
   expect(lines).toContainEqual(
@@ -181,6 +168,8 @@ test("the command has something to say where nobody is known", () => {
   expect(coverageText(coverageOf(nobody, [], {}))).toBe(
     "no workload with living pods is known\n\nEvery rule judges every one of them.\n",
   );
-  const lines = coverageText(coverageOf(nobody, [rule("one")], {}, "c1")).split("\n");
-  expect(lines[4]).toMatch(/^objects +0, and all of cluster c1 +0 +1 +the k8sobjects receiver/);
+  const lines = coverageText(coverageOf(nobody, [rule("one")], {}, { ownCluster: "c1" })).split(
+    "\n",
+  );
+  expect(lines[4]).toMatch(/^objects +0, and all of cluster c1 +0 +1 +k8sobjects$/);
 });

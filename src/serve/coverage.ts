@@ -25,19 +25,25 @@ import {
   type Membership,
 } from "../model/coverage.ts";
 import type { RuleMeta, Severity } from "../model/insights.ts";
+import type { SourceGuide } from "../model/source-guide.ts";
+import { nextSources } from "./next-sources.ts";
 
 const limitDefault = 100;
 const limitMax = 1_000;
 
-/**
- * Rules that do not say what they need have nothing to be blind for. Of `ownCluster` is said what its feed
- * lacks even if nothing at all was ever heard from there; "" = of none.
- */
+export interface CoverageContext {
+  /** Its feed's lack is told even if nothing at all was ever heard from there; "" = of none. */
+  readonly ownCluster?: string;
+  /** Every source that could be switched on. */
+  readonly guides?: readonly SourceGuide[];
+}
+
+/** Rules that do not say what they need have nothing to be blind for. */
 export function coverageOf(
   stored: StoredCoverage,
   rules: readonly RuleMeta[],
   filter: CoverageFilter,
-  ownCluster = "",
+  { ownCluster = "", guides = [] }: CoverageContext = {},
 ): ApiCoverage {
   const limit = Math.min(filter.limit ?? limitDefault, limitMax);
   const wanted = rules.filter(
@@ -56,6 +62,7 @@ export function coverageOf(
     ...countsOf(stored.groups, wanted, judgeAll),
     clusters: clustersOf(stored, wanted, ownCluster),
     namespaces: namespaces.slice(0, limit),
+    next_sources: nextSources(stored.groups, wanted, guides),
     not_judged: notJudged.slice(0, limit),
     truncated: namespaces.length > limit || notJudged.length > limit,
   };

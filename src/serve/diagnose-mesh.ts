@@ -125,24 +125,31 @@ function unwatchedNamespaces(facts: Facts): ApiProblem[] {
 }
 
 const kinds = {
-  proxy: "scrape the proxies and send their access logs",
-  node_agent:
-    "run a node agent (Tetragon) and send its events: without it, nothing is seen of what goes around the proxies",
-  objects:
-    "send Kubernetes objects (the collector's k8sobjects receiver): without them, addresses have no names",
-};
+  proxy: {
+    gives: ["proxy_metrics", "proxy_logs"],
+    why: "scrape the proxies and send their access logs",
+  },
+  node_agent: {
+    gives: ["sockets", "processes", "flows"],
+    why: "run a node agent and send what it tells: without it, nothing is seen of what goes around the proxies",
+  },
+  objects: {
+    gives: ["objects"],
+    why: "send Kubernetes objects: without them, addresses have no names",
+  },
+} as const;
 
 function missingKinds(facts: Facts): ApiProblem[] {
   const heard = new Set(facts.overview.heard.map(({ source_kind }) => source_kind));
   if (heard.size === 0 || facts.nowMs - facts.startedMs < kindsAfterMs) return [];
-  return Object.entries(kinds).flatMap(([kind, remedy]): ApiProblem[] => {
+  return Object.entries(kinds).flatMap(([kind, { gives, why }]): ApiProblem[] => {
     if (heard.has(kind)) return [];
     const text = `No source of the kind ${kind} was ever heard`;
     const evidence = { kind, heard: [...heard].join(", ") };
-    const where = `${remedy}; deploy/collector/gateway.yaml shows how`;
-    return [
-      { code: `no-${kind.replace("_", "-")}`, severity: "warning", text, evidence, remedy: where },
-    ];
+    const which = facts.guides.filter((guide) => gives.some((one) => guide.gives.includes(one)));
+    const titles = which.map(({ title }) => title).join("; ");
+    const remedy = `${why} (any of: ${titles}); docs/sources.md says what to switch on, deploy/collector/gateway.yaml shows how`;
+    return [{ code: `no-${kind.replace("_", "-")}`, severity: "warning", text, evidence, remedy }];
   });
 }
 
@@ -163,9 +170,16 @@ function notJudged(facts: Facts): ApiProblem[] {
         unknown_workloads: bypass.unknown_workloads,
       },
       remedy:
-        "mesh-insights coverage --namespace <namespace> names them and what is missing: see whether their proxies are scraped and send access logs, whether node agents run on the machines of their pods, and whether the pods' objects are told of",
+        "mesh-insights coverage --namespace <namespace> names them and what is missing: see whether their proxies are scraped and send access logs, whether node agents run on the machines of their pods, and whether the pods' objects are told of" +
+        mostGained(facts),
     },
   ];
+}
+
+function mostGained({ next: [best] }: Facts): string {
+  if (!best) return "";
+  const which = best.sources.map(({ title }) => title).join(", or ");
+  return `; most rules would be gained by ${best.capabilities.join(" and ")}: ${which} (docs/sources.md)`;
 }
 
 /** A proxy falls silent whenever a pod ends unseen; what was expected or is one of few does not. */

@@ -55,6 +55,8 @@ const healthy: Facts = {
     namespaces: [seen("shop", 5, 5), seen("kube-system", 0, 0)],
   },
   bypass: { meshed_workloads: 5, unknown_workloads: 0, judged_workloads: 5, missing: [] },
+  next: [],
+  guides: [],
   scrape: { lastMs: startedMs + 9 * minute, withinMs: 5 * minute },
   ruleFaults: [],
   store: { path: "data/mesh.db", freeBytes: 2 ** 40 },

@@ -1,8 +1,9 @@
 /** What a diagnosis is made from, all of it plain data, and how to read the numbers among it. */
-import type { ApiBypassCoverage } from "../model/api-coverage.ts";
+import type { ApiBypassCoverage, ApiNextSource } from "../model/api-coverage.ts";
 import type { ApiSource } from "../model/api.ts";
 import type { ApiComponent, ApiOverview } from "../model/api-status.ts";
 import type { RuleFault } from "../model/insights.ts";
+import type { SourceGuide } from "../model/source-guide.ts";
 import type { InstrumentName, Reading } from "../self/instruments.ts";
 import type { Readings } from "../self/recent.ts";
 
@@ -20,6 +21,9 @@ export interface Facts {
   readonly sources: readonly ApiSource[];
   readonly overview: ApiOverview;
   readonly bypass: ApiBypassCoverage | null;
+  /** What one more source would add, the greatest gain first. */
+  readonly next: readonly ApiNextSource[];
+  readonly guides: readonly SourceGuide[];
   /** When somebody last asked for /metrics, 0 = never, and how long ago is too long. */
   readonly scrape: { readonly lastMs: number; readonly withinMs: number };
   readonly ruleFaults: readonly RuleFault[];

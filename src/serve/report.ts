@@ -4,15 +4,17 @@
  * last asked for /metrics.
  */
 import type { Clock } from "../lib/clock.ts";
-import type { ApiBypassCoverage } from "../model/api-coverage.ts";
+import type { ApiBypassCoverage, ApiNextSource } from "../model/api-coverage.ts";
 import type { ApiQueries, ApiSource } from "../model/api.ts";
 import type { ApiOverview, ApiReceived, ApiStatus } from "../model/api-status.ts";
 import type { RuleMeta } from "../model/insights.ts";
+import type { SourceGuide } from "../model/source-guide.ts";
 import { usPerMs, usToRfc3339 } from "../model/time.ts";
 import type { InstrumentName, Reading } from "../self/instruments.ts";
 import { bypassCoverage } from "./coverage.ts";
 import { diagnose } from "./diagnose.ts";
 import { acceptedBySignal, seriesOf, watched } from "./facts.ts";
+import { nextSources } from "./next-sources.ts";
 import { RecentGrowth, type Readings } from "../self/recent.ts";
 import type { StatusSource } from "./status.ts";
 
@@ -20,6 +22,7 @@ export interface ReporterParts {
   readonly queries: ApiQueries;
   readonly status: StatusSource;
   readonly rules: () => readonly RuleMeta[];
+  readonly guides: readonly SourceGuide[];
   /** What a scrape would say now of one instrument. */
   readonly read: (name: InstrumentName) => Promise<readonly Reading[]>;
   readonly clock: Clock;
@@ -32,11 +35,14 @@ const sampleEveryMs = 5_000;
 /** Per question; silent ones, and clocks that are off, come first. */
 const sourcesMax = 200;
 const userAgentMaxLength = 200;
+/** Of what one more source would add. */
+const nextShown = 3;
 
 interface Seen {
   readonly sources: readonly ApiSource[];
   readonly overview: ApiOverview;
   readonly bypass: ApiBypassCoverage | null;
+  readonly next: readonly ApiNextSource[];
   /** Why the store did not answer, "" when it did. */
   readonly trouble: string;
 }
@@ -84,6 +90,8 @@ export class Reporter implements Disposable {
       sources: seen.sources,
       overview: seen.overview,
       bypass: seen.bypass,
+      next: seen.next,
+      guides: this.#parts.guides,
       scrape: { lastMs, withinMs },
       ruleFaults,
       store,
@@ -98,6 +106,7 @@ export class Reporter implements Disposable {
       heard: seen.overview.heard,
       scrape: { last: timeOf(lastMs), user_agent: userAgent },
       bypass: seen.bypass,
+      next_sources: seen.next.slice(0, nextShown),
       problems,
     };
   }
@@ -124,11 +133,19 @@ export class Reporter implements Disposable {
       const byKey = new Map(
         [...first.items, ...live.items].map((source) => [`${source.kind}|${source.key}`, source]),
       );
-      const bypass = bypassCoverage(coverage, this.#parts.rules());
-      return { sources: [...byKey.values()], overview, bypass, trouble: "" };
+      const rules = this.#parts.rules();
+      const bypass = bypassCoverage(coverage, rules);
+      const next = nextSources(coverage.groups, rules, this.#parts.guides);
+      return { sources: [...byKey.values()], overview, bypass, next, trouble: "" };
     } catch (error) {
       const trouble = error instanceof Error ? error.message : String(error);
-      return { sources: [], overview: { heard: [], namespaces: [] }, bypass: null, trouble };
+      return {
+        sources: [],
+        overview: { heard: [], namespaces: [] },
+        bypass: null,
+        next: [],
+        trouble,
+      };
     }
   }
 

@@ -9,6 +9,7 @@ import { Hono, type Context, type MiddlewareHandler } from "hono";
 import { systemClock } from "../lib/clock.ts";
 import type { ApiQueries } from "../model/api.ts";
 import type { RuleMeta } from "../model/insights.ts";
+import type { SourceGuide } from "../model/source-guide.ts";
 import { parseDuration } from "../model/durations.ts";
 import { usPerMs } from "../model/time.ts";
 import type { InstrumentName, Reading } from "../self/instruments.ts";
@@ -44,6 +45,8 @@ export interface WebParts {
   readonly status: StatusSource;
   /** The rules that are loaded now. */
   readonly rules: () => readonly RuleMeta[];
+  /** Every source that is understood. */
+  readonly guides: readonly SourceGuide[];
   /** The cluster of telemetry that names none. */
   readonly ownCluster: () => string;
   /** Reads configuration and rules again, false when they cannot be used; null = not over HTTP. */
@@ -65,9 +68,9 @@ export class WebServer implements AsyncDisposable {
   constructor(options: WebOptions, parts: WebParts) {
     this.#options = options;
     this.#parts = parts;
-    const { queries, status, metrics, rules } = parts;
+    const { queries, status, metrics, rules, guides } = parts;
     const read = (name: InstrumentName): Promise<readonly Reading[]> => metrics.read(name);
-    this.#reporter = new Reporter({ queries, status, rules, read, clock: systemClock });
+    this.#reporter = new Reporter({ queries, status, rules, guides, read, clock: systemClock });
   }
 
   /** Resolves with the bound address; rejects with what to do when the port is taken. */
@@ -207,7 +210,7 @@ function addStatus(app: Hono, queries: ApiQueries, reporter: Reporter): void {
   });
 }
 
-function addCoverage(app: Hono, { queries, rules, ownCluster }: WebParts): void {
+function addCoverage(app: Hono, { queries, rules, guides, ownCluster }: WebParts): void {
   app.get("/api/v1/coverage", async (context) => {
     const filter = parseCoverageFilter(context.req.query());
     if (!filter.ok) return badParameters(context, filter.detail);
@@ -215,7 +218,9 @@ function addCoverage(app: Hono, { queries, rules, ownCluster }: WebParts): void 
     const { rule } = filter.value;
     if (rule !== undefined && !known.some(({ id }) => id === rule)) return noSuch(context, "rule");
     const stored = await queries.coverage(filter.value);
-    return context.json(coverageOf(stored, known, filter.value, ownCluster()));
+    return context.json(
+      coverageOf(stored, known, filter.value, { ownCluster: ownCluster(), guides }),
+    );
   });
 }
 

@@ -220,7 +220,7 @@ function everHeard({ groups, feeds, workloads }: StoredCoverage): StoredCoverage
 /** As the API says it: of workloads, then of clusters. */
 function notJudgedOf(stored: StoredCoverage): NotJudged[] {
   const metas = rules.map(({ meta }) => meta);
-  const { not_judged, clusters } = coverageOf(stored, metas, { limit: 1_000 }, ownCluster);
+  const { not_judged, clusters } = coverageOf(stored, metas, { limit: 1_000 }, { ownCluster });
   return [
     ...not_judged.flatMap(({ namespace, name, rules: open }) =>
       open.map((one) => ({ ...one, workload: `${namespace}/${name}` })),

@@ -39,7 +39,7 @@ export const guides: readonly SourceGuide[] = [
       "The DaemonSet `coroot-node-agent`, scraped from its `--listen` address with its " +
       "labels kept. Releases that know public networks only where told need " +
       "`--track-public-network=0.0.0.0/0`, or connections to the outside are left out.",
-    gives: ["flows"],
+    gives: ["attributed_flows"],
     cannotTell:
       "Source ports and UIDs, and UDP. It names the container that connected, which tells " +
       "an application from its proxy, but not the process within it.",
@@ -69,7 +69,7 @@ export class Coroot implements MetricVocabulary {
       (resource.pairs.get("k8s.cluster.name") ?? "").slice(0, maxNameLength),
     );
     const source = sources.nodeAgent(cluster, hostOf(labels, resource));
-    batch.alive(source, "flows", timeUs);
+    batch.alive(source, "attributed_flows", timeUs);
     const talker = talkerOf(labels, cluster);
     const dst = parseHostPort(labels.get("actual_destination") ?? labels.get("destination") ?? "");
     if (value === 0) return true;

@@ -45,7 +45,7 @@ export const guides: readonly SourceGuide[] = [
       "`--enable-otlp-grpc-metrics`, `--otlp-grpc-metrics-host` and " +
       "`--otlp-grpc-metrics-port` of the collector. `tcp.bytes` and `udp.bytes` have to " +
       "stay enabled.",
-    gives: ["flows"],
+    gives: ["attributed_flows"],
     cannotTell:
       "Ports, and which end opened a connection; UIDs. One reducer speaks for all machines, " +
       "so the silence of a single machine's agent does not show.",
@@ -88,7 +88,7 @@ export class OtelNetwork implements MetricVocabulary {
     const process = text(labels, "source", "process.name");
     const container = text(labels, "source", "container.name");
     batch.add(polledFlow(point, ends, { bytes: value, process, container }));
-    batch.alive(source, "flows", timeUs);
+    batch.alive(source, "attributed_flows", timeUs);
     return true;
   }
 }
