@@ -10,12 +10,21 @@ import {
   appSelector,
   declaredSeen,
   makeAuthorizationPolicy,
+  makeController,
   makeMeshConfig,
   makeNamespace,
   makeNetworkPolicy,
+  makeNode,
   makePeerAuthentication,
+  makeRouting,
 } from "./support/declared-objects.ts";
-import { atSecond, makeContainer, makePod, podSeen } from "./support/graph-observations.ts";
+import {
+  atSecond,
+  makeContainer,
+  makeFlow,
+  makePod,
+  podSeen,
+} from "./support/graph-observations.ts";
 import { GraphWorld } from "./support/graph-world.ts";
 
 const proxy = makeContainer({
@@ -86,6 +95,72 @@ const mesh: readonly Observation[] = [
   podSeen(0, pod("web", 1)),
   podSeen(0, pod("cart", 2)),
 ];
+
+test("Istio's and the Gateway API's objects are policies, with whom they select and which hosts they name", () => {
+  const filter = makeRouting("shop", "envoy_filter", { selector: appSelector("web") });
+  const route = makeRouting("shop", "virtual_service", { hosts: ["cart"], exportedTo: ["."] });
+  const telemetry = makeRouting("istio-system", "telemetry", { selector: appSelector("cart") });
+  const world = worldOf(...mesh, ...[filter, route, telemetry].map((one) => declaredSeen(0, one)));
+  const policies = (): unknown[] =>
+    [...toldOf(world, "policy").values()]
+      .filter(({ kind }) => kind !== "PeerAuthentication")
+      .map(({ kind, matches_workloads, hosts, exported_to }) => [
+        kind,
+        matches_workloads,
+        hosts,
+        exported_to,
+      ])
+      .toSorted(([one], [other]) => (String(one) < String(other) ? -1 : 1));
+  const others = [
+    ["Telemetry", 1, [], []],
+    ["VirtualService", 0, ["cart"], ["."]],
+  ];
+  expect(policies()).toEqual([["EnvoyFilter", 1, [], []], ...others]);
+  // It is attached to something else from now on.
+  world.observe(declaredSeen(1, { ...filter, selector: null }, "modified"));
+  world.flush();
+  expect(policies()).toEqual([["EnvoyFilter", 0, [], []], ...others]);
+  world.observe(declaredSeen(2, { ...filter, selector: null }, "deleted"));
+  world.flush();
+  expect(policies()).toEqual(others);
+});
+
+test("a spec that was too long to be kept says so", () => {
+  const route = makeRouting("shop", "virtual_service", { spec: {}, specCut: true });
+  const world = worldOf(declaredSeen(0, route));
+  const told = world.changes.find((one) => one.kind === "entity" && one.type === "policy");
+  expect(told?.kind === "entity" && told.evidence[0]?.text).toBe(
+    "virtual service shop/default is declared, in a specification too long to be kept",
+  );
+});
+
+test("a pod is of whom its ReplicaSet's object names, whichever comes first", () => {
+  const owner = makeController("shop", "web-6d4b75cb9d", "Rollout", "front");
+  const told = [podSeen(0, pod("web", 1)), declaredSeen(0, owner)];
+  for (const observations of [told, told.toReversed()]) {
+    const world = new GraphWorld();
+    for (const one of observations) {
+      world.observe(one);
+      world.flush();
+    }
+    const workloads = [...toldOf(world, "workload").values()].map(({ self }) => self);
+    expect(workloads).toMatchObject([{ name: "front", kind: "Rollout", mode: "sidecar" }]);
+  }
+});
+
+test("a Node's addresses are the machine's, also of what was seen before it was told", () => {
+  const call = makeFlow(1, { srcIp: "192.0.2.7", dstIp: "10.244.1.1" });
+  const told = [call, declaredSeen(0, makeNode("node-7", ["192.0.2.7"]))];
+  for (const observations of [told, told.toReversed()]) {
+    const world = worldOf(podSeen(0, pod("web", 1)));
+    for (const one of observations) {
+      world.observe(one);
+      world.flush();
+    }
+    const callers = [...toldOf(world, "edge").values()].map(({ src }) => src);
+    expect(callers).toMatchObject([{ kind: "host", name: "node-7" }]);
+  }
+});
 
 test("a workload is told with what its pods and the policies for it declare", () => {
   const world = worldOf(

@@ -117,9 +117,10 @@ test("lists and specs are cut, and that is counted", () => {
     "normalize_dropped_items_total k8sobjects:capacity": 1,
     "normalize_dropped_items_total k8sobjects:too_long": 1,
   });
+  expect(policy).toMatchObject({ specCut: true });
 });
 
-test.each(["services", "endpointslices", "namespaces", "networkpolicies", "peerauthentications"])(
+test.each([...new Set(fixtures.map(({ resource }) => resource))])(
   "%s of any other shape read as saying nothing",
   (resource) => {
     const metadata = { name: "odd", namespace: "shop", labels: [], annotations: 7 };
@@ -129,6 +130,102 @@ test.each(["services", "endpointslices", "namespaces", "networkpolicies", "peera
     }
   },
 );
+
+test("the same as JSON text, and what is no JSON is counted", () => {
+  for (const { resource, object } of fixtures) {
+    const text = JSON.stringify(object);
+    expect(readOne(resource, text as unknown as object)).toEqual(readOne(resource, object)); // a body
+    const event = JSON.stringify({ type: "DELETED", object });
+    const [deleted] = seen([{ body: event, attributes: attributesOf(resource) }]);
+    expect(deleted).toMatchObject({ event: "deleted", object: readOne(resource, object) });
+  }
+  const run = new NormalizeRun();
+  for (const body of ["", "x", "[]", "7", '{"kind":"Pod"', `{"a":"${"b".repeat(2 << 20)}"}`]) {
+    expect(seen([{ body, attributes: attributesOf("services") }], run)).toEqual([]);
+  }
+  expect(run.counts()).toMatchObject({
+    "normalize_dropped_items_total k8sobjects:missing_field": 6,
+  });
+});
+
+/** No object comes with these: they say that the feed lives, and nothing of them is counted as lost. */
+test.each<[string, LogRecord, string]>([
+  ["the end of a pull", { body: { type: "PullEnd", object: { kind: "pods" } } }, ""],
+  ["a bookmark", { body: { type: "BOOKMARK", object: { kind: "Pod", metadata: {} } } }, "pods"],
+  ["an error", { body: { type: "ERROR", object: { kind: "Status", code: 410 } } }, "pods"],
+  ["a secret", { body: { metadata: { name: "s" }, data: { token: "aGVsbG8=" } } }, "secrets"],
+  ["an event", { body: { metadata: { name: "e" }, message: "Pulled" } }, "events"],
+])("%s", (_name, record, resource) => {
+  const run = new NormalizeRun();
+  const attributes = resource === "" ? {} : attributesOf(resource);
+  const { observations } = run.push("logs", logsRequest({}, [{ ...record, attributes }]));
+  expect(observations).toMatchObject([{ kind: "heartbeat", capability: "objects" }]);
+  const counted = Object.entries(run.counts()).filter(([, count]) => count > 0);
+  expect(counted.map(([name]) => name)).toEqual(["observations_total heartbeat"]);
+});
+
+test("what only resembles the end of a pull is somebody else's", () => {
+  const bodies: unknown[] = [
+    { type: "PullEnd" },
+    { type: "PullEnd", object: "pods" },
+    { type: "PullEnd", object: { kind: "x".repeat(300) } },
+    { type: "End", object: {} },
+  ];
+  const run = new NormalizeRun();
+  const { observations } = run.push(
+    "logs",
+    logsRequest(
+      {},
+      bodies.map((body) => ({ body })),
+    ),
+  );
+  expect(observations).toEqual([]);
+});
+
+test("secrets and configuration of others leave nothing behind, whatever calls them what", () => {
+  const data = { password: "hunter2", mesh: "accessLogFile: hunter2" };
+  for (const [resource, kind] of [
+    ["secrets", "Secret"],
+    ["configmaps", "ConfigMap"],
+    ["", "Secret"],
+  ] as const) {
+    const object = { apiVersion: "v1", kind, metadata: { name: "s", namespace: "shop" }, data };
+    const run = new NormalizeRun();
+    const scope = "otelcol/k8sobjectsreceiver";
+    const record = { body: object, attributes: resource === "" ? {} : attributesOf(resource) };
+    const batch = run.push("logs", logsRequest({ scope }, [record]));
+    expect(JSON.stringify(batch.observations)).not.toContain("hunter2");
+  }
+});
+
+test("who set which field is stepped over, in either order of a message's fields", () => {
+  const managedFields = Array.from({ length: 70_000 }, (_, index) => ({ [`f:${index}`]: {} }));
+  const metadata = { managedFields, name: "web", namespace: "shop", labels: { app: "web" } };
+  const service = readOne("services", { metadata, spec: { clusterIP: "10.96.0.7" } });
+  // More parts than a value may have stand before what matters.
+  expect(service).toMatchObject({ name: "web", labels: { app: "web" }, clusterIps: ["10.96.0.7"] });
+});
+
+test("hostile objects are cut, cheaply", () => {
+  const run = new NormalizeRun();
+  const labels = Object.fromEntries(Array.from({ length: 50_000 }, (_, at) => [`l${at}`, "v"]));
+  const annotations = { big: "a".repeat(10 << 20) };
+  const metadata = { name: "big", namespace: "shop", labels, annotations };
+  const ownerReferences = [{ kind: "ReplicaSet", name: "big", controller: true }];
+  for (const resource of ["pods", "services", "virtualservices"]) {
+    const read = readOne(resource, { metadata: { ...metadata, ownerReferences } }, run);
+    expect(JSON.stringify(read).length).toBeLessThan(16_384);
+  }
+  const containers = Array.from({ length: 10_000 }, (_, at) => ({ name: `c${at}`, image: "i" }));
+  const pod = readOne("pods", { metadata: { name: "p", uid: "u" }, spec: { containers } });
+  expect(pod.type === "pod" && pod.containers.length).toBe(64);
+  // Its own owner: one step is taken, and no more.
+  expect(readOne("replicasets", { metadata: { ...metadata, ownerReferences } })).toMatchObject({
+    type: "replica_set",
+    ownerKind: "ReplicaSet",
+    ownerName: "big",
+  });
+});
 
 test("a name with a slash is no name, and a prototype is no label", () => {
   const run = new NormalizeRun();

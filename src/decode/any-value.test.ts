@@ -6,11 +6,15 @@ import { LogsDecoder } from "./logs.ts";
 
 /** The JSON of a log record whose body is that AnyValue, sent in these pieces. */
 function bodyOf(...pieces: Buffer[]): unknown {
+  return bodyWithout(new Set(), ...pieces);
+}
+
+function bodyWithout(leftOut: ReadonlySet<string>, ...pieces: Buffer[]): unknown {
   const record = lengthField(2, ...pieces.map((piece) => lengthField(5, piece)));
   const decoded = new LogsDecoder().decode(lengthField(1, lengthField(2, record)));
   if (!decoded.ok) return decoded.message;
   const { bytes, bodies } = decoded.view;
-  return anyValueToJson(bytes, bodies, 0);
+  return anyValueToJson(bytes, bodies, 0, leftOut);
 }
 
 function encode(value: object): Buffer {
@@ -55,6 +59,18 @@ test("a map keeps any key, and of a repeated key the last value", () => {
   expect(map["twice"]).toBe(2);
   expect(map["empty"]).toBeNull();
   expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
+});
+
+test("keys that are left out take no part, wherever they stand and in either order of the fields", () => {
+  const string = (text: string): Buffer => encode({ string_value: text });
+  const [key, value] = [lengthField(1, Buffer.from("drop")), lengthField(2, string("x"))];
+  const kept = [lengthField(1, Buffer.from("keep")), lengthField(2, string("drop"))];
+  const pairs = [[key, value], [value, key], [value, key, value], kept, kept.toReversed()];
+  const map = lengthField(6, ...pairs.map((fields) => lengthField(1, ...fields)));
+  expect(bodyWithout(new Set(["drop"]), map)).toEqual({ keep: "drop" });
+  expect(bodyWithout(new Set(["keep"]), map)).toEqual({ drop: "x" });
+  const nested = lengthField(5, lengthField(1, map));
+  expect(bodyWithout(new Set(["drop"]), nested)).toEqual([{ keep: "drop" }]);
 });
 
 test("a value in pieces is their merge, and the last member of the oneof wins", () => {

@@ -19,12 +19,20 @@ export type JsonValue =
 /** A value of more parts than this is cut: what comes later is left out. */
 const partsMax = 65_536;
 
+const nothing: ReadonlySet<string> = new Set();
+
 /**
- * The value in that row. As in the JSON form of protobuf an int64 beyond ±(2^53 − 1) is a string of
+ * The value in that row; keys named in `leftOut` are stepped over in every map, without a look inside. As
+ * in the JSON form of protobuf an int64 beyond ±(2^53 − 1) is a string of
  * digits, NaN and the infinities are "NaN", "Infinity" and "-Infinity", bytes are base64. An unset value
  * is null. Of a key that occurs twice the last value is taken.
  */
-export function anyValueToJson(bytes: Buffer, values: AnyValues, row: number): JsonValue {
+export function anyValueToJson(
+  bytes: Buffer,
+  values: AnyValues,
+  row: number,
+  leftOut: ReadonlySet<string> = nothing,
+): JsonValue {
   const start = values.start[row] ?? 0;
   const end = values.end[row] ?? 0;
   switch (values.kind[row] ?? ValueKind.empty) {
@@ -39,9 +47,9 @@ export function anyValueToJson(bytes: Buffer, values: AnyValues, row: number): J
     case ValueKind.bytes:
       return bytes.toString("base64", start, end);
     case ValueKind.array:
-      return new NestedReader(bytes, start).readArray([], end);
+      return new NestedReader(bytes, start, leftOut).readArray([], end);
     case ValueKind.kvlist:
-      return new NestedReader(bytes, start).readMap(makeMap(), end);
+      return new NestedReader(bytes, start, leftOut).readMap(makeMap(), end);
     default:
       return null;
   }
@@ -66,11 +74,13 @@ function doubleToJson(value: number): JsonValue {
 class NestedReader {
   readonly #reader = new WireReader();
   readonly #bytes: Buffer;
+  readonly #leftOut: ReadonlySet<string>;
   #partsLeft = partsMax;
 
-  constructor(bytes: Buffer, start: number) {
+  constructor(bytes: Buffer, start: number, leftOut: ReadonlySet<string>) {
     this.#reader.open(bytes, start);
     this.#bytes = bytes;
+    this.#leftOut = leftOut;
   }
 
   readArray(into: JsonValue[], end: number): JsonValue[] {
@@ -97,6 +107,10 @@ class NestedReader {
 
   #readPair(into: JsonMap, end: number): void {
     const reader = this.#reader;
+    if (this.#leftOut.size > 0 && this.#leftOut.has(this.#keyAhead(end))) {
+      reader.pos = end;
+      return;
+    }
     let key = "";
     let value: JsonValue = null;
     while (reader.pos < end) {
@@ -106,6 +120,20 @@ class NestedReader {
       else reader.skip(tag, end);
     }
     into[key] = value;
+  }
+
+  /** The key of the pair that ends at `end`, which may stand behind its value; the reader stays where it is. */
+  #keyAhead(end: number): string {
+    const reader = this.#reader;
+    const start = reader.pos;
+    let key = "";
+    while (reader.pos < end) {
+      const tag = reader.tag(end);
+      if (tag === 0x0a) key = this.#readString(end, "utf8");
+      else reader.skip(tag, end);
+    }
+    reader.pos = start;
+    return key;
   }
 
   /** The AnyValue that ends at `end`; `earlier` is what an earlier piece of it said. */

@@ -497,9 +497,12 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     for (const record of this.#objects.takeChanges()) {
       services.changed(record);
       this.#identity.mesh.changed(record);
+      this.#identity.controllers.changed(record);
+      this.#identity.hosts.changed(record);
       this.#declared.objectChanged(record);
     }
     this.#identity.settleCapture();
+    this.#identity.settleControllers();
     const ends = services.takeChangedEnds();
     if (ends.length > 0) this.#bypass.virtualChanged(ends);
   }

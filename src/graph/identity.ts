@@ -18,6 +18,8 @@ import { holesOf, revisionOf, type CaptureHoles } from "./capture-holes.ts";
 import { isSameStarts, learnStarts } from "./container-starts.ts";
 import type { Identity, Owner, PodFacts } from "./contracts.ts";
 import { contradictionOf, type Contradicted } from "./contradictions.ts";
+import { Controllers } from "./controllers.ts";
+import { HostAddresses } from "./host-addresses.ts";
 import { isPeerAddress } from "./address-scope.ts";
 import { IpOwners, OwnerStrength, strengthOf, type Holder } from "./ip-owners.ts";
 import { MeshSettings } from "./mesh-settings.ts";
@@ -25,6 +27,7 @@ import { Nodes, Sign, type NodeRecord } from "./nodes.ts";
 import type { GraphOptions } from "./options.ts";
 import { Peers } from "./peers.ts";
 import { factsOfClaim, factsOfObject, type Beside } from "./pod-facts.ts";
+import { PodNames } from "./pod-names.ts";
 import { endOf, makePodRecord, podName, Rank, type PodRecord } from "./pod-record.ts";
 import { VirtualAddresses } from "./virtual-addresses.ts";
 import { signsOfMode, workloadOfPod, workloadOfPodName, type WorkloadName } from "./pods.ts";
@@ -58,7 +61,6 @@ export interface Report {
   readonly sourceId: string;
 }
 
-const podsPerNameMax = 16;
 const noWorkload = { podUid: "", workload: "", workloadKind: "", address: "" } as const;
 
 export class IdentityTables implements Identity {
@@ -66,15 +68,14 @@ export class IdentityTables implements Identity {
   readonly owners: IpOwners;
   readonly virtual = new VirtualAddresses();
   readonly mesh: MeshSettings;
+  readonly hosts = new HostAddresses();
+  readonly controllers = new Controllers();
   readonly #peers: Peers;
   readonly #options: GraphOptions;
   readonly #pods = new Map<string, PodRecord>();
   /** Node ids to how many pods, living or not, were put under them. */
   readonly #podCounts = new Map<number, number>();
-  /** `cluster/namespace/name` to the pods that have borne it. */
-  readonly #podsByName = new Map<string, PodRecord[]>();
-  /** `cluster|ip` of machines, told by the objects of pods on the host's network. */
-  readonly #hosts = new Map<string, string>();
+  readonly #podNames = new PodNames();
   readonly #changedPods = new Set<PodRecord>();
   readonly #dirtyPods = new Set<PodRecord>();
   /** Keys by which pods are known no more: they have got a UID, or were forgotten. */
@@ -105,6 +106,7 @@ export class IdentityTables implements Identity {
       this.owners.dropped +
       this.nodes.dropped +
       this.virtual.dropped +
+      this.hosts.dropped +
       this.mesh.dropped
     );
   }
@@ -126,7 +128,7 @@ export class IdentityTables implements Identity {
     if (holder.kind === "ambiguous") return { kind: "ambiguous" };
     const pod = holder.kind === "pod" ? this.#pods.get(holder.pod) : undefined;
     if (pod) return { kind: "pod", pod: pod.facts };
-    const host = this.#hosts.get(`${this.clusterOf(cluster)}|${ip}`);
+    const host = this.hosts.nameOf(this.clusterOf(cluster), ip);
     return host === undefined ? { kind: "none" } : { kind: "host", name: host };
   }
 
@@ -186,7 +188,7 @@ export class IdentityTables implements Identity {
       return node;
     }
     if (end.pod !== "") {
-      const pod = this.#findByName(podName(cluster, end.namespace, end.pod), atUs);
+      const pod = this.#podNames.find(podName(cluster, end.namespace, end.pod), atUs);
       if (pod) return this.nodes.get(pod.facts.nodeId);
     }
     const owner = end.address === "" ? null : this.#ownerNode(cluster, end.address, atUs);
@@ -238,10 +240,7 @@ export class IdentityTables implements Identity {
       this.#setFacts(pod, { endUs: end.loUs });
       this.nodes.podSigns(this.nodes.get(pod.facts.nodeId), pod.key, 0);
     }
-    if (object.hostNetwork) {
-      for (const ip of object.ips) this.#hosts.set(`${cluster}|${ip}`, object.node);
-      return;
-    }
+    if (object.hostNetwork) return this.hosts.told(cluster, object.ips, object.node);
     for (const ip of object.ips) {
       if (!isPeerAddress(ip)) continue;
       this.owners.claim(cluster, ip, object.namespace, pod.key, OwnerStrength.object, {
@@ -267,6 +266,19 @@ export class IdentityTables implements Identity {
     }
   }
 
+  /** Others control what controls pods than was known: those pods move. */
+  settleControllers(): void {
+    const isChanged = this.controllers.takeChanged();
+    if (!isChanged) return;
+    for (const pod of this.#pods.values()) {
+      const { object, facts, isAttested } = pod;
+      if (!object || !isAttested) continue;
+      const { ownerKind, ownerName } = object;
+      if (!isChanged(facts.cluster, ownerKind, facts.namespace, ownerName)) continue;
+      this.#home(pod, this.#workloadOf(facts.cluster, object), Rank.object, "object");
+    }
+  }
+
   /** A proxy reported for this workload itself. */
   signSeen(node: NodeRecord, signs: number): void {
     this.nodes.learn(node, { signs });
@@ -289,7 +301,11 @@ export class IdentityTables implements Identity {
   takeChanges(): IdentityChanges {
     const changes = {
       pods: [...this.#changedPods],
-      addresses: [...this.owners.takeChanged(), ...this.virtual.takeChanged()],
+      addresses: [
+        ...this.owners.takeChanged(),
+        ...this.virtual.takeChanged(),
+        ...this.hosts.takeChanged(),
+      ],
       merges: this.#merges,
       reports: this.#reports,
       contradictions: this.#contradictions,
@@ -307,7 +323,7 @@ export class IdentityTables implements Identity {
 
   /** The pod that bore the name (`cluster/namespace/pod`) then. */
   podNamed(name: string, atUs: Us): PodRecord | undefined {
-    return this.#findByName(name, atUs);
+    return this.#podNames.find(name, atUs);
   }
 
   takeFormerKeys(): string[] {
@@ -334,11 +350,9 @@ export class IdentityTables implements Identity {
     this.#pods.set(pod.key, pod);
     this.#countPod(pod.facts.nodeId, 1);
     this.nodes.use(this.nodes.get(pod.facts.nodeId), 1);
-    this.#nameList(podName(pod.facts.cluster, pod.facts.namespace, pod.facts.name)).push(pod);
-    if (pod.object?.hostNetwork) {
-      for (const ip of pod.object.ips)
-        this.#hosts.set(`${pod.facts.cluster}|${ip}`, pod.object.node);
-    }
+    this.#podNames.add(podName(pod.facts.cluster, pod.facts.namespace, pod.facts.name), pod);
+    const { object } = pod;
+    if (object?.hostNetwork) this.hosts.told(pod.facts.cluster, object.ips, object.node);
   }
 
   restoreDone(): void {
@@ -351,26 +365,15 @@ export class IdentityTables implements Identity {
     const byUid = name.podUid === "" ? undefined : this.#pods.get(name.podUid);
     if (byUid || name.pod === "") return byUid;
     const key = podName(this.clusterOf(name.cluster), name.namespace, name.pod);
-    const named = this.#findByName(key, atUs);
+    const named = this.#podNames.find(key, atUs);
     return named && (name.podUid === "" || named.facts.uid === "") ? named : undefined;
-  }
-
-  /** Of the pods that bore a name, the one that lived then, else the nearest in time. */
-  #findByName(key: string, atUs: Us): PodRecord | undefined {
-    const named = this.#podsByName.get(key);
-    if (!named || named.length < 2) return named?.[0];
-    let best = named[0];
-    for (const pod of named) {
-      if (pod.facts.fromUs <= atUs && (!best || pod.facts.fromUs >= best.facts.fromUs)) best = pod;
-    }
-    return best;
   }
 
   #podOfObject(cluster: string, object: PodObject, atUs: Us): PodRecord | undefined {
     const byUid = this.#pods.get(object.uid);
     if (byUid) return byUid;
-    const named = this.#podsByName.get(podName(cluster, object.namespace, object.name));
-    const nameless = named?.find((pod) => pod.facts.uid === "");
+    const named = this.#podNames.all(podName(cluster, object.namespace, object.name));
+    const nameless = named.find((pod) => pod.facts.uid === "");
     if (nameless) {
       this.#adopt(nameless, object.uid);
       return nameless;
@@ -392,16 +395,9 @@ export class IdentityTables implements Identity {
     const pod = makePodRecord(cluster, name, node.id, atUs);
     this.#countPod(node.id, 1);
     this.#pods.set(pod.key, pod);
-    this.#nameList(nameKey).push(pod);
+    this.#podNames.add(nameKey, pod);
     this.#changed(pod);
     return pod;
-  }
-
-  #nameList(key: string): PodRecord[] {
-    let named = this.#podsByName.get(key);
-    if (!named) this.#podsByName.set(key, (named = []));
-    if (named.length >= podsPerNameMax) named.shift();
-    return named;
   }
 
   /** The UID of a pod that was known by name only. */
@@ -423,7 +419,7 @@ export class IdentityTables implements Identity {
     pod.objectUs = timeUs;
     pod.isAttested = true;
     this.#seenAt(pod, timeUs);
-    this.#home(pod, workloadOfPod(object), Rank.object, "object");
+    this.#home(pod, this.#workloadOf(pod.facts.cluster, object), Rank.object, "object");
     this.#setFacts(pod, factsOfObject(object, this.#options.identity, beside));
     const node = this.nodes.get(pod.facts.nodeId);
     this.nodes.learn(node, {
@@ -439,14 +435,14 @@ export class IdentityTables implements Identity {
     const { timeUs } = seen;
     const key = podName(cluster, object.namespace, object.name);
     const name = { ...noWorkload, cluster, namespace: object.namespace, pod: object.name };
-    const pod = this.#findByName(key, timeUs) ?? this.#newPod(cluster, name, timeUs);
+    const pod = this.#podNames.find(key, timeUs) ?? this.#newPod(cluster, name, timeUs);
     if (!pod) return;
     this.#compare(pod, object, seen);
     if (pod.isAttested) return;
     if (timeUs >= pod.objectUs) {
       pod.object = object;
       pod.objectUs = timeUs;
-      this.#home(pod, workloadOfPod(object), Rank.named, "claimed");
+      this.#home(pod, this.#workloadOf(cluster, object), Rank.named, "claimed");
     }
     this.#seenAt(pod, timeUs);
     this.#setFacts(pod, factsOfClaim(object, this.#options.identity));
@@ -461,6 +457,12 @@ export class IdentityTables implements Identity {
     const { cluster, namespace, name } = pod.facts;
     const about = podName(cluster, namespace, name);
     this.#contradictions.push({ source, about, text, atUs: Math.max(timeUs, pod.objectUs) });
+  }
+
+  #workloadOf(cluster: string, object: PodObject): WorkloadName {
+    const { ownerKind, ownerName, namespace } = object;
+    const told = this.controllers.of(cluster, ownerKind, namespace, ownerName);
+    return told ? { ...told, isInferred: false } : workloadOfPod(object);
   }
 
   #holesOf(cluster: string, object: PodObject): readonly CaptureHoles[] {
@@ -530,10 +532,8 @@ export class IdentityTables implements Identity {
       this.#pods.delete(pod.key);
       this.#dirtyPods.delete(pod);
       this.#formerKeys.push(pod.key);
-      const key = podName(pod.facts.cluster, pod.facts.namespace, pod.facts.name);
-      const named = this.#podsByName.get(key)?.filter((other) => other !== pod) ?? [];
-      if (named.length > 0) this.#podsByName.set(key, named);
-      else this.#podsByName.delete(key);
+      const { cluster, namespace, name } = pod.facts;
+      this.#podNames.remove(podName(cluster, namespace, name), pod);
       this.nodes.use(this.nodes.get(pod.facts.nodeId), -1);
       this.#countPod(pod.facts.nodeId, -1);
       return true;
@@ -553,7 +553,7 @@ export class IdentityTables implements Identity {
     const holder = this.owners.holderAt(cluster, ip, atUs, 0);
     const owner = this.#nodeOfHolder(holder);
     if (owner || holder.kind !== "none") return owner;
-    const host = this.#hosts.get(`${cluster}|${ip}`);
+    const host = this.hosts.nameOf(cluster, ip);
     if (host !== undefined) return this.#peers.host(cluster, host);
     const virtual = this.virtual.serviceOf(cluster, ip, atUs);
     return virtual ? this.#peers.service(cluster, virtual.namespace, virtual.service) : null;

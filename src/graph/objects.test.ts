@@ -160,3 +160,52 @@ test("one namespace cannot take all the room", () => {
   expect([table.size, table.dropped]).toEqual([3, 1]);
   expect(table.find("lab", "namespace", "quiet", "d")).toBeDefined();
 });
+
+test("a namespace's specs take no more than their share, and it is said which were left out", () => {
+  const table = new ObjectTable({ ...options, objectsMax: 1_000, objectsPerNamespaceMax: 1_000 });
+  const spec = { text: "x".repeat(60_000) };
+  const route = (of: string, index: number): ObjectSeen =>
+    seen("listed", 1, "1", {
+      object: { ...namespace(`r${index}`, "1"), namespace: of, type: "virtual_service", ...shape },
+    });
+  const shape = { selector: null, hosts: [], exportedTo: [], spec };
+  for (let index = 0; index < 400; index++) table.seen(route("greedy", index), "lab");
+  table.seen(route("shop", 0), "lab");
+  const isCut = (of: string, name: string): boolean =>
+    table.find("lab", "virtual_service", of, name)?.specCut ?? false;
+  const cut = Array.from({ length: 400 }, (_, index) => isCut("greedy", `r${index}`));
+  // 16 MiB hold 278 of them.
+  expect(cut.indexOf(true)).toBe(278);
+  expect(cut.filter(Boolean)).toHaveLength(400 - 278);
+  expect(table.dropped).toBe(400 - 278);
+  expect(isCut("shop", "r0")).toBe(false);
+  // What is deleted makes room, also after a restart.
+  const next = restarted(table, 2);
+  for (const event of ["modified", "deleted"] as const) {
+    next.seen({ ...route("greedy", 0), event, timeUs: 3 * second }, "lab");
+  }
+  next.advance(60 * 60 * second);
+  next.seen({ ...route("greedy", 399), event: "modified", timeUs: 3_601 * second }, "lab");
+  expect(next.find("lab", "virtual_service", "greedy", "r399")?.specCut).toBeUndefined();
+});
+
+test("who controls a ReplicaSet is kept only where its name does not tell", () => {
+  const table = new ObjectTable(options);
+  const controller = (name: string, ownerKind: string, ownerName: string, atS = 1): void =>
+    table.seen(
+      seen("listed", atS, "1", {
+        object: { ...namespace(name, "1"), type: "replica_set", ownerKind, ownerName },
+      }),
+      "lab",
+    );
+  controller("web-6d4b75cb9d", "Deployment", "web");
+  controller("static", "", "");
+  expect(table.size).toBe(0);
+  controller("web-6d4b75cb9d", "Rollout", "web");
+  controller("cart-6d4b75cb9d", "", "");
+  controller("odd", "Deployment", "web");
+  expect(table.size).toBe(3);
+  // What was told otherwise before is told again.
+  controller("web-6d4b75cb9d", "Deployment", "web", 2);
+  expect(table.find("lab", "replica_set", "", "web-6d4b75cb9d")?.ownerKind).toBe("Deployment");
+});

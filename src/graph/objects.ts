@@ -4,12 +4,13 @@
  * of arrival, and what the next complete list lacks is gone. It concludes nothing; those who do take the
  * changes or look objects up.
  */
-import type { DeclaredObject } from "../model/objects.ts";
+import type { ControllerObject, DeclaredObject } from "../model/objects.ts";
 import type { ObjectSeen } from "../model/observations.ts";
 import type { ObjectRow, Restored, WriteSet } from "../model/rows.ts";
 import { forget } from "../model/rows.ts";
 import { usPerMinute, type Us } from "../model/time.ts";
 import { contentHash } from "./content-hash.ts";
+import { isSelfEvident } from "./controlled.ts";
 import { Holdings, type StoredHoldings } from "./holdings.ts";
 import { ObjectLists } from "./object-lists.ts";
 
@@ -22,7 +23,12 @@ export interface ObjectsOptions {
 }
 
 export type ObjectType = DeclaredObject["type"];
-export type ObjectOf<Type extends ObjectType> = Extract<DeclaredObject, { type: Type }>;
+/** The objects of a type; some kinds of one shape share theirs. */
+export type ObjectOf<Type extends ObjectType, Any = DeclaredObject> = Any extends DeclaredObject
+  ? Type extends Any["type"]
+    ? Any
+    : never
+  : never;
 
 /** One object and the last that was said of it. */
 export interface ObjectRecord {
@@ -36,6 +42,8 @@ export interface ObjectRecord {
   isGone: boolean;
   /** Event time of the last list that had it, 0 = none. */
   listedUs: Us;
+  /** Of its JSON. */
+  bytes: number;
   /** Decides between two words of one time, and shows whether one says anything new. */
   content: string;
   /**
@@ -68,13 +76,16 @@ const sweepUs = usPerMinute;
 const saidMax = 16;
 /** An object with more JSON than this is not kept: no real one is so large. */
 const contentMax = 512 * 1_024;
+/** JSON of all kept objects, and of one namespace's: where it is full, policies are kept without their specs. */
+const bytesMax = 64 << 20;
+const bytesPerNamespaceMax = 16 << 20;
 
 export class ObjectTable {
   readonly #options: ObjectsOptions;
   readonly #records = new Map<string, ObjectRecord>();
   /** By cluster, type and namespace, then by name: those that are not gone. */
   readonly #living = new Map<string, Map<string, ObjectRecord>>();
-  readonly #perNamespace = new Map<string, number>();
+  readonly #perNamespace = new Map<string, { objects: number; bytes: number }>();
   readonly #lists: ObjectLists<ObjectRecord>;
   readonly #gone = new Set<ObjectRecord>();
   readonly #changed = new Set<ObjectRecord>();
@@ -83,6 +94,7 @@ export class ObjectTable {
   readonly #moved = new Set<ObjectRecord>();
   #forgotten: string[] = [];
   #sweptUs: Us = 0;
+  #bytes = 0;
   #dropped = 0;
 
   constructor(options: ObjectsOptions) {
@@ -101,18 +113,20 @@ export class ObjectTable {
 
   /** Takes in one word about one object; `cluster` is the cluster's own name, aliases resolved. */
   seen(seen: ObjectSeen, cluster: string): void {
-    const { object, timeUs, event } = seen;
-    if (object.type === "pod" || object.type === "other" || seen.trust === "claimed") return;
-    const text = JSON.stringify(object);
+    const { object: told, timeUs, event } = seen;
+    if (told.type === "pod" || told.type === "other" || seen.trust === "claimed") return;
+    const key = objectKey(cluster, told.type, told.namespace, told.name);
+    let record = this.#records.get(key);
+    const { object, text } = this.#bounded(cluster, told, record?.bytes ?? 0);
     if (text.length > contentMax) {
       this.#dropped++;
       return;
     }
-    const key = objectKey(cluster, object.type, object.namespace, object.name);
     const content = contentHash([text]);
-    let record = this.#records.get(key);
     const isNew = record === undefined;
     const { latenessUs } = this.#options;
+    // A cluster keeps ten ReplicaSets of each Deployment.
+    if (isNew && isController(object) && isSelfEvident(object)) return;
     record ??= this.#add(key, cluster, seen, object);
     if (!record) return;
     if (event === "listed") this.#listed(record, timeUs);
@@ -130,7 +144,9 @@ export class ObjectTable {
       this.#moved.add(record);
       return;
     }
+    this.#count(record, 0, text.length - record.bytes);
     record.object = object;
+    record.bytes = text.length;
     record.content = content;
     this.#setGone(record, isGone);
     this.#changes(record);
@@ -207,7 +223,7 @@ export class ObjectTable {
       const record = fromRow(row);
       const { key, object, isGone, listedUs } = record;
       this.#records.set(key, record);
-      this.#count(record, 1);
+      this.#count(record, 1, record.bytes);
       if (isGone) this.#gone.add(record);
       else this.#group(record).set(object.name, record);
       if (listedUs > 0) this.#lists.restore(record, listedUs, rows.lastCommitUs);
@@ -262,7 +278,8 @@ export class ObjectTable {
     const { objectsMax, objectsPerNamespaceMax } = this.#options;
     const isFull =
       this.#records.size >= objectsMax ||
-      (this.#perNamespace.get(`${cluster}/${object.namespace}`) ?? 0) >= objectsPerNamespaceMax;
+      (this.#perNamespace.get(`${cluster}/${object.namespace}`)?.objects ?? 0) >=
+        objectsPerNamespaceMax;
     if (isFull && !this.#forgetGone(cluster, object.namespace)) {
       this.#dropped++;
       return undefined;
@@ -275,6 +292,7 @@ export class ObjectTable {
       atUs: timeUs,
       isGone,
       listedUs: 0,
+      bytes: 0,
       content: "",
       saidUs: [],
       otherUs: 0,
@@ -282,7 +300,7 @@ export class ObjectTable {
       isForgotten: false,
     };
     this.#records.set(key, record);
-    this.#count(record, 1);
+    this.#count(record, 1, 0);
     return record;
   }
 
@@ -306,16 +324,40 @@ export class ObjectTable {
     this.#lists.remove(record);
     this.#dirty.delete(record);
     this.#moved.delete(record);
-    this.#count(record, -1);
+    this.#count(record, -1, -record.bytes);
     this.#forgotten.push(record.key);
   }
 
-  #count({ cluster, object }: ObjectRecord, by: number): void {
+  #count({ cluster, object }: ObjectRecord, objects: number, bytes: number): void {
     const key = `${cluster}/${object.namespace}`;
-    const count = (this.#perNamespace.get(key) ?? 0) + by;
-    if (count > 0) this.#perNamespace.set(key, count);
+    const counts = this.#perNamespace.get(key) ?? { objects: 0, bytes: 0 };
+    counts.objects += objects;
+    counts.bytes += bytes;
+    this.#bytes += bytes;
+    if (counts.objects > 0) this.#perNamespace.set(key, counts);
     else this.#perNamespace.delete(key);
   }
+
+  /** What is kept of an object, with its JSON; `before` is what it takes already. */
+  #bounded(cluster: string, object: DeclaredObject, before: number): Bounded {
+    const text = JSON.stringify(object);
+    const more = text.length - before;
+    const ofNamespace = this.#perNamespace.get(`${cluster}/${object.namespace}`)?.bytes ?? 0;
+    const isFull = this.#bytes + more > bytesMax || ofNamespace + more > bytesPerNamespaceMax;
+    if (!isFull || more <= 0 || !("spec" in object)) return { object, text };
+    this.#dropped++;
+    const cut: DeclaredObject = { ...object, spec: {}, specCut: true };
+    return { object: cut, text: JSON.stringify(cut) };
+  }
+}
+
+interface Bounded {
+  readonly object: DeclaredObject;
+  readonly text: string;
+}
+
+function isController(object: DeclaredObject): object is ControllerObject {
+  return object.type === "replica_set" || object.type === "job";
 }
 
 export function objectKey(
@@ -390,13 +432,15 @@ function toRow(record: ObjectRecord, isWhole: boolean): ObjectRow {
 function fromRow(row: ObjectRow): ObjectRecord {
   const { object, isGone, saidUs, otherUs, holdings: stored } = JSON.parse(row.detail) as Detail; // by `toRow`
   const { key, cluster, atUs, listedUs } = row;
-  const content = contentHash([JSON.stringify(object)]);
+  const text = JSON.stringify(object);
+  const content = contentHash([text]);
+  const bytes = text.length;
   const holdings = holdingsFor(object);
   if (stored) holdings?.restore(stored);
   // The times of a row move on while what it holds stays.
   holdings?.seen(isGone ? [] : heldBy(object), atUs);
   const times = { atUs, listedUs, saidUs, otherUs };
-  return { key, cluster, object, ...times, isGone, content, holdings, isForgotten: false };
+  return { key, cluster, object, ...times, isGone, bytes, content, holdings, isForgotten: false };
 }
 
 function holdingsFor({ type }: DeclaredObject): Holdings | null {

@@ -8,6 +8,7 @@ import type { ContainerSpec, PodObject } from "../model/observations.ts";
 import { captureContainers } from "./bypass-options.ts";
 import { captureAnnotations } from "./capture-holes.ts";
 import type { IncludedOutbound, ProxyFacts } from "./contracts.ts";
+import { controllerByName } from "./controlled.ts";
 import { Sign } from "./nodes.ts";
 import type { IdentityOptions } from "./options.ts";
 
@@ -37,16 +38,10 @@ export function workloadOfPod(pod: PodObject): WorkloadName {
         const name = pod.ownerName.slice(0, -hash.length - 1);
         return { name, kind: "Deployment", isInferred: false };
       }
-      const match = /^(.+)-[bcdfghjklmnpqrstvwxz2456789]{5,10}$/.exec(pod.ownerName);
-      if (match?.[1]) return { name: match[1], kind: "Deployment", isInferred: false };
-      return { name: pod.ownerName, kind: "ReplicaSet", isInferred: false };
+      return { ...controllerByName(pod.ownerKind, pod.ownerName), isInferred: false };
     }
-    case "Job": {
-      // A CronJob's Job carries its scheduled time, in minutes since 1970.
-      const match = /^(.+)-\d{8,10}$/.exec(pod.ownerName);
-      if (match?.[1]) return { name: match[1], kind: "CronJob", isInferred: false };
-      return { name: pod.ownerName, kind: "Job", isInferred: false };
-    }
+    case "Job":
+      return { ...controllerByName(pod.ownerKind, pod.ownerName), isInferred: false };
     case "Node": {
       const name = pod.name.endsWith(`-${pod.node}`)
         ? pod.name.slice(0, -pod.node.length - 1)

@@ -69,8 +69,9 @@ export interface NetworkPolicyObject extends Named {
   /** Rules that let something through; none in a direction that it governs = deny by default. */
   readonly ingressRules: number;
   readonly egressRules: number;
-  /** The spec as it came, for rules; at most 64 KiB as JSON, else {}. */
+  /** The spec as it came, for rules; at most 64 KiB as JSON, else {}, which `specCut` says. */
   readonly spec: unknown;
+  readonly specCut?: true;
 }
 
 export type DeclaredMode = "unset" | "strict" | "permissive" | "disable";
@@ -86,6 +87,7 @@ export interface PeerAuthenticationObject extends Named {
   /** How often its spec was set: 1 = it is as it was made. 0 = not given. */
   readonly generation: number;
   readonly spec: unknown;
+  readonly specCut?: true;
 }
 
 export interface AuthorizationPolicyObject extends Named {
@@ -98,6 +100,7 @@ export interface AuthorizationPolicyObject extends Named {
   readonly usesIdentity: boolean;
   readonly rules: number;
   readonly spec: unknown;
+  readonly specCut?: true;
 }
 
 /** The mesh's own configuration, from the `mesh` key of the ConfigMap `istio` (also of revisions). */
@@ -130,6 +133,59 @@ export interface InjectorObject extends Named {
   readonly excludedInboundPorts: readonly string[];
 }
 
+/** Istio's and the Gateway API's other objects, by the kind that Kubernetes calls them. */
+export const routingKinds = {
+  request_authentication: "RequestAuthentication",
+  sidecar: "Sidecar",
+  destination_rule: "DestinationRule",
+  virtual_service: "VirtualService",
+  istio_gateway: "Gateway",
+  service_entry: "ServiceEntry",
+  workload_entry: "WorkloadEntry",
+  telemetry: "Telemetry",
+  proxy_config: "ProxyConfig",
+  envoy_filter: "EnvoyFilter",
+  gateway: "Gateway",
+  http_route: "HTTPRoute",
+  grpc_route: "GRPCRoute",
+  tls_route: "TLSRoute",
+  tcp_route: "TCPRoute",
+  reference_grant: "ReferenceGrant",
+} as const;
+export type RoutingType = keyof typeof routingKinds;
+
+/** One of those: of each as much as rules read. */
+export interface RoutingObject extends Named {
+  readonly type: RoutingType;
+  /** Of workloads in its own namespace, everybody's in the mesh's root; null = it selects none by labels. */
+  readonly selector: LabelSelector | null;
+  /** Host names that it is about, sorted, as it writes them. */
+  readonly hosts: readonly string[];
+  /** Namespaces that see it (`.` = its own, `*` = all), [] = it does not say. */
+  readonly exportedTo: readonly string[];
+  readonly spec: unknown;
+  readonly specCut?: true;
+}
+
+export function isRouting(object: DeclaredObject): object is RoutingObject {
+  return Object.hasOwn(routingKinds, object.type);
+}
+
+/** Who controls the controller of pods: the Deployment of a ReplicaSet, the CronJob of a Job. */
+export interface ControllerObject extends Named {
+  readonly type: "replica_set" | "job";
+  /** "" = nobody. */
+  readonly ownerKind: string;
+  readonly ownerName: string;
+}
+
+/** A machine of the cluster. */
+export interface NodeObject extends Named {
+  readonly type: "node";
+  /** Its own addresses, also those by which it is reached from outside. */
+  readonly addresses: readonly string[];
+}
+
 /** Objects that are kept whole and concluded from, beside pods. */
 export type DeclaredObject =
   | ServiceObject
@@ -139,4 +195,7 @@ export type DeclaredObject =
   | PeerAuthenticationObject
   | AuthorizationPolicyObject
   | MeshConfigObject
-  | InjectorObject;
+  | InjectorObject
+  | RoutingObject
+  | ControllerObject
+  | NodeObject;

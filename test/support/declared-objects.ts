@@ -1,11 +1,14 @@
 /** Declared objects by hand for tests of the graph: whole objects from the parts that matter. */
 import type {
   AuthorizationPolicyObject,
+  ControllerObject,
   DeclaredObject,
   MeshConfigObject,
   NamespaceObject,
   NetworkPolicyObject,
+  NodeObject,
   PeerAuthenticationObject,
+  RoutingObject,
 } from "../../src/model/objects.ts";
 import type { ObjectSeen } from "../../src/model/observations.ts";
 import { atSecond } from "./graph-observations.ts";
@@ -112,4 +115,27 @@ export function makeMeshConfig(parts: Partial<MeshConfigObject> = {}): MeshConfi
     providers: [],
     ...parts,
   };
+}
+
+/** One of Istio's or the Gateway API's objects, by the name `default`; it selects nobody. */
+export function makeRouting(
+  namespace: string,
+  type: RoutingObject["type"],
+  parts: Partial<RoutingObject> = {},
+): RoutingObject {
+  const nobody = { selector: null, hosts: [], exportedTo: [], spec: {} };
+  return { ...named(namespace, "default"), type, ...nobody, ...parts };
+}
+
+export function makeController(
+  namespace: string,
+  name: string,
+  ownerKind: string,
+  ownerName: string,
+): ControllerObject {
+  return { ...named(namespace, name), type: "replica_set", ownerKind, ownerName };
+}
+
+export function makeNode(name: string, addresses: readonly string[]): NodeObject {
+  return { ...named("", name), type: "node", addresses };
 }

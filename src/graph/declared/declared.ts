@@ -21,7 +21,8 @@ import {
   objectEvidence,
   policyEntity,
 } from "./scope-entities.ts";
-import { Scopes, type Affected, type ClusterScope, type NamespaceScope } from "./scopes.ts";
+import { policiesOfType, Scopes } from "./scopes.ts";
+import type { Affected, ClusterScope, NamespaceScope } from "./scopes.ts";
 import type { Policy } from "./scopes.ts";
 import { oldestFirst, workloadEntity } from "./workload-entity.ts";
 import { Workloads, type Workload } from "./workloads.ts";
@@ -293,17 +294,17 @@ type Told = {
   };
 }["namespace" | "cluster" | "policy"];
 
-function* policiesOf({ peer, authorization, network }: NamespaceScope): Iterable<Policy> {
-  yield* peer.values();
-  yield* authorization.values();
-  yield* network.values();
+function* policiesOf(namespace: NamespaceScope): Iterable<Policy> {
+  const { peer, authorization, network, selecting, routing } = namespace;
+  for (const policies of [peer, authorization, network, selecting, routing]) {
+    yield* policies.values();
+  }
 }
 
 /** A policy that was deleted may still be known to workloads that it selected. */
-function isThere({ key, namespace, object }: Policy): boolean {
-  const { peer, authorization, network } = namespace;
-  if (object.type === "peer_authentication") return peer.has(key);
-  return object.type === "network_policy" ? network.has(key) : authorization.has(key);
+function isThere(policy: Policy): boolean {
+  const kept = policiesOfType(policy.namespace, policy.object);
+  return kept.some((policies) => policies.get(policy.key) === policy);
 }
 
 function observersOf(cluster: string): readonly Observer[] {

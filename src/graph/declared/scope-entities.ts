@@ -10,23 +10,16 @@ import { deniedByDefault } from "./policies.ts";
 import {
   authorizationPoliciesOf,
   isMeshKnown,
+  kindOfPolicy,
   peerPoliciesOf,
   rootOf,
   type ClusterScope,
   type NamespaceScope,
   type Policy,
-  type PolicyObject,
 } from "./scopes.ts";
 
 /** Names that one entity lists; more are left out. */
 const namesMax = 256;
-
-/** The kinds as Kubernetes names them. */
-const kinds: Readonly<Record<PolicyObject["type"], string>> = {
-  authorization_policy: "AuthorizationPolicy",
-  network_policy: "NetworkPolicy",
-  peer_authentication: "PeerAuthentication",
-};
 
 /** What is counted of a namespace's workloads. */
 export interface NamespaceCounts {
@@ -86,15 +79,17 @@ function meshMode(cluster: ClusterScope): Entity<"cluster">["declared_mode"] {
 }
 
 export function policyEntity({ object, matches, namespace: scope }: Policy): Entity<"policy"> {
-  const { type, namespace, name, spec } = object;
+  const { namespace, name, spec } = object;
   return {
     ...makeEntity("policy"),
-    kind: kinds[type],
+    kind: kindOfPolicy(object),
     cluster: scope.cluster.name,
     namespace,
     name,
     spec,
     matches_workloads: matches,
+    hosts: "hosts" in object ? object.hosts : [],
+    exported_to: "exportedTo" in object ? object.exportedTo : [],
   };
 }
 
@@ -134,5 +129,6 @@ function saidBy(object: DeclaredObject): string {
   if (object.type === "mesh_config") {
     return `lets out ${object.outboundMode}, trusts ${object.trustDomains.join(", ")}`;
   }
-  return "is declared";
+  const isCut = "specCut" in object && object.specCut;
+  return isCut ? "is declared, in a specification too long to be kept" : "is declared";
 }

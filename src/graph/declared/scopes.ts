@@ -9,7 +9,9 @@ import type {
   NamespaceObject,
   NetworkPolicyObject,
   PeerAuthenticationObject,
+  RoutingObject,
 } from "../../model/objects.ts";
+import { isRouting, routingKinds } from "../../model/objects.ts";
 import type { Us } from "../../model/time.ts";
 import type { ObjectRecord } from "../objects.ts";
 import { meshFactsOf, type MeshFacts } from "./mesh.ts";
@@ -18,7 +20,8 @@ import type { PeerPolicies } from "./peer-mode.ts";
 export type PolicyObject =
   | AuthorizationPolicyObject
   | NetworkPolicyObject
-  | PeerAuthenticationObject;
+  | PeerAuthenticationObject
+  | RoutingObject;
 
 /** One policy, as it is now. */
 export interface Policy<Object extends PolicyObject = PolicyObject> {
@@ -41,6 +44,9 @@ export interface NamespaceScope {
   readonly peer: Map<string, Policy<PeerAuthenticationObject>>;
   readonly authorization: Map<string, Policy<AuthorizationPolicyObject>>;
   readonly network: Map<string, Policy<NetworkPolicyObject>>;
+  /** Others of Istio's and of the Gateway API's: those that select workloads, and those that do not. */
+  readonly selecting: Map<string, Policy<RoutingObject>>;
+  readonly routing: Map<string, Policy<RoutingObject>>;
   /** When peer authentications were deleted, by key, as long as the table remembers them. */
   readonly goneUs: Map<string, Us>;
 }
@@ -100,6 +106,8 @@ export class Scopes {
         peer: new Map(),
         authorization: new Map(),
         network: new Map(),
+        selecting: new Map(),
+        routing: new Map(),
         goneUs: new Map(),
       };
       cluster.namespaces.set(name, namespace);
@@ -109,13 +117,15 @@ export class Scopes {
 
   /** Lets go of a namespace of which nothing is left. */
   drop(namespace: NamespaceScope): void {
-    const { peer, authorization, network, object, cluster, goneUs } = namespace;
-    const kept = peer.size + authorization.size + network.size + goneUs.size;
+    const { peer, authorization, network, selecting, routing, object, cluster, goneUs } = namespace;
+    const policies = [peer, authorization, network, selecting, routing];
+    const kept = policies.reduce((sum, { size }) => sum + size, goneUs.size);
     if (kept === 0 && !object) cluster.namespaces.delete(namespace.name);
   }
 
   changed(record: ObjectRecord, affected: Affected): void {
     const { object } = record;
+    if (isRouting(object)) return this.#routingChanged(record, object, affected);
     switch (object.type) {
       case "namespace": {
         const namespace = this.namespace(record.cluster, object.name);
@@ -139,6 +149,9 @@ export class Scopes {
       case "service":
       case "endpoint_slice":
       case "injector":
+      case "replica_set":
+      case "job":
+      case "node":
     }
   }
 
@@ -178,6 +191,21 @@ export class Scopes {
       affected.clusters.add(namespace.cluster);
       this.#reaches(namespace, affected);
     }
+  }
+
+  /** One that selects others than before may select nobody any more, and the other way round. */
+  #routingChanged(record: ObjectRecord, object: RoutingObject, affected: Affected): void {
+    const { selecting, routing } = this.namespace(record.cluster, object.namespace);
+    const isSelecting = object.selector !== null;
+    const [own, other] = isSelecting ? [selecting, routing] : [routing, selecting];
+    const namespace = this.namespace(record.cluster, object.namespace);
+    const moved = other.get(record.key);
+    if (moved) {
+      other.delete(record.key);
+      affected.policies.delete(moved);
+    }
+    this.#keep(own, record, object, affected);
+    if (isSelecting || moved) this.#reaches(namespace, affected);
   }
 
   /** What stands in the root namespace holds everywhere. */
@@ -255,6 +283,35 @@ export function authorizationPoliciesOf(
   const root = rootOf(namespace.cluster);
   const own = [...namespace.authorization.values()];
   return root && root !== namespace ? [...own, ...root.authorization.values()] : own;
+}
+
+/** Objects of Istio and the Gateway API that may select workloads of the namespace by their labels. */
+export function selectingPoliciesOf(namespace: NamespaceScope): readonly Policy<RoutingObject>[] {
+  const root = rootOf(namespace.cluster);
+  const own = [...namespace.selecting.values()];
+  return root && root !== namespace ? [...own, ...root.selecting.values()] : own;
+}
+
+/** Where a namespace keeps policies of that type. */
+export function policiesOfType(
+  { peer, authorization, network, selecting, routing }: NamespaceScope,
+  { type }: PolicyObject,
+): readonly ReadonlyMap<string, Policy>[] {
+  if (type === "peer_authentication") return [peer];
+  if (type === "authorization_policy") return [authorization];
+  return type === "network_policy" ? [network] : [selecting, routing];
+}
+
+const policyKinds: Readonly<Record<PolicyObject["type"], string>> = {
+  ...routingKinds,
+  authorization_policy: "AuthorizationPolicy",
+  network_policy: "NetworkPolicy",
+  peer_authentication: "PeerAuthentication",
+};
+
+/** As Kubernetes names the kind. */
+export function kindOfPolicy({ type }: PolicyObject): string {
+  return policyKinds[type];
 }
 
 function sinceOf({ saidUs, atUs }: ObjectRecord): Us {

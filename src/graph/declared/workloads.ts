@@ -13,6 +13,7 @@ import {
   authorizationPoliciesOf,
   peerPoliciesOf,
   rootOf,
+  selectingPoliciesOf,
   type NamespaceScope,
   type Policy,
   type Scopes,
@@ -31,6 +32,8 @@ export interface Workload {
   authorization: readonly Policy[];
   network: readonly Policy[];
   peer: readonly Policy[];
+  /** Objects of Istio and the Gateway API that select it. */
+  settings: readonly Policy[];
   isMeshed: boolean;
   isIntermediary: boolean;
   /** No authorization policy selects it, not even perhaps. */
@@ -150,8 +153,12 @@ export class Workloads {
       governs(policy.object, labels),
     );
     const peer = selecting(peersOf(namespace), ({ object }) => selectsAll(object.selector, labels));
-    this.#recount(workload, [...authorization, ...network, ...peer]);
+    const settings = selecting(selectingPoliciesOf(namespace), ({ object }) =>
+      object.selector ? selectsAll(object.selector, labels) : "no",
+    );
+    this.#recount(workload, [...authorization, ...network, ...peer, ...settings]);
     workload.peer = peer;
+    workload.settings = settings;
     workload.authorization = authorization;
     workload.network = network;
     this.#classify(workload, entity, authorization.length === 0 && labels.length > 0);
@@ -159,8 +166,8 @@ export class Workloads {
 
   /** Policies that select no workload any more that they did. */
   #recount(workload: Workload, now: readonly Policy[]): void {
-    const { authorization, network, peer } = workload;
-    const before = new Set<Policy>([...authorization, ...network, ...peer]);
+    const { authorization, network, peer, settings } = workload;
+    const before = new Set<Policy>([...authorization, ...network, ...peer, ...settings]);
     for (const policy of now) {
       if (before.delete(policy)) continue;
       policy.matches++;
@@ -199,6 +206,7 @@ export class Workloads {
       authorization: [],
       network: [],
       peer: [],
+      settings: [],
       isMeshed: false,
       isIntermediary: false,
       isUnguarded: false,

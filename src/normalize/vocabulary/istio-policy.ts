@@ -47,7 +47,7 @@ export function readPeerAuthentication(at: ObjectAt): PeerAuthenticationObject {
     portModes: portModesOf(field(spec, "portLevelMtls"), at),
     createdUs: parseRfc3339(textField(metadata, "creationTimestamp")).us,
     generation: Math.max(0, intField(metadata, "generation")),
-    spec: readSpec(spec, at.tally),
+    ...readSpec(spec, at.tally),
   };
 }
 
@@ -79,7 +79,7 @@ export function readAuthorizationPolicy(at: ObjectAt): AuthorizationPolicyObject
     action: actions.get(textField(spec, "action")) ?? "allow",
     usesIdentity: rules.some(restsOnIdentity),
     rules: rules.length,
-    spec: readSpec(spec, at.tally),
+    ...readSpec(spec, at.tally),
   };
 }
 

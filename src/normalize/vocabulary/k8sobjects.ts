@@ -1,14 +1,18 @@
 /**
  * Kubernetes objects from the collector's k8sobjects receiver: pulled (the body is the object), watched
- * (the body is `{type, object}`), or watched by a revision that puts the type into an attribute. What is
- * read of which kind is `declared-object.ts`.
+ * (the body is `{type, object}`), or watched by a revision that puts the type into an attribute; any of
+ * them also as JSON text, which is what a pipeline makes of a body that it rewrites. What is read of which
+ * kind is `declared-object.ts`.
+ *
+ * A revision marks the end of a pull (`PullEnd`). That is a sign of life and ends no list: it names neither
+ * cluster nor namespace, and what belongs before it may still be under way.
  */
 import { anyValueToJson } from "../../decode/any-value.ts";
-import type { LogsView } from "../../decode/views.ts";
+import { ValueKind, type LogsView } from "../../decode/views.ts";
 import type { TextInterner } from "../../lib/interner.ts";
 import type { ObjectSeen } from "../../model/observations.ts";
 import { AttributeSlots } from "../attributes.ts";
-import { field, isObject, textField, type Json } from "../json.ts";
+import { field, isObject, parseJsonObject, textField, type Json } from "../json.ts";
 import { halvesToNanos, halvesToUs, isUsableTime } from "../times.ts";
 import type { LogVocabulary, RecordAt, SourceGuide, Workshop } from "../vocabulary.ts";
 import { readObject } from "./declared-object.ts";
@@ -25,6 +29,16 @@ const events: ReadonlyMap<string, ObjectSeen["event"]> = new Map([
 
 /** Marks of the feed itself: no object comes with them. */
 const feedMarks: ReadonlySet<string> = new Set(["PullEnd", "BOOKMARK", "ERROR"]);
+/** The mark of a pull's end comes without scope and attributes, and is this small. */
+const pullEnd = "PullEnd";
+const pullEndBytesMax = 256;
+
+/** Not even opened: secrets are nobody's business, and events are no objects that anything rests on. */
+const unread: ReadonlySet<string> = new Set(["secrets", "events"]);
+/** Who set which field when: half of an object's bytes, and nothing to conclude from. */
+const leftOut: ReadonlySet<string> = new Set(["managedFields"]);
+/** etcd takes no larger object. */
+const maxTextLength = 2 << 20;
 
 export const guides: readonly SourceGuide[] = [
   {
@@ -32,8 +46,8 @@ export const guides: readonly SourceGuide[] = [
     title: "Kubernetes objects by the collector's k8s_objects receiver",
     switchOn:
       "The receiver `k8s_objects` (`k8sobjects` before collector 0.152) with `mode: watch` " +
-      "and `mode: pull` for pods, services, endpointslices, namespaces, network policies, " +
-      "Istio's policies and its ConfigMaps, with `k8s.cluster.name` set " +
+      "and `mode: pull` for pods, services, endpointslices, namespaces, nodes, replicasets, jobs, " +
+      "network policies, Istio's and the Gateway API's objects and Istio's ConfigMaps, with `k8s.cluster.name` set " +
       "(`deploy/collector/kubernetes-objects.yaml`).",
     gives: ["objects"],
     cannotTell:
@@ -55,22 +69,23 @@ export class K8sObjects implements LogVocabulary {
   }
 
   read(record: RecordAt<LogsView>): boolean {
-    const { records, bytes, attributes, bodies } = record.view;
+    const { records, bytes, attributes } = record.view;
     const attrEnd = records.attrEnd[record.index] ?? 0;
     const slots = this.#slots;
     slots.read(bytes, attributes, records.attrStart[record.index] ?? 0, attrEnd);
-    if (!record.scope.endsWith(scopeEnding) && !slots.has("k8s.resource.name")) return false;
+    const isOurs = record.scope.endsWith(scopeEnding) || slots.has("k8s.resource.name");
+    if (!isOurs && !isPullEnd(record)) return false;
     const { clusters, sources, batch, tally } = this.#workshop;
     const cluster = clusters.nameOf(record.resource.pairs.get("k8s.cluster.name") ?? "");
     const source = sources.objects(cluster);
     const time = observedTime(record);
     batch.alive(source, "objects", time.timeUs);
-    const index = records.body[record.index] ?? -1;
-    const body: Json = index < 0 ? null : anyValueToJson(bytes, bodies, index);
+    const resource = slots.internedText("k8s.resource.name");
+    if (!isOurs || unread.has(resource)) return true;
+    const body = bodyOf(record);
     const type = slots.internedText("event.type") || typeOf(body);
     if (feedMarks.has(type)) return true;
-    const object = objectOf(body);
-    const seen = readObject(object, slots.internedText("k8s.resource.name"), {
+    const seen = readObject(objectOf(body), resource, {
       tally,
       parseYaml: (text) => this.#yaml.parse(text, record.context.receivedUs),
     });
@@ -83,6 +98,24 @@ export class K8sObjects implements LogVocabulary {
     }
     return true;
   }
+}
+
+function bodyOf({ view, index }: RecordAt<LogsView>): Json {
+  const { records, bytes, bodies } = view;
+  const body = records.body[index] ?? -1;
+  if (body < 0) return null;
+  const value = anyValueToJson(bytes, bodies, body, leftOut);
+  return typeof value === "string" ? parseJsonObject(value, maxTextLength) : value;
+}
+
+/** Only a small map is looked into: every record that nobody else knows comes by here. */
+function isPullEnd(record: RecordAt<LogsView>): boolean {
+  const { records, bodies } = record.view;
+  const body = records.body[record.index] ?? -1;
+  if (body < 0 || bodies.kind[body] !== ValueKind.kvlist) return false;
+  if ((bodies.end[body] ?? 0) - (bodies.start[body] ?? 0) > pullEndBytesMax) return false;
+  const value = bodyOf(record);
+  return textField(value, "type") === pullEnd && isObject(field(value, "object"));
 }
 
 /** Watched bodies wrap the object; a kind that has a `type` of its own (Secret) has metadata beside it. */

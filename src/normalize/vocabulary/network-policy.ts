@@ -19,6 +19,6 @@ export function readNetworkPolicy({ object, metadata, tally }: ObjectAt): Networ
     isEgress: isUntyped ? egressRules > 0 : types.includes("Egress"),
     ingressRules: listField(spec, "ingress", maxRules).length,
     egressRules,
-    spec: readSpec(spec, tally),
+    ...readSpec(spec, tally),
   };
 }

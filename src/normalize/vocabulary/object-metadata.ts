@@ -68,12 +68,15 @@ export function readSelector(value: Json): LabelSelector {
 }
 
 /** A spec as it came, for rules: without nulls, and {} if it is larger or deeper than any that is meant. */
-export function readSpec(value: Json, tally: Tally): Readonly<Record<string, unknown>> {
+export function readSpec(
+  value: Json,
+  tally: Tally,
+): { spec: Readonly<Record<string, unknown>>; specCut?: true } {
   const kept = withoutNulls(value, maxSpecDepth);
-  if (!isObject(kept)) return {};
-  if (JSON.stringify(kept).length <= maxSpecLength) return kept;
+  if (!isObject(kept)) return { spec: {} };
+  if (JSON.stringify(kept).length <= maxSpecLength) return { spec: kept };
   tally.dropped(vocabulary, "too_long");
-  return {};
+  return { spec: {}, specCut: true };
 }
 
 function withoutNulls(value: Json, depth: number): Json {

@@ -9,6 +9,7 @@ import { boolField, field, intField, intOf, isObject, listField } from "../json.
 import { textField, textList, textMap, type Json } from "../json.ts";
 import { parseRfc3339 } from "../times.ts";
 import { bareContainerId } from "./container-id.ts";
+import { controllerOf } from "./controller-object.ts";
 import { annotationsOf } from "./object-metadata.ts";
 
 const maxContainers = 64;
@@ -25,7 +26,7 @@ export function readPodObject(object: Json): PodObject {
   const status = field(object, "status");
   const security = field(spec, "securityContext");
   const phase = textField(status, "phase");
-  const owner = ownerOf(metadata);
+  const owner = controllerOf(metadata);
   const hostIp = canonicalIp(textField(status, "hostIP"));
   return {
     type: "pod",
@@ -63,12 +64,6 @@ export function readPodObject(object: Json): PodObject {
 /** Absent means true for these: Kubernetes' default. */
 function isTrueUnlessFalse(value: Json): boolean {
   return value !== false && value !== "false";
-}
-
-/** The controller: other owners only keep the pod from being collected. */
-function ownerOf(metadata: Json): Json {
-  const owners = listField(metadata, "ownerReferences", 16);
-  return owners.find((owner) => boolField(owner, "controller")) ?? owners[0];
 }
 
 /** Both families; older objects have only the single field. */
