@@ -62,12 +62,21 @@ test("metric names, with and without their endings", () => {
     ["istio_tcp_received_bytes_total", { measure: "bytes_sent" }],
     ["istio_tcp_connections_opened_total", { measure: "connections_opened" }],
     ["istio_tcp_connections_closed", { measure: "connections_closed" }],
+    ["istio_request_messages_total", { measure: "messages" }],
+    ["istio_response_messages", { measure: "messages" }],
+    ["istio_request_bytes_sum", { measure: "bytes_sent" }],
   ];
   for (const [name, expected] of cases) check({ name }, expected);
   for (const name of [
     "up",
     "istio_build",
     "istio_requests_total_total",
+    "istio_request_bytes_count",
+    "istio_request_duration_milliseconds_sum",
+    "istio_request_duration_milliseconds_bucket",
+    "istio_tcp_connections_failed_total",
+    "xistiocustom.istio_requests_total",
+    `${"x".repeat(200)}.istiocustom.istio_requests_total`,
     "constructor",
     "__proto__",
   ]) {
@@ -87,7 +96,7 @@ test("who reports, and whether that can know the security", () => {
     [{ reporter: "source" }, "ztunnel_source", "mutual_tls"],
     [{ connection_security_policy: "unknown" }, "ztunnel", "unknown"],
     [{ connection_security_policy: "unknown", source_principal: "unknown" }, "ztunnel", "none"],
-    [{ connection_security_policy: "unknown", source_principal: "" }, "ztunnel", "none"],
+    [{ connection_security_policy: "unknown", source_principal: "" }, "ztunnel", "unknown"],
     [{ reporter: "", connection_security_policy: "none" }, "source", "unknown"],
   ];
   for (const [labels, reporter, security] of cases) check({ labels }, { reporter, security });
@@ -98,6 +107,60 @@ test("who reports, and whether that can know the security", () => {
   const nameless = { ...passed, source_principal: "unknown" };
   check({ labels: nameless, resource: ztunnel }, told);
   check({ labels: { ...nameless, pod: "ztunnel-x7k2p" } }, told);
+});
+
+test("a pod that is named or labelled like ztunnel hides no plaintext of its sidecar", () => {
+  const plain = { connection_security_policy: "none", source_principal: "unknown" };
+  const told = { reporter: "destination", security: "none" };
+  check({ labels: { ...plain, app: "ztunnel" } }, told);
+  check({ labels: { ...plain, pod: "ztunnel-x7k2p", namespace: "shop" } }, told);
+  check({ labels: plain, resource: { "k8s.daemonset.name": "ztunnel" } }, told);
+});
+
+test("the sink's rows accuse nobody where nothing names their sender", () => {
+  const name = "istiocustom.istio_requests_total";
+  const labels = { connection_security_policy: "none" };
+  const sdk = { "telemetry.sdk.name": "envoy", "telemetry.sdk.language": "cpp" };
+  const channel = "sink";
+  check({ name, labels, resource: sdk }, { channel, security: "unknown", reporter: "destination" });
+  const named = { ...sdk, "k8s.pod.name": "reviews-1", "k8s.namespace.name": "bookinfo" };
+  check({ name, labels, resource: named }, { channel, security: "none" });
+  check({ name: `edge.${name}`, resource: named }, { channel, security: "mutual_tls" });
+});
+
+test("empty labels, as the sink keeps them, are missing ones", () => {
+  const name = "istiocustom.istio_requests_total";
+  const [kept] = seriesOf({ name, labels: { source_version: "", response_flags: "" } });
+  const [left] = seriesOf({ name, labels: { response_flags: "" } });
+  expect(kept).toEqual(left);
+});
+
+test("a metric whose type was lost on the way is known by its name", () => {
+  const point = { attributes: keyValues(ordinary), time_unix_nano: timeNs, as_double: 7 };
+  const histogram = { data_points: [{ ...point, as_double: undefined, sum: 7, count: "2" }] };
+  const run = new NormalizeRun();
+  const { series, samples } = run.push(
+    "metrics",
+    metricsRequest({}, [
+      { name: "istio_requests_total", gauge: { data_points: [point] } },
+      { name: "istio_requests", sum: { data_points: [{ ...point, as_int: "7" }] } },
+      { name: "istio_request_bytes", histogram: { ...histogram, aggregation_temporality: 2 } },
+      {
+        name: "istio_request_duration_milliseconds",
+        exponential_histogram: { ...histogram, aggregation_temporality: 1 },
+      },
+    ]),
+  );
+  expect(series.map(({ measure }) => measure)).toEqual([
+    "requests",
+    "requests",
+    "bytes_sent",
+    "latency_ms",
+  ]);
+  expect([...samples.value]).toEqual([7, 7, 7, 7]);
+  expect([...samples.valueCount]).toEqual([0, 0, 0, 2]);
+  // A gauge, and a sum that does not say, hold a running total: only a falling value is a reset.
+  expect([...samples.temporality]).toEqual([2, 2, 0, 1]);
 });
 
 test("what stands for an unknown peer or route is no service", () => {
@@ -163,6 +226,16 @@ test("the source is the scraped pod, never the scrape job's workload", () => {
       { resource: { "service.name": "job", "service.instance.id": "10.0.0.1:15020" } },
       "lab//job/10.0.0.1:15020",
     ],
+    [
+      {
+        labels: { exported_job: "istio", exported_instance: "10.0.0.1:15020" },
+        resource: { "service.name": "federate", "service.instance.id": "10.9.9.9:9090" },
+      },
+      "lab//istio/10.0.0.1:15020",
+    ],
+    [{ labels: { kubernetes_pod_name: "a-1", kubernetes_namespace: "ns" } }, "lab/ns/a-1"],
+    [{ labels: { k8s_pod_name: "a-1", k8s_namespace_name: "ns" } }, "lab/ns/a-1"],
+    [{ labels: { "k8s.pod.name": "a-1", k8s_cluster_name: "prod-1" } }, "prod//a-1"],
     [{}, "lab//"],
   ];
   for (const [given, key] of cases) check(given, { source: { kind: "proxy", key } });

@@ -473,6 +473,8 @@ function addMeasure(amounts: Amounts, kind: SeriesKind, delta: Delta, sign: 1 | 
       amounts.latencySumUs += Math.round(value * usPerMs);
       amounts.latencyCount += sign * delta.count;
       return;
+    case "messages":
+      return;
   }
   if (kind.isError) amounts.errors += value;
   if (kind.isDenied) amounts.denied += value;

@@ -103,7 +103,9 @@ export type Measure =
   | "connections_closed"
   | "bytes_sent"
   | "bytes_received"
-  | "latency_ms";
+  | "latency_ms"
+  /** Of a gRPC stream that goes on: they show that the edge lives, and count nothing that is shown. */
+  | "messages";
 
 /**
  * The definition of one metric series about an edge; pushed once, before its first sample, and again

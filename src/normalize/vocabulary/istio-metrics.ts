@@ -1,9 +1,11 @@
 /**
  * Istio's standard metrics, of Envoy (sidecar, gateway, waypoint) and ztunnel, scraped by a Prometheus
- * receiver or sent by Envoy's own stat sink (prefix `istiocustom.`). Metrics are known by name, whatever
- * OTLP type a path gave them. Every label may be missing; `unknown` and "" mean the same.
+ * receiver or sent by Envoy's own stat sink (`istiocustom.`, after the sink's own prefix if it has one).
+ * Metrics are known by name, whatever OTLP type a path gave them. Every label may be missing, and a missing
+ * label never accuses; of a peer, `unknown` and "" mean the same.
  *
- * Not read: the request-message counters (no peer would be new), control-plane metrics, kube-state-metrics.
+ * Not read: buckets and counts of histograms that a path has taken apart, and what the agents beside the
+ * proxies count of themselves.
  */
 import type { Measure, PeerName, Reporter, Route } from "../../model/observations.ts";
 import type { Security, SourceRef } from "../../model/observations.ts";
@@ -12,7 +14,7 @@ import type { Pairs, Resource } from "../resources.ts";
 import type { AlivePlan, EdgePlan, MetricPlan, MetricVocabulary } from "../vocabulary.ts";
 import type { SeriesFacts, SourceGuide, Workshop } from "../vocabulary.ts";
 import { isDenial, isGrpcError, isFailure, knownFlags, specialRoute } from "./envoy-names.ts";
-import { scrapedProxy } from "./scrape-target.ts";
+import { scrapedProxy, type ScrapedProxy } from "./scrape-target.ts";
 
 /**
  * What each metric counts for the caller. Envoy's TCP bytes are seen from the proxy: `sent` went to the
@@ -34,7 +36,17 @@ const measures: ReadonlyMap<string, Measure> = new Map([
   ["istio_tcp_sent_bytes", "bytes_received"],
   ["istio_tcp_received", "bytes_sent"],
   ["istio_tcp_received_bytes", "bytes_sent"],
+  // A stream counts as a request when it ends, which may take days: its messages show that it is there.
+  ["istio_request_messages", "messages"],
+  ["istio_response_messages", "messages"],
 ]);
+
+/**
+ * Known and not used. ztunnel's failed connections are among its closed ones, with the reason. Without its
+ * count a sum of durations is no latency, so of a histogram in parts only the bytes are read, above.
+ */
+const unused =
+  /^istio_(?:request_duration(?:_milliseconds)?_(?:sum|count|bucket)|(?:request|response)_bytes_(?:count|bucket)|tcp_connections_failed|tcp_sockets_open|crl_policy_rejections|crl_untracked_connections|on_demand_dns|agent_[a-z_]+)$/;
 
 /** Sent by every scrape whatever the target; a dead target sends them too, so they are no sign of life. */
 const scrapeMetrics: ReadonlySet<string> = new Set([
@@ -46,6 +58,8 @@ const scrapeMetrics: ReadonlySet<string> = new Set([
 ]);
 
 const sinkPrefix = "istiocustom.";
+/** Longer names are no metric of Istio's, whatever is in them. */
+const maxNameLength = 128;
 const maxLabelLength = 253;
 const maxPrincipalLength = 512;
 
@@ -113,11 +127,12 @@ export class IstioMetrics implements MetricVocabulary {
 
   plan(name: string): MetricPlan | null {
     if (scrapeMetrics.has(name)) return { kind: "ignored" };
-    const isSink = name.startsWith(sinkPrefix);
-    const bare = isSink ? name.slice(sinkPrefix.length) : name;
+    if (name.length > maxNameLength) return null;
+    const { isSink, bare } = bareName(name);
     if (bare === "istio_build") return this.#buildPlan();
-    const measure = measures.get(withoutTotal(bare));
-    return measure ? this.#edgePlan(measure, isSink) : null;
+    const measure = measures.get(bare);
+    if (measure) return this.#edgePlan(measure, isSink);
+    return unused.test(bare) ? { kind: "ignored" } : null;
   }
 
   #edgePlan(measure: Measure, isSink: boolean): EdgePlan {
@@ -138,22 +153,27 @@ export class IstioMetrics implements MetricVocabulary {
       sourceOf: (labels, resource) => {
         const component = labels.get("component");
         return component === "proxy" || component === "ztunnel"
-          ? this.#source(labels, resource)
+          ? this.#source(scrapedProxy(labels, resource))
           : null;
       },
     };
   }
 
   /** Who sent the row: a proxy reports both sides of its own traffic, so no label of a peer tells. */
-  #source(labels: Pairs, resource: Resource): SourceRef {
+  #source(target: ScrapedProxy): SourceRef {
     const { clusters, sources } = this.#workshop;
-    const target = scrapedProxy(labels, resource);
     return sources.proxy(clusters.nameOf(target.cluster), target.namespace, target.pod);
   }
 
+  /**
+   * Envoy's sink names nobody unless its configuration or a collector adds it: rows of a workload's pods
+   * are one series then, whose value jumps to and fro between them. Such a row shows who talks, and accuses
+   * nobody.
+   */
   #describe(measure: Measure, isSink: boolean, labels: Pairs, resource: Resource): SeriesFacts {
-    const reporter = reporterOf(labels, resource);
-    this.#noteMissing(labels, resource, reporter);
+    const target = scrapedProxy(labels, resource);
+    const reporter = reporterOf(labels, target);
+    this.#noteMissing(labels, target, reporter);
     const special = specialRoute(labels.get("destination_service_name") ?? "");
     const flags = knownFlags(label(labels, "response_flags"));
     const protocol = label(labels, "request_protocol");
@@ -166,12 +186,12 @@ export class IstioMetrics implements MetricVocabulary {
       port: 0,
       protocol,
       transport: "tcp",
-      security: securityOf(labels, reporter),
+      security: isSink && target.pod === "" ? "unknown" : securityOf(labels, reporter),
       route: special ?? routeOf(labels),
       isError: isError(labels, flags),
       isDenied: isDenied(labels, flags),
       responseFlags: flags,
-      source: this.#source(labels, resource),
+      source: this.#source(target),
     };
   }
 
@@ -179,13 +199,12 @@ export class IstioMetrics implements MetricVocabulary {
    * A proxy always knows its own workload, and a scrape its target: where they are missing, somebody has
    * dropped the labels on the way. A waypoint is no end of its traffic.
    */
-  #noteMissing(labels: Pairs, resource: Resource, reporter: Reporter): void {
+  #noteMissing(labels: Pairs, target: ScrapedProxy, reporter: Reporter): void {
     const { tally } = this.#workshop;
     const own = labels.get("reporter") === "destination" ? "destination" : "source";
     if (reporter !== "waypoint" && label(labels, `${own}_workload`) === "") {
       tally.incompleteSeries("workload");
     }
-    const target = scrapedProxy(labels, resource);
     if (target.pod === "" || target.namespace === "") tally.incompleteSeries("target");
   }
 
@@ -211,8 +230,13 @@ export class IstioMetrics implements MetricVocabulary {
   }
 }
 
-function withoutTotal(name: string): string {
-  return name.endsWith("_total") ? name.slice(0, -"_total".length) : name;
+/** Without what the sink and the kind of metric add: `edge.istiocustom.istio_requests_total`. */
+function bareName(name: string): { isSink: boolean; bare: string } {
+  const at = name.indexOf(sinkPrefix);
+  const isSink = at === 0 || (at > 0 && name[at - 1] === ".");
+  const own = isSink ? name.slice(at + sinkPrefix.length) : name;
+  const bare = own.endsWith("_total") ? own.slice(0, -"_total".length) : own;
+  return { isSink, bare };
 }
 
 /** A label's text, "" where Istio writes that it does not know. */
@@ -239,28 +263,32 @@ function routeOf(labels: Pairs): Route {
 
 /**
  * ztunnel writes `source` and `destination` too. Its scrape target tells it, else the values that Envoy
- * never writes: a destination that does not know the security, or a source that does.
+ * never writes: a destination that does not know the security, or a source that does. `none` is a word
+ * that ztunnel never writes: a pod that is named or labelled like one hides no plaintext so.
  */
-function reporterOf(labels: Pairs, resource: Resource): Reporter {
+function reporterOf(labels: Pairs, target: ScrapedProxy): Reporter {
   const reporter = labels.get("reporter") ?? "source"; // a row that does not say may accuse nobody
   if (reporter === "waypoint") return "waypoint";
   const policy = labels.get("connection_security_policy");
   const isSource = reporter === "source";
   const isZtunnelValue = isSource ? policy === "mutual_tls" : policy === "unknown";
-  if (isZtunnelValue || scrapedProxy(labels, resource).isZtunnel) {
+  if (policy !== "none" && (isZtunnelValue || target.isZtunnel)) {
     return isSource ? "ztunnel_source" : "ztunnel";
   }
   return isSource ? "source" : "destination";
 }
 
-/** Envoy's source rows say `unknown` always; ztunnel never says `none`: no source identity is plaintext. */
+/**
+ * Envoy's source rows say `unknown` always; ztunnel never says `none`: no source identity is plaintext. It
+ * writes `unknown` where it has none, so a row without the label is one that somebody has cut.
+ */
 function securityOf(labels: Pairs, reporter: Reporter): Security {
   const policy = labels.get("connection_security_policy");
   if (reporter === "source") return "unknown";
   if (policy === "mutual_tls") return "mutual_tls";
   if (reporter === "ztunnel_source") return "unknown"; // it may have gone anywhere
   if (reporter !== "ztunnel") return policy === "none" ? "none" : "unknown";
-  return label(labels, "source_principal") === "" && policy === "unknown" ? "none" : "unknown";
+  return labels.get("source_principal") === "unknown" && policy === "unknown" ? "none" : "unknown";
 }
 
 function isError(labels: Pairs, flags: string): boolean {
