@@ -42,7 +42,7 @@ test("a half comes out of the journal with all that counting needs", () => {
   const [out] = journal
     .flatMap(({ blob }) => decodeJournal(blob))
     .filter(({ kind }) => kind === "span_half");
-  const { proxyRole: _proxyRole, trust: _trust, ...told } = half;
+  const { trust: _trust, ...told } = half;
   expect(out).toMatchObject(told);
 });
 

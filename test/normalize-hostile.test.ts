@@ -289,7 +289,7 @@ test("who talks is read from whole names only", () => {
   expect(flow).toMatchObject({ process: "sh", srcIp: "10.0.0.1", srcPort: 0, transport: "tcp" });
 });
 
-test("spans of others are known but not used; broken ones are counted", () => {
+test("spans that are nobody's call are known but not used; broken ones are counted", () => {
   const span = (attributes: object, more: object = {}) => ({
     kind: 2,
     name: "x",
@@ -298,8 +298,11 @@ test("spans of others are known but not used; broken ones are counted", () => {
   });
   const node_id = "sidecar~10.1.0.51~a.ns~ns.svc.cluster.local";
   const spans: [string, object, string][] = [
-    ["falco-event", span({ node_id }), "envoy-spans:not_ours_yet"],
-    ["my-app", span({ "http.url": "/" }), "envoy-spans:not_ours_yet"],
+    ["falco-event", span({ node_id }), "sdk-spans:not_ours_yet"],
+    ["my-app", span({ "http.url": "/" }), "sdk-spans:missing_field"],
+    ["my-app", span({ "http.url": "/" }, { kind: 1 }), "sdk-spans:not_a_call"],
+    ["my-app", span({ "messaging.system": "kafka" }), "sdk-spans:not_ours_yet"],
+    ["my-app", span({}, { kind: 4 }), "sdk-spans:not_a_call"],
     ["envoy", span({ node_id: "x" }), "envoy-spans:missing_field"],
     ["envoy", span({ node_id }, { kind: 1 }), "envoy-spans:missing_field"],
   ];

@@ -136,6 +136,9 @@ const precedence: readonly (readonly [Reporter, Channel])[] = [
   ["ztunnel_source", "logs"],
   ["server_span", "spans"],
   ["client_span", "spans"],
+  ["waypoint", "spans"],
+  ["server_span", "sdk"],
+  ["client_span", "sdk"],
   ["flow", "flows"],
 ];
 

@@ -83,7 +83,9 @@ function exampleOf({ parts }: FacetView, facets: Facets): SpanRef | null {
   let first: SpanRef | null = null;
   for (const { columns } of parts) {
     for (const column of columns) {
-      if (column.channel === "spans") first = firstSpan(first, facets.exampleOf(column));
+      const { channel } = column;
+      if (channel === "spans" || channel === "sdk")
+        first = firstSpan(first, facets.exampleOf(column));
     }
   }
   return first;

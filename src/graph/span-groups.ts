@@ -17,6 +17,18 @@ import {
   type Placements,
 } from "./placements.ts";
 
+/**
+ * An application's half that names nobody at its other end is no edge by itself: behind a sidecar every
+ * server's is one. The other half may still say whose call it was.
+ */
+export function isUnplaced({ wording, other, callee }: Half): boolean {
+  return wording.proxyRole === "" && !other && !callee && isNobody(wording.peer);
+}
+
+export function isNobody(peer: PeerName): boolean {
+  return peer.workload === "" && peer.pod === "" && peer.service === "" && peer.address === "";
+}
+
 /** The other end of a call and its port, as an access-log line of the caller's proxy gives them. */
 export interface Callee {
   readonly dst: PeerName;
@@ -33,6 +45,8 @@ interface Words {
   readonly route: SpanHalf["route"];
   readonly responseFlags: string;
   readonly source: SpanHalf["source"];
+  readonly proxyRole: string;
+  readonly caller: PeerName | null;
 }
 
 export interface Wording extends Words {
@@ -76,6 +90,8 @@ export interface Half {
   callee: Callee | null;
   /** Where it is counted; null = not yet. */
   group: Group | null;
+  /** It names nobody and was left out of the counting; see `isUnplaced`. */
+  isPassedOver: boolean;
   /** Another half with the same span id, and an earlier server with the same parent. */
   next: Half | null;
   sibling: Half | null;
@@ -128,6 +144,11 @@ export class SpanGroups {
   /** More is known of a half that is counted: it goes where it belongs now, unless that is final. */
   move(half: Half, nowUs: Us): void {
     const from = half.group;
+    if (!from && half.isPassedOver) {
+      half.isPassedOver = false;
+      this.join(half, nowUs);
+      return;
+    }
     if (!from?.isWaiting) return;
     leave(half, from);
     this.#placements.touch(from);
@@ -188,17 +209,21 @@ function isInWords(span: SpanHalf, wording: Wording): boolean {
     (span.source === wording.source || span.source.key === wording.source.key) &&
     span.route === wording.route &&
     span.responseFlags === wording.responseFlags &&
-    span.protocol === wording.protocol
+    span.protocol === wording.protocol &&
+    span.proxyRole === wording.proxyRole &&
+    (span.caller ?? null) === wording.caller
   );
 }
 
 function makeWording(span: SpanHalf, next: Wording | null): Wording {
-  const { side, self, peer, port, protocol, route, responseFlags, source } = span;
-  const [src, dst] = side === "server" ? [peer, podToPeer(self)] : [podToPeer(self), peer];
+  const { side, self, peer, port, protocol, route, responseFlags, source, proxyRole } = span;
+  const caller = span.caller ?? null;
   const words = { side, self, peer, port, protocol, route, responseFlags, source };
+  const all = { ...words, proxyRole, caller };
+  const [src, dst] = side === "server" ? [peer, podToPeer(self)] : [callerOf(all), peer];
   return {
-    ...words,
-    own: makeSpot(words, src, dst, port),
+    ...all,
+    own: makeSpot(all, src, dst, port),
     lastOther: null,
     lastSpot: null,
     paired: new Map(),
@@ -206,11 +231,16 @@ function makeWording(span: SpanHalf, next: Wording | null): Wording {
   };
 }
 
+/** A waypoint calls for another. */
+function callerOf({ self, caller }: Words, principal = ""): PeerName {
+  return caller ?? podToPeer(self, principal);
+}
+
 /** What the other half knows better: its own pod, and the port that the server listens on. */
 function pairedSpot(wording: Wording, other: Wording | null, callee: Callee | null): Spot {
   const { src, dst } = wording.own.event;
   if (wording.side === "server") {
-    const caller = other ? podToPeer(other.self, src.principal) : src;
+    const caller = other ? callerOf(other, src.principal) : src;
     return makeSpot(wording, caller, dst, wording.port);
   }
   const port = other?.port || wording.port || (callee?.port ?? 0);
@@ -222,8 +252,8 @@ function makeSpot(words: Words, src: PeerName, dst: PeerName, port: number): Spo
     event: {
       sourceKey: words.source.key,
       transport: "tcp",
-      reporter: words.side === "server" ? "server_span" : "client_span",
-      channel: "spans",
+      reporter: reporterOf(words),
+      channel: words.proxyRole === "" ? "sdk" : "spans",
       src,
       dst,
       protocol: words.protocol,
@@ -236,8 +266,14 @@ function makeSpot(words: Words, src: PeerName, dst: PeerName, port: number): Spo
   };
 }
 
-function tagsOf({ source, route, responseFlags, side, peer }: Words) {
-  const tags = [sourceTag(source)];
+function reporterOf({ side, caller }: Words): PlacedEvent["reporter"] {
+  if (side === "server") return "server_span";
+  return caller ? "waypoint" : "client_span";
+}
+
+/** An application is no source that could fall silent: nobody's insight is unknown because it is. */
+function tagsOf({ source, route, responseFlags, side, peer, proxyRole }: Words) {
+  const tags = proxyRole === "" ? [] : [sourceTag(source)];
   if (route !== "unknown") tags.push(`route:${route}`);
   if (responseFlags !== "") tags.push(`flag:${responseFlags}`);
   if (side === "client" && peer.service !== "") {

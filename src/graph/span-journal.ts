@@ -22,6 +22,9 @@ interface Words {
     protocol: string,
     route: SpanHalf["route"],
     responseFlags: string,
+    proxyRole: string,
+    /** Among the peers, -1 = nobody but the reporter called. */
+    caller: number,
   ])[];
 }
 
@@ -48,7 +51,7 @@ function wordsOf(wordings: readonly Wording[]): Words {
   const peers = new Numbered<Wording["peer"]>();
   const sources = new Numbered<Wording["source"]>();
   const rows = wordings.map(
-    ({ self, peer, source, side, port, protocol, route, responseFlags }) =>
+    ({ self, peer, source, side, port, protocol, route, responseFlags, proxyRole, caller }) =>
       [
         pods.numberOf(self),
         peers.numberOf(peer),
@@ -58,6 +61,8 @@ function wordsOf(wordings: readonly Wording[]): Words {
         protocol,
         route,
         responseFlags,
+        proxyRole,
+        caller ? peers.numberOf(caller) : -1,
       ] as const,
   );
   return { pods: pods.items, peers: peers.items, sources: sources.items, wordings: rows };
@@ -77,7 +82,8 @@ export function decodeSpans({ texts, rows }: OpenBlob): SpanHalf[] {
     const [self, peer] = [pods[wording?.[0] ?? -1], peers[wording?.[1] ?? -1]];
     const source = sources[wording?.[2] ?? -1];
     if (!wording || !self || !peer || !source) failJournal("a span's words are missing");
-    const [, , , side, port, protocol, route, responseFlags] = wording;
+    const [, , , side, port, protocol, route, responseFlags, proxyRole, by] = wording;
+    const caller = peers[by];
     halves.push({
       kind: "span_half",
       self,
@@ -97,7 +103,8 @@ export function decodeSpans({ texts, rows }: OpenBlob): SpanHalf[] {
       isDenied: (bits & 2) !== 0,
       nanos: 0,
       trust: "claimed",
-      proxyRole: "",
+      proxyRole,
+      ...(caller ? { caller } : {}),
       requestId: "",
     });
   }

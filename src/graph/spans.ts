@@ -3,11 +3,11 @@
  * the pair says exactly which two pods talked and on which port. Halves are counted in groups with the
  * next `flush`: most pairs are whole by then and never stand anywhere else.
  */
-import type { PeerName, SpanHalf } from "../model/observations.ts";
+import type { SpanHalf } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import { ExpiringMap } from "./expiring-map.ts";
 import type { Placements } from "./placements.ts";
-import { SpanGroups, type Callee, type Half } from "./span-groups.ts";
+import { isNobody, isUnplaced, SpanGroups, type Callee, type Half } from "./span-groups.ts";
 import { encodeSpans } from "./span-journal.ts";
 
 /**
@@ -79,7 +79,10 @@ export class Spans {
   /** Puts new halves into their groups. */
   flush(nowUs: Us): void {
     if (this.#fresh.length === 0) return;
-    for (const half of this.#fresh) this.#groups.join(half, nowUs);
+    for (const half of this.#fresh) {
+      if (isUnplaced(half)) half.isPassedOver = true;
+      else this.#groups.join(half, nowUs);
+    }
     this.#fresh = [];
   }
 
@@ -120,6 +123,7 @@ export class Spans {
       otherSpanId: "",
       callee: null,
       group: null,
+      isPassedOver: false,
       next,
       sibling: null,
       nexts: next === null ? 0 : next.nexts + 1,
@@ -175,8 +179,4 @@ function find(first: Half | null, traceId: string, side: SpanHalf["side"]): Half
     if (half.traceId === traceId && half.wording.side === side) return half;
   }
   return null;
-}
-
-function isNobody(peer: PeerName): boolean {
-  return peer.workload === "" && peer.pod === "" && peer.service === "" && peer.address === "";
 }

@@ -92,7 +92,8 @@ export type Reporter =
   | "client_span"
   | "server_span"
   | "flow";
-export type Channel = "metrics" | "sink" | "logs" | "spans" | "flows";
+/** `spans` are the proxies', `sdk` those of the applications behind them. */
+export type Channel = "metrics" | "sink" | "logs" | "spans" | "sdk" | "flows";
 export type Security = "mutual_tls" | "none" | "unknown";
 export type Route = "declared" | "passthrough" | "blackhole" | "inbound_passthrough" | "unknown";
 
@@ -166,8 +167,13 @@ export interface SpanHalf extends Observed {
   readonly parentSpanId: string;
   /** The workload that reported. */
   readonly self: PodName;
-  /** `sidecar`, `router` (gateway), `waypoint`, or "" for an SDK. */
+  /**
+   * `sidecar`, `router` (gateway), `waypoint`; "" for an application's own span, whose `source` stands for
+   * its pod: it is always claimed, since an application chooses what it says of itself.
+   */
   readonly proxyRole: string;
+  /** Who called, where the reporter (a waypoint) stands between the ends and knows; absent = `self` did. */
+  readonly caller?: PeerName;
   /** The other end, as far as this half names it. */
   readonly peer: PeerName;
   readonly port: number;

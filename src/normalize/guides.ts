@@ -8,6 +8,7 @@ import { guides as k8sobjects } from "./vocabulary/k8sobjects.ts";
 import { guides as netflow } from "./vocabulary/netflow.ts";
 import { guides as obiFlows } from "./vocabulary/obi-flows.ts";
 import { guides as otelNetwork } from "./vocabulary/otel-network.ts";
+import { guides as sdkSpans } from "./vocabulary/sdk-spans.ts";
 import { guides as tetragon } from "./vocabulary/tetragon.ts";
 import { guides as ztunnelLog } from "./vocabulary/ztunnel-log.ts";
 
@@ -17,6 +18,7 @@ export const sourceGuides: readonly SourceGuide[] = [
   ...envoyAccessLog,
   ...ztunnelLog,
   ...envoySpans,
+  ...sdkSpans,
   ...k8sobjects,
   ...tetragon,
   ...netflow,

@@ -45,6 +45,7 @@ export type DropReason =
   | "missing_address"
   | "missing_field"
   | "no_value"
+  | "not_a_call"
   | "not_a_number"
   | "not_ours_yet"
   | "too_long"

@@ -9,6 +9,7 @@ import { K8sObjects } from "./vocabulary/k8sobjects.ts";
 import { Netflow } from "./vocabulary/netflow.ts";
 import { ObiFlows } from "./vocabulary/obi-flows.ts";
 import { OtelNetwork } from "./vocabulary/otel-network.ts";
+import { SdkSpans } from "./vocabulary/sdk-spans.ts";
 import { Tetragon } from "./vocabulary/tetragon.ts";
 import { ZtunnelLog } from "./vocabulary/ztunnel-log.ts";
 
@@ -26,7 +27,8 @@ export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vo
       new OtelNetwork(workshop),
       new Coroot(workshop),
     ],
-    spans: [new EnvoySpans(workshop, interner)],
+    // What no other vocabulary knows is an application's.
+    spans: [new EnvoySpans(workshop, interner), new SdkSpans(workshop, interner)],
     logs: [
       new EnvoyAccessLog(workshop, interner),
       new Netflow(workshop, interner),

@@ -56,8 +56,12 @@ const noUpstream: UpstreamCluster = {
   service: noService,
 };
 
-/** `outbound|9080|v1|reviews.bookinfo.svc.cluster.local`, `inbound|9080||`, `PassthroughCluster`, `-`. */
-export function parseUpstreamCluster(text: string): UpstreamCluster {
+/**
+ * `outbound|9080|v1|reviews.bookinfo.svc.cluster.local`, `inbound|9080||`, `PassthroughCluster`, `-`.
+ * Newer releases of Istio end the name by which Envoy shows a cluster with a semicolon.
+ */
+export function parseUpstreamCluster(shown: string): UpstreamCluster {
+  const text = shown.endsWith(";") ? shown.slice(0, -1) : shown;
   const special = specialRoute(text);
   if (special) {
     const direction = special === "inbound_passthrough" ? "inbound" : "outbound";

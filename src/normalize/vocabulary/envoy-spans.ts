@@ -1,8 +1,9 @@
 /**
- * Spans of Envoy's OpenTelemetry tracer: one half of a call each, client or server. No span tells whether
- * mTLS was used, plain TCP makes no span, and sampling means that a missing span proves nothing.
- * Falco's spans are alerts under a trace's clothes, and spans of applications are not read yet: both
- * are counted as known but unused.
+ * Spans of Envoy's tracers: one half of a call each, client or server. OpenTelemetry's and Zipkin's have the
+ * same attributes, and what a collector's Zipkin receiver makes of the latter is read alike (numbers may be
+ * numbers there, and `error` has become the status). A waypoint stands between the two ends of a call and
+ * names both since Istio 1.29. No span tells whether mTLS was used, plain TCP makes no span, and sampling
+ * means that a missing span proves nothing. A span without a node id is nobody's proxy's: not read here.
  */
 import type { TracesView } from "../../decode/views.ts";
 import type { TextInterner } from "../../lib/interner.ts";
@@ -10,7 +11,6 @@ import { canonicalIp } from "../../lib/ip.ts";
 import type { PeerName, PodName, SourceRef, SpanHalf } from "../../model/observations.ts";
 import { AttributeSlots } from "../attributes.ts";
 import { noPeer, noPod } from "../names.ts";
-import { halvesToNanos, halvesToUs, isUsableTime } from "../times.ts";
 import type { RecordAt, SourceGuide, SpanVocabulary, Workshop } from "../vocabulary.ts";
 import {
   isDenial,
@@ -21,12 +21,12 @@ import {
   parseUpstreamCluster,
 } from "./envoy-names.ts";
 import type { NodeId, UpstreamCluster } from "./envoy-names.ts";
+import { client, falcoScope, readSpan, Remembered, server } from "./span-record.ts";
 
 const vocabulary = "envoy-spans";
-const falcoScope = "falco-event";
-const server = 2;
-const client = 3;
-const maxSpanUs = 86_400_000_000;
+/** Pods of a large mesh. */
+const rememberedMax = 20_000;
+const maxNameLength = 253;
 
 const names = [
   "node_id",
@@ -41,6 +41,12 @@ const names = [
   "error",
   "guid:x-request-id",
   "istio.cluster_id",
+  "istio.source_workload",
+  "istio.source_namespace",
+  "istio.source_cluster_id",
+  "istio.destination_workload",
+  "istio.destination_namespace",
+  "istio.destination_cluster_id",
 ];
 
 /** The proxy that a node id names. */
@@ -59,11 +65,12 @@ interface Upstream extends UpstreamCluster {
 export const guides: readonly SourceGuide[] = [
   {
     id: "envoy-spans",
-    title: "Envoy's spans (OpenTelemetry tracing of Istio)",
+    title: "Envoy's spans (OpenTelemetry or Zipkin tracing of Istio)",
     switchOn:
       "An `extensionProviders` entry with `opentelemetry` (`service` and `port` of the " +
       "collector) in `meshConfig`, and a `Telemetry` resource with `tracing[].providers` " +
-      "that names it. `randomSamplingPercentage` (1 by default) bounds what is seen.",
+      "that names it. `randomSamplingPercentage` (1 by default) bounds what is seen. Of a " +
+      "`zipkin` provider, what a collector's `zipkin` receiver hands on is read as well.",
     gives: ["spans"],
     cannotTell:
       "Whether mTLS was used; plain TCP, which makes no span; and what is missing, since " +
@@ -80,9 +87,10 @@ export const guides: readonly SourceGuide[] = [
 export class EnvoySpans implements SpanVocabulary {
   readonly #workshop: Workshop;
   readonly #slots: AttributeSlots;
-  readonly #proxies = new Map<string, Proxy>();
-  readonly #upstreams = new Map<string, Upstream>();
-  readonly #addresses = new Map<string, PeerName>();
+  readonly #proxies = new Remembered<Proxy>(rememberedMax);
+  readonly #upstreams = new Remembered<Upstream>(rememberedMax);
+  readonly #addresses = new Remembered<PeerName>(rememberedMax);
+  readonly #workloads = new Remembered<PeerName>(rememberedMax);
 
   constructor(workshop: Workshop, interner: TextInterner) {
     this.#workshop = workshop;
@@ -90,12 +98,12 @@ export class EnvoySpans implements SpanVocabulary {
   }
 
   read(record: RecordAt<TracesView>): boolean {
-    if (record.scope === falcoScope) return this.#unused();
+    if (record.scope === falcoScope) return false;
     const { spans, bytes, attributes } = record.view;
     const index = record.index;
     const slots = this.#slots;
     slots.read(bytes, attributes, spans.attrStart[index] ?? 0, spans.attrEnd[index] ?? 0);
-    if (!slots.has("node_id")) return this.#unused();
+    if (!slots.has("node_id")) return false;
     const kind = spans.kind[index];
     const proxy = this.#proxy();
     if ((kind !== server && kind !== client) || proxy.node.role === "") {
@@ -108,29 +116,21 @@ export class EnvoySpans implements SpanVocabulary {
     return true;
   }
 
-  #unused(): true {
-    this.#workshop.tally.dropped(vocabulary, "not_ours_yet");
-    return true;
-  }
-
   #half(record: RecordAt<TracesView>, proxy: Proxy, side: SpanHalf["side"]): SpanHalf {
-    const { spans, bytes } = record.view;
-    const { index, context } = record;
     const slots = this.#slots;
     const upstream = this.#upstream();
     const flags = knownFlags(slots.internedText("response_flags"));
-    const timeUs = halvesToUs(spans.startLow[index] ?? 0, spans.startHigh[index] ?? 0);
-    const isTimed = isUsableTime(timeUs, context.receivedUs);
-    return {
+    const { timeUs, nanos, traceId, spanId, parentSpanId, durationUs } = readSpan(record);
+    const half: SpanHalf = {
       kind: "span_half",
-      timeUs: isTimed ? timeUs : context.receivedUs,
-      nanos: isTimed ? halvesToNanos(spans.startLow[index] ?? 0, spans.startHigh[index] ?? 0) : 0,
+      timeUs,
+      nanos,
       source: proxy.source,
-      trust: context.trust,
+      trust: record.context.trust,
       side,
-      traceId: idText(bytes, spans.traceIdStart[index], spans.traceIdEnd[index]),
-      spanId: idText(bytes, spans.spanIdStart[index], spans.spanIdEnd[index]),
-      parentSpanId: idText(bytes, spans.parentSpanIdStart[index], spans.parentSpanIdEnd[index]),
+      traceId,
+      spanId,
+      parentSpanId,
       self: proxy.self,
       proxyRole: proxy.node.role,
       peer: side === "server" ? this.#caller() : upstream.peer,
@@ -139,10 +139,35 @@ export class EnvoySpans implements SpanVocabulary {
       route: upstream.route,
       isError: this.#isError(flags),
       isDenied: isDenial(flags) || slots.internedText("http.status_code") === "403",
-      durationUs: durationOf(record.view, index, timeUs),
+      durationUs,
       responseFlags: flags,
       requestId: slots.text("guid:x-request-id", 128),
     };
+    return proxy.node.role === "waypoint" && side === "client" ? this.#between(half, proxy) : half;
+  }
+
+  /** With both of its ends: without the caller's name a waypoint is the only caller that is known. */
+  #between(half: SpanHalf, { cluster }: Proxy): SpanHalf {
+    const caller = this.#workload("source", cluster);
+    if (!caller) return half;
+    return { ...half, caller, peer: this.#workload("destination", cluster) ?? half.peer };
+  }
+
+  #workload(side: "source" | "destination", ownCluster: string): PeerName | null {
+    const workload = this.#known(`istio.${side}_workload`);
+    const namespace = this.#known(`istio.${side}_namespace`);
+    if (workload === "" || namespace === "") return null;
+    const named = this.#known(`istio.${side}_cluster_id`);
+    const cluster = named === "" ? ownCluster : this.#workshop.clusters.nameOf(named);
+    const text = `${cluster}/${namespace}/${workload}`;
+    const known = this.#workloads.get(text);
+    return known ?? this.#workloads.set(text, { ...noPeer, cluster, namespace, workload });
+  }
+
+  /** "" where Envoy found nothing to put in. */
+  #known(name: string): string {
+    const text = this.#slots.internedText(name).slice(0, maxNameLength);
+    return text === "-" || text === "unknown" ? "" : text;
   }
 
   /** The address is the downstream's on both sides: only on a server's span is it the other end. */
@@ -150,7 +175,7 @@ export class EnvoySpans implements SpanVocabulary {
     const text = this.#slots.internedText("peer.address");
     const known = this.#addresses.get(text);
     if (known) return known;
-    return remember(this.#addresses, text, { ...noPeer, address: canonicalIp(text) });
+    return this.#addresses.set(text, { ...noPeer, address: canonicalIp(text) });
   }
 
   /** Not the span's status: Envoy's client spans set it for a 404 too. */
@@ -172,7 +197,7 @@ export class EnvoySpans implements SpanVocabulary {
     const cluster = parseUpstreamCluster(text);
     const { service, namespace } = cluster.service;
     const peer = { ...noPeer, service, serviceNamespace: namespace };
-    return remember(this.#upstreams, text, { ...cluster, peer });
+    return this.#upstreams.set(text, { ...cluster, peer });
   }
 
   #proxy(): Proxy {
@@ -185,27 +210,6 @@ export class EnvoySpans implements SpanVocabulary {
     const { namespace, pod, address } = node;
     const source = sources.proxy(cluster, namespace, pod);
     const self = { ...noPod, cluster, namespace, pod, address };
-    return remember(this.#proxies, text, { cluster, node, self, source });
+    return this.#proxies.set(text, { cluster, node, self, source });
   }
-}
-
-/** Pods of a large mesh; when full, it starts anew. */
-const rememberedMax = 20_000;
-
-function remember<Value>(known: Map<string, Value>, text: string, value: Value): Value {
-  if (known.size >= rememberedMax) known.clear();
-  known.set(text, value);
-  return value;
-}
-
-/** 0 for a span that ends before it starts or lasts longer than a day: two clocks, or none. */
-function durationOf(view: TracesView, index: number, startUs: number): number {
-  const endUs = halvesToUs(view.spans.endLow[index] ?? 0, view.spans.endHigh[index] ?? 0);
-  const duration = endUs - startUs;
-  return duration >= 0 && duration <= maxSpanUs ? duration : 0;
-}
-
-/** Ids as hex text; a valid one has 16 or 8 bytes, a longer one is cut. */
-function idText(bytes: Buffer, start = 0, end = 0): string {
-  return bytes.toString("hex", start, Math.min(end, start + 16));
 }
