@@ -173,8 +173,8 @@ export class SdkSpans implements SpanVocabulary {
 
   #newWriter(pairs: Pairs): Writer | null {
     const { clusters, sources } = this.#workshop;
-    const namespace = name(pairs, "k8s.namespace.name");
-    const cluster = clusters.nameOf(name(pairs, "k8s.cluster.name"));
+    const namespace = pairOf(pairs, "k8s.namespace.name");
+    const cluster = clusters.nameOf(pairOf(pairs, "k8s.cluster.name"));
     const self = { ...noPod, cluster, ...(namespace === "" ? ofService(pairs) : ofPod(pairs)) };
     if (self.namespace === "" || (self.pod === "" && self.workload === "")) return nobody;
     const source = sources.proxy(cluster, self.namespace, self.pod || self.workload);
@@ -244,23 +244,23 @@ export class SdkSpans implements SpanVocabulary {
   }
 }
 
-function name(pairs: Pairs, key: string): string {
+function pairOf(pairs: Pairs, key: string): string {
   return (pairs.get(key) ?? "").slice(0, maxNameLength);
 }
 
 function ofPod(pairs: Pairs): Partial<PodName> & Pick<PodName, "namespace"> {
   const found = workloadKeys.find(([key]) => pairs.has(key));
   return {
-    namespace: name(pairs, "k8s.namespace.name"),
-    pod: name(pairs, "k8s.pod.name"),
-    podUid: name(pairs, "k8s.pod.uid"),
-    ...(found ? { workload: name(pairs, found[0]), workloadKind: found[1] } : {}),
+    namespace: pairOf(pairs, "k8s.namespace.name"),
+    pod: pairOf(pairs, "k8s.pod.name"),
+    podUid: pairOf(pairs, "k8s.pod.uid"),
+    ...(found ? { workload: pairOf(pairs, found[0]), workloadKind: found[1] } : {}),
   };
 }
 
 /** The names that OpenTelemetry's operator gives: the namespace's and the workload's, as Kubernetes has them. */
 function ofService(pairs: Pairs): Pick<PodName, "namespace" | "workload"> {
-  const [namespace, workload] = [name(pairs, "service.namespace"), name(pairs, "service.name")];
+  const [namespace, workload] = [pairOf(pairs, "service.namespace"), pairOf(pairs, "service.name")];
   const isNamed = dnsLabel.test(namespace) && dnsLabel.test(workload);
   return isNamed ? { namespace, workload } : { namespace: "", workload: "" };
 }
