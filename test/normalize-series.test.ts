@@ -206,7 +206,10 @@ test("life is shown by a proxy's own metrics, not by a scrape that failed", () =
     name,
     gauge: { data_points: [point({ pod: "a-1", namespace: "ns", ...attributes })] },
   });
-  const beats = (metric: object) => push(run, metric).observations.map((item) => item.source.key);
+  const beats = (metric: object) =>
+    push(run, metric)
+      .observations.filter(({ kind }) => kind === "heartbeat")
+      .map((item) => item.source.key);
   expect(beats(gauge("istio_build", { component: "proxy" }))).toEqual(["lab/ns/a-1"]);
   expect(beats(gauge("istio_build", { component: "pilot" }))).toEqual([]);
   expect(beats(gauge("up", {}))).toEqual([]);

@@ -354,14 +354,27 @@ export interface PodVolume extends Observed {
   readonly bytesReceived: number;
 }
 
-/** A number of a mesh component (istiod, CNI, gateways). About: the component. (No source yet.) */
+/**
+ * A number that a program of the mesh itself counts. About: the component. Its `source` names the pod only:
+ * nobody waits for it.
+ */
 export interface ComponentSample extends Observed {
   readonly kind: "component_sample";
   readonly cluster: string;
   readonly namespace: string;
-  readonly component: string;
-  readonly name: string;
+  /** What kind of program it is. */
+  readonly component: "istiod" | "istio-cni" | "ztunnel";
+  /** The pod that counts; where no label names it, job and address of the scrape's target. */
+  readonly instance: string;
+  /** The program's release; "" where this number does not say. */
+  readonly version: string;
+  /** The number's name for rules: `xds_rejects`, `connected_proxies`; of times, seconds since 1970. */
+  readonly metric: string;
+  /** What tells the series of this number in one instance apart; "" = there is one. */
+  readonly series: string;
   readonly value: number;
+  /** A `total` runs on from the program's start, a `delta` was added since the point before. */
+  readonly counts: "state" | "total" | "delta";
 }
 
 /** A container as a pod object declares it. Ids are -1 where the object does not set them. */

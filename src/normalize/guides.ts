@@ -3,6 +3,7 @@ import type { SourceGuide } from "./vocabulary.ts";
 import { guides as coroot } from "./vocabulary/coroot.ts";
 import { guides as envoyAccessLog } from "./vocabulary/envoy-access-log.ts";
 import { guides as envoySpans } from "./vocabulary/envoy-spans.ts";
+import { guides as istioComponents } from "./vocabulary/istio-components.ts";
 import { guides as istioMetrics } from "./vocabulary/istio-metrics.ts";
 import { guides as k8sobjects } from "./vocabulary/k8sobjects.ts";
 import { guides as netflow } from "./vocabulary/netflow.ts";
@@ -19,6 +20,7 @@ export const sourceGuides: readonly SourceGuide[] = [
   ...ztunnelLog,
   ...envoySpans,
   ...sdkSpans,
+  ...istioComponents,
   ...k8sobjects,
   ...tetragon,
   ...netflow,

@@ -20,14 +20,7 @@ import { Tally } from "./tally.ts";
 import { halvesToUs, isUsableTime, usableStart } from "./times.ts";
 import { TrustPolicy, trustOf, type SenderTrust, type TrustEntry } from "./trust.ts";
 import { defaultClusterAliases, makeVocabularies, type Vocabularies } from "./vocabularies.ts";
-import type {
-  AlivePlan,
-  EdgePlan,
-  MetricPlan,
-  PointAt,
-  PointsPlan,
-  RequestContext,
-} from "./vocabulary.ts";
+import type { EdgePlan, MetricPlan, PointAt, PointsPlan, RequestContext } from "./vocabulary.ts";
 
 export interface NormalizeLimits {
   readonly maxSeries: number;
@@ -76,7 +69,7 @@ interface PointsMetric {
 /** What decides whether a point has a number to count with. */
 interface UsableOf {
   readonly view: MetricsView;
-  readonly plan: Pick<EdgePlan, "vocabulary"> & Partial<Pick<EdgePlan, "measure">>;
+  readonly plan: Pick<EdgePlan, "vocabulary"> & Partial<Pick<EdgePlan, "measure"> & Pick<PointsPlan, "mayBeNegative">>;
 }
 
 const maxNameBytes = 255;
@@ -238,7 +231,6 @@ export class Normalizer implements Counted {
     const at = metrics.scope[metric] ?? 0;
     const resource = this.#resourceOf(view, scopes.resource[at] ?? 0);
     const context = this.#context;
-    if (plan.kind === "alive") return this.#signsOfLife(view, metric, plan, resource, context);
     if (plan.kind === "points") return this.#points({ view, plan, resource }, metric, context);
     const scope = this.#scopeName(bytes, scopes, at);
     this.#edgePoints({ view, plan, resource, scope, name, trust: context.trust }, metric, context);
@@ -252,26 +244,6 @@ export class Normalizer implements Counted {
     for (const vocabulary of this.#vocabularies.metrics) plan ??= vocabulary.plan(name);
     if (this.#plans.size < this.#maxPlans) this.#plans.set(name, plan);
     return plan;
-  }
-
-  #signsOfLife(
-    view: MetricsView,
-    metric: number,
-    plan: AlivePlan,
-    resource: MetricContext["resource"],
-    context: RequestContext,
-  ): void {
-    const { points, metrics, bytes, attributes } = view;
-    const end = metrics.pointEnd[metric] ?? 0;
-    for (let point = metrics.pointStart[metric] ?? 0; point < end; point++) {
-      if (((points.flags[point] ?? 0) & noRecordedValue) !== 0) continue;
-      const attrEnd = points.attrEnd[point] ?? 0;
-      const labels = readPairs(bytes, attributes, points.attrStart[point] ?? 0, attrEnd);
-      const source = plan.sourceOf(labels, resource);
-      if (source) {
-        this.#batch.alive(source, "proxy_metrics", this.#timeOf(view, point, context));
-      }
-    }
   }
 
   /**
@@ -345,14 +317,15 @@ export class Normalizer implements Counted {
     if (source) this.#batch.alive(source, capability, timeUs);
   }
 
-  /** A number to count with: present, not NaN or infinite, not below zero. */
+  /** A number to count with: present, not NaN or infinite, not below zero where that says nothing. */
   #isUsable(metric: UsableOf, isNumber: boolean, point: number): boolean {
     const { points } = metric.view;
     const isPresent = isNumber
       ? points.numberKind[point] !== NumberKind.none && metric.plan.measure !== "latency_ms"
       : ((points.has[point] ?? 0) & hasSum) !== 0;
     const value = (isNumber ? points.value[point] : points.sum[point]) ?? 0;
-    if (isPresent && Number.isFinite(value) && value >= 0) return true;
+    const isInRange = value >= 0 || metric.plan.mayBeNegative === true;
+    if (isPresent && Number.isFinite(value) && isInRange) return true;
     this.#tally.dropped(metric.plan.vocabulary, isPresent ? "not_a_number" : "no_value");
     return false;
   }

@@ -4,6 +4,7 @@ import type { LogVocabulary, MetricVocabulary, SpanVocabulary, Workshop } from "
 import { Coroot } from "./vocabulary/coroot.ts";
 import { EnvoyAccessLog } from "./vocabulary/envoy-access-log.ts";
 import { EnvoySpans } from "./vocabulary/envoy-spans.ts";
+import { IstioComponents } from "./vocabulary/istio-components.ts";
 import { IstioMetrics } from "./vocabulary/istio-metrics.ts";
 import { K8sObjects } from "./vocabulary/k8sobjects.ts";
 import { Netflow } from "./vocabulary/netflow.ts";
@@ -23,6 +24,7 @@ export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vo
   return {
     metrics: [
       new IstioMetrics(workshop),
+      new IstioComponents(workshop),
       new ObiFlows(workshop),
       new OtelNetwork(workshop),
       new Coroot(workshop),

@@ -4,7 +4,7 @@
  * A new source is a new file in `vocabulary/` and a line in `vocabularies.ts`.
  */
 import type { LogsView, TracesView } from "../decode/views.ts";
-import type { Capability, EdgeSeries, Measure, SourceRef, Trust } from "../model/observations.ts";
+import type { Capability, EdgeSeries, Measure, Trust } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import type { BatchBuilder } from "./batch.ts";
 import type { ClusterNames } from "./names.ts";
@@ -62,14 +62,9 @@ export interface PointAt {
 export interface PointsPlan {
   readonly kind: "points";
   readonly vocabulary: string;
+  /** Its numbers may be below zero: what is left of something. */
+  readonly mayBeNegative?: boolean;
   observe(point: PointAt): void;
-}
-
-/** A metric that only tells that its sender lives. */
-export interface AlivePlan {
-  readonly kind: "alive";
-  /** The proxy that sent it, or null when it is no proxy's. */
-  sourceOf(labels: Pairs, resource: Resource): SourceRef | null;
 }
 
 /** A known metric that says nothing the engine uses. */
@@ -77,7 +72,7 @@ export interface IgnoredPlan {
   readonly kind: "ignored";
 }
 
-export type MetricPlan = EdgePlan | PointsPlan | AlivePlan | IgnoredPlan;
+export type MetricPlan = EdgePlan | PointsPlan | IgnoredPlan;
 
 export interface MetricVocabulary {
   /** What the metric's points mean; null = not a name of this vocabulary. */

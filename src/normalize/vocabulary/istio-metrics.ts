@@ -11,7 +11,7 @@ import type { Measure, PeerName, Reporter, Route } from "../../model/observation
 import type { Security, SourceRef } from "../../model/observations.ts";
 import { hostToService, noPeer, withoutPort, type ServiceName } from "../names.ts";
 import type { Pairs, Resource } from "../resources.ts";
-import type { AlivePlan, EdgePlan, MetricPlan, MetricVocabulary } from "../vocabulary.ts";
+import type { EdgePlan, MetricPlan, MetricVocabulary } from "../vocabulary.ts";
 import type { SeriesFacts, SourceGuide, Workshop } from "../vocabulary.ts";
 import { isDenial, isGrpcError, isFailure, knownFlags, specialRoute } from "./envoy-names.ts";
 import { scrapedProxy, type ScrapedProxy } from "./scrape-target.ts";
@@ -129,7 +129,6 @@ export class IstioMetrics implements MetricVocabulary {
     if (scrapeMetrics.has(name)) return { kind: "ignored" };
     if (name.length > maxNameLength) return null;
     const { isSink, bare } = bareName(name);
-    if (bare === "istio_build") return this.#buildPlan();
     const measure = measures.get(bare);
     if (measure) return this.#edgePlan(measure, isSink);
     return unused.test(bare) ? { kind: "ignored" } : null;
@@ -143,19 +142,6 @@ export class IstioMetrics implements MetricVocabulary {
       // The sink moves its start at each flush, or gives it in microseconds: only falling values tell.
       hasStart: !isSink,
       describe: (labels, resource) => this.#describe(measure, isSink, labels, resource),
-    };
-  }
-
-  /** An idle proxy has no edge yet; that it was scraped shows in its build information. */
-  #buildPlan(): AlivePlan {
-    return {
-      kind: "alive",
-      sourceOf: (labels, resource) => {
-        const component = labels.get("component");
-        return component === "proxy" || component === "ztunnel"
-          ? this.#source(scrapedProxy(labels, resource))
-          : null;
-      },
     };
   }
 
