@@ -105,7 +105,10 @@ export class ObiFlows implements MetricVocabulary {
   /** True for what has addresses, and for what has no direction: only series are left. */
   #observe(point: PointAt): boolean {
     const { labels } = point;
-    if (transportOf(labels) === "icmp") return true; // nobody's connection
+    if (transportOf(labels) === "icmp") {
+      this.#workshop.tally.dropped(vocabulary, "not_ours_yet"); // nobody's connection
+      return true;
+    }
     const [src, dst] = [endOf(labels, "src"), endOf(labels, "dst")];
     const isConversation = src.ip !== "" && dst.ip !== "" && src.port > 0 && dst.port > 0;
     if (!isConversation && directionOf(labels, dst.port) === undefined) {

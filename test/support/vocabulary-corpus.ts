@@ -1,0 +1,149 @@
+/**
+ * Every item that a test knows of a foreign source, one by one: the fixtures of `fixtures/vocabulary/`, in
+ * each form in which they may come, and a share of every recording. A new fixture is found by itself.
+ */
+import { readFileSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { requestTypes, type SignalName } from "./otlp-oracle.ts";
+import { keyValues, logsRequest, metricsRequest, type Attributes } from "./otlp-build.ts";
+import { readRecording, recordingPaths } from "./recordings.ts";
+
+/** A part of a request as protobufjs reads it: numbers of 64 bits as text, bytes in base64. */
+export type Plain = Record<string, unknown>;
+
+/** One metric, span or log record with its surroundings. */
+export interface CorpusItem {
+  /** The file that it is of. */
+  readonly from: string;
+  readonly signal: SignalName;
+  readonly resource: Plain;
+  readonly scope: Plain;
+  readonly item: Plain;
+}
+
+/** The lists in which a request of each signal holds its items. */
+export const listsOf = {
+  metrics: ["resource_metrics", "scope_metrics", "metrics"],
+  traces: ["resource_spans", "scope_spans", "spans"],
+  logs: ["resource_logs", "scope_logs", "log_records"],
+} as const satisfies Record<SignalName, readonly [string, string, string]>;
+
+const folder = path.join(import.meta.dirname, "../fixtures/vocabulary");
+const observedNs = 1_795_246_290_123_456_789n;
+const k8sScope =
+  "github.com/open-telemetry/opentelemetry-collector-contrib/receiver/k8sobjectsreceiver";
+
+export function vocabularyCorpus(perRecording: number): CorpusItem[] {
+  const fixtures = readdirSync(folder).flatMap((name) => fixtureItems(name));
+  const recorded = recordingPaths().flatMap((recording) => {
+    const all = readRecording(recording).flatMap(({ signal, body }) =>
+      itemsOf(recording, signal, body),
+    );
+    const every = Math.max(1, Math.floor(all.length / perRecording));
+    return all.filter((_, index) => index % every === 0);
+  });
+  return [...fixtures, ...recorded];
+}
+
+/** The items of a request. */
+function itemsOf(from: string, signal: SignalName, body: Buffer): CorpusItem[] {
+  const type = requestTypes[signal];
+  const request = type.toObject(type.decode(body), { longs: String, bytes: String });
+  const [resources, scopes, items] = listsOf[signal];
+  return list(request, resources).flatMap((ofResource) =>
+    list(ofResource, scopes).flatMap((ofScope) =>
+      list(ofScope, items).map((item) => ({
+        from,
+        signal,
+        resource: plain(ofResource["resource"]),
+        scope: plain(ofScope["scope"]),
+        item,
+      })),
+    ),
+  );
+}
+
+/** A request of one item, and of those that stand beside it in its scope. */
+export function requestOf(one: CorpusItem, beside: readonly CorpusItem[]): Buffer {
+  const type = requestTypes[one.signal];
+  const [resources, scopes, items] = listsOf[one.signal];
+  const request = {
+    [resources]: [one, ...beside].map(({ resource, scope, item }) => ({
+      resource,
+      [scopes]: [{ scope, [items]: [item] }],
+    })),
+  };
+  return Buffer.from(type.encode(type.fromObject(request)).finish());
+}
+
+const list = (within: Plain, name: string): Plain[] => (within[name] ?? []) as Plain[]; // lists of messages
+const plain = (value: unknown): Plain => (value ?? {}) as Plain; // a message, or none
+
+function fixtureItems(name: string): CorpusItem[] {
+  const text = readFileSync(path.join(folder, name), "utf8").trim();
+  if (name.endsWith(".md")) return [];
+  if (name.startsWith("k8s-")) {
+    const whole = name.endsWith(".json") ? [text] : text.split("\n");
+    return whole.flatMap((line) => objectItems(name, JSON.parse(line) as Attributes)); // of this folder
+  }
+  if (name.endsWith(".json")) return metricItems(name, JSON.parse(text) as MetricFixture);
+  return text.split("\n").flatMap((line) => lineItems(name, line));
+}
+
+/** As the receiver lists it, as it watches it, and with the type in an attribute. */
+function objectItems(from: string, line: Attributes): CorpusItem[] {
+  const given = line["body"];
+  const body = typeof given === "object" && given !== null ? (given as Attributes) : line;
+  const kind = typeof body["kind"] === "string" ? body["kind"].toLowerCase() : "pod";
+  const attributes = { "k8s.resource.name": `${kind}s` };
+  const forms = [
+    { body, attributes },
+    { body: { type: "MODIFIED", object: body }, attributes },
+    { body, attributes: { ...attributes, "event.type": "DELETED" } },
+  ];
+  const request = logsRequest(
+    { scope: k8sScope },
+    forms.map((form) => ({ ...form, observedNs })),
+  );
+  return itemsOf(from, "logs", request);
+}
+
+/** As a file's line, and, of JSON, parsed into the body or into attributes. */
+function lineItems(from: string, line: string): CorpusItem[] {
+  const parsed = line.startsWith("{") ? [JSON.parse(line) as Attributes] : [];
+  const records = [
+    { body: line, observedNs },
+    ...parsed.flatMap((body) => [
+      { body, observedNs },
+      { attributes: body, observedNs },
+    ]),
+  ];
+  return itemsOf(from, "logs", logsRequest({ resource: { "k8s.node.name": "node-1" } }, records));
+}
+
+interface MetricFixture {
+  readonly scope: string;
+  readonly resource: Attributes;
+  readonly metrics: readonly {
+    readonly name: string;
+    readonly temporality: string;
+    readonly points: readonly { readonly value: number; readonly attributes: Attributes }[];
+  }[];
+}
+
+function metricItems(from: string, fixture: MetricFixture): CorpusItem[] {
+  const metrics = fixture.metrics.flatMap(({ name, temporality, points }) =>
+    points.map(({ value, attributes }) => {
+      const point = {
+        attributes: keyValues(attributes),
+        time_unix_nano: String(observedNs),
+        as_double: value,
+      };
+      const kind = temporality === "gauge" ? "gauge" : "sum";
+      const more =
+        kind === "sum" ? { aggregation_temporality: temporality === "delta" ? 1 : 2 } : {};
+      return { name, [kind]: { ...more, data_points: [point] } };
+    }),
+  );
+  return itemsOf(from, "metrics", metricsRequest(fixture, metrics));
+}
