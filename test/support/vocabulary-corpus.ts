@@ -5,7 +5,13 @@
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { requestTypes, type SignalName } from "./otlp-oracle.ts";
-import { keyValues, logsRequest, metricsRequest, type Attributes } from "./otlp-build.ts";
+import {
+  keyValues,
+  logsRequest,
+  metricsRequest,
+  tracesRequest,
+  type Attributes,
+} from "./otlp-build.ts";
 import { readRecording, recordingPaths } from "./recordings.ts";
 
 /** A part of a request as protobufjs reads it: numbers of 64 bits as text, bytes in base64. */
@@ -80,22 +86,24 @@ const list = (within: Plain, name: string): Plain[] => (within[name] ?? []) as P
 const plain = (value: unknown): Plain => (value ?? {}) as Plain; // a message, or none
 
 function fixtureItems(name: string): CorpusItem[] {
-  const text = readFileSync(path.join(folder, name), "utf8").trim();
   if (name.endsWith(".md")) return [];
-  if (name.startsWith("k8s-")) {
-    const whole = name.endsWith(".json") ? [text] : text.split("\n");
-    return whole.flatMap((line) => objectItems(name, JSON.parse(line) as Attributes)); // of this folder
+  const text = readFileSync(path.join(folder, name), "utf8").trim();
+  if (!name.endsWith(".json")) {
+    const items = name.startsWith("k8s-") ? objectItems : lineItems;
+    return text.split("\n").flatMap((line) => items(name, line));
   }
-  if (name.endsWith(".json")) return metricItems(name, JSON.parse(text) as MetricFixture);
-  return text.split("\n").flatMap((line) => lineItems(name, line));
+  const whole = JSON.parse(text) as MetricFixture | readonly SpanFixture[] | Attributes; // of this folder
+  if (Array.isArray(whole))
+    return (whole as readonly SpanFixture[]).flatMap((one) => spanItems(name, one));
+  if (Object.hasOwn(whole, "metrics")) return metricItems(name, whole as MetricFixture);
+  return objectItems(name, text);
 }
 
 /** As the receiver lists it, as it watches it, and with the type in an attribute. */
-function objectItems(from: string, line: Attributes): CorpusItem[] {
-  const given = line["body"];
-  const body = typeof given === "object" && given !== null ? (given as Attributes) : line;
-  const kind = typeof body["kind"] === "string" ? body["kind"].toLowerCase() : "pod";
-  const attributes = { "k8s.resource.name": `${kind}s` };
+function objectItems(from: string, line: string): CorpusItem[] {
+  const parsed = JSON.parse(line) as Attributes; // an object, or one with the name of its resource
+  const body = parsed["object"] ?? parsed;
+  const attributes = { "k8s.resource.name": parsed["resource"] ?? "pods" };
   const forms = [
     { body, attributes },
     { body: { type: "MODIFIED", object: body }, attributes },
@@ -106,6 +114,23 @@ function objectItems(from: string, line: Attributes): CorpusItem[] {
     forms.map((form) => ({ ...form, observedNs })),
   );
   return itemsOf(from, "logs", request);
+}
+
+interface SpanFixture {
+  readonly scope: string;
+  readonly resource: Attributes;
+  readonly spans: readonly { readonly kind: number; readonly attributes: Attributes }[];
+}
+
+function spanItems(from: string, { scope, resource, spans }: SpanFixture): CorpusItem[] {
+  const made = spans.map(({ kind, attributes }, index) => ({
+    kind,
+    span_id: Buffer.from(`span-${index}`.padEnd(8)),
+    start_time_unix_nano: String(observedNs),
+    end_time_unix_nano: String(observedNs),
+    attributes: keyValues(attributes),
+  }));
+  return itemsOf(from, "traces", tracesRequest({ scope, resource }, made));
 }
 
 /** As a file's line, and, of JSON, parsed into the body or into attributes. */
