@@ -172,6 +172,9 @@ const plans = makeVocabularies(
   new TextInterner(100, 10_000),
 ).metrics;
 
+/** Of one metric's points, these want those with certain labels: the others are as good as ignored metrics. */
+const selective: ReadonlySet<string> = new Set(["istio-components"]);
+
 /** Known and of no use, a sign of life, or stale: nothing has to be counted of it. */
 function mayBeSilent({ signal, item }: CorpusItem, batch: ObservationBatch): boolean {
   const signs = batch.observations.filter(
@@ -181,9 +184,8 @@ function mayBeSilent({ signal, item }: CorpusItem, batch: ObservationBatch): boo
   if (signal !== "metrics") return false;
   const name = typeof item["name"] === "string" ? item["name"].slice(0, 255) : "";
   const plan = plans.map((one) => one.plan(name)).find((one) => one !== null);
-  return (
-    plan?.kind === "ignored" || plan?.kind === "alive" || pointsOf(item) === 0 || isStale(item)
-  );
+  if (!plan || plan.kind === "ignored") return plan !== undefined;
+  return selective.has(plan.vocabulary) || pointsOf(item) === 0 || isStale(item);
 }
 
 function dataPoints(item: Plain): Plain[] {

@@ -92,12 +92,18 @@ function fixtureItems(name: string): CorpusItem[] {
     const items = name.startsWith("k8s-") ? objectItems : lineItems;
     return text.split("\n").flatMap((line) => items(name, line));
   }
-  const whole = JSON.parse(text) as MetricFixture | readonly SpanFixture[] | Attributes; // of this folder
-  if (Array.isArray(whole))
-    return (whole as readonly SpanFixture[]).flatMap((one) => spanItems(name, one));
-  if (Object.hasOwn(whole, "metrics")) return metricItems(name, whole as MetricFixture);
-  return objectItems(name, text);
+  const parsed = JSON.parse(text) as Fixture | readonly Fixture[]; // of this folder
+  return (Array.isArray(parsed) ? (parsed as readonly Fixture[]) : [parsed as Fixture]).flatMap(
+    (one) => {
+      if ("metrics" in one) return metricItems(name, one as MetricFixture); // of this folder
+      return "spans" in one
+        ? spanItems(name, one as SpanFixture)
+        : objectItems(name, JSON.stringify(one));
+    },
+  );
 }
+
+type Fixture = MetricFixture | SpanFixture | Attributes;
 
 /** As the receiver lists it, as it watches it, and with the type in an attribute. */
 function objectItems(from: string, line: string): CorpusItem[] {
@@ -151,20 +157,21 @@ interface MetricFixture {
   readonly resource: Attributes;
   readonly metrics: readonly {
     readonly name: string;
-    readonly temporality: string;
-    readonly points: readonly { readonly value: number; readonly attributes: Attributes }[];
+    readonly temporality?: string;
+    readonly type?: string;
+    readonly points: readonly { readonly value?: number; readonly attributes?: Attributes }[];
   }[];
 }
 
 function metricItems(from: string, fixture: MetricFixture): CorpusItem[] {
-  const metrics = fixture.metrics.flatMap(({ name, temporality, points }) =>
-    points.map(({ value, attributes }) => {
+  const metrics = fixture.metrics.flatMap(({ name, temporality, type, points }) =>
+    points.map(({ value = 1, attributes = {} }) => {
       const point = {
         attributes: keyValues(attributes),
         time_unix_nano: String(observedNs),
         as_double: value,
       };
-      const kind = temporality === "gauge" ? "gauge" : "sum";
+      const kind = (temporality ?? type) === "gauge" ? "gauge" : "sum";
       const more =
         kind === "sum" ? { aggregation_temporality: temporality === "delta" ? 1 : 2 } : {};
       return { name, [kind]: { ...more, data_points: [point] } };
