@@ -23,10 +23,10 @@ function fixtureLines(name: string): string[] {
   return readFileSync(path.join(folder, name), "utf8").trim().split("\n");
 }
 
-/** Series and observations, and of the samples the first of each series. */
+/** Series without their resource, which stands in the fixture, observations, and each series' first sample. */
 function told(batches: readonly ObservationBatch[]): unknown[] {
   return batches.flatMap((batch) => [
-    ...batch.series,
+    ...batch.series.map(({ resource: _resource, ...series }) => series),
     ...firstSamples(batch),
     ...batch.observations,
   ]);

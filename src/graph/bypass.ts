@@ -34,6 +34,7 @@ import { flowId } from "./flows.ts";
 import { canLeavePod, dnsPort, isPlainLookup } from "./innocents.ts";
 import type { Legless } from "./legless.ts";
 import { JoinTable } from "./join-table.ts";
+import { ProxyScrapes } from "./proxy-scrapes.ts";
 import { PolledFlows } from "./polled-flows.ts";
 import { encodeJournal, readJournal } from "./journal.ts";
 import { extendLeg, lineToLegs, tunnelPort, type Leg } from "./legs.ts";
@@ -95,6 +96,7 @@ export class Bypass implements ConnectionJudge {
     marks: AroundProxyMarks,
     options: BypassOptions = bypassDefaults,
     overflowed: Overflowed = () => {},
+    scrapes: ProxyScrapes = new ProxyScrapes({ ...options, proxiesMax: 0 }),
   ) {
     this.#identity = identity;
     this.#sayings = new Sayings(marks);
@@ -117,6 +119,7 @@ export class Bypass implements ConnectionJudge {
       sayings: this.#sayings,
       scene: this.#scene,
       waiting: this.#waiting,
+      scrapes,
       orient: (flow, end) => this.#orient(flow, end),
       isControl: (toward, atUs) => this.#control.has(toward, atUs),
       judgeEnd: (end, out) => this.#judgeEnd(end, out),

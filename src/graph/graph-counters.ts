@@ -10,6 +10,8 @@ export interface Losses {
   readonly late: number;
   readonly spans: number;
   readonly lines: number;
+  /** Scraping senders of proxies. */
+  readonly scrapes: number;
   readonly flows: number;
   readonly objects: number;
   readonly coverage: number;
@@ -48,6 +50,7 @@ export function graphCounters(
     sources: sources.dropped,
     spans: losses.spans,
     lines: losses.lines,
+    scrapes: losses.scrapes,
     flows: losses.flows,
     objects: losses.objects,
     coverage: losses.coverage,

@@ -36,6 +36,7 @@ import { Lines } from "./lines.ts";
 import { Sign } from "./nodes.ts";
 import type { GraphOptions } from "./options.ts";
 import { Overflows } from "./overflows.ts";
+import { ProxyScrapes } from "./proxy-scrapes.ts";
 import { Placements } from "./placements.ts";
 import { ObjectTable } from "./objects.ts";
 import { PodWitnesses } from "./pod-witnesses.ts";
@@ -72,6 +73,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   readonly #facets: Facets;
   readonly #placements: Placements;
   readonly #series: SeriesTable;
+  readonly #scrapes: ProxyScrapes;
   readonly #spans: Spans;
   readonly #lines: Lines;
   readonly #flows: FlowEdges;
@@ -103,11 +105,14 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       this.#overflows.ofNode(nodeId, table, this.#nowUs);
     this.#facets = new Facets(limits, this.#identity.nodes, overflowed("edges"));
     this.#placements = new Placements({ ...limits, ttlUs }, this.#identity, this.#facets);
+    const { retentionUs } = options.bypass;
+    this.#scrapes = new ProxyScrapes({ latenessUs, retentionUs, proxiesMax: limits.sourcesMax });
     this.#series = new SeriesTable(
       limits.seriesMax,
       latenessUs,
       this.#identity,
       this.#facets,
+      this.#scrapes,
       overflowed("series"),
     );
     this.#spans = new Spans(limits.placementsMax * halvesPerPlacement, ttlUs, this.#placements);
@@ -115,13 +120,14 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#flows = new FlowEdges(limits.placementsMax, ttlUs, this.#placements);
     this.#objects = new ObjectTable({ ...limits, latenessUs });
     const pods = new SourcePods(this.#identity);
-    this.#sources = new Sources({
+    const sourceOptions = {
       sourcesMax: limits.sourcesMax,
       expected: options.expectedSources,
       cluster: options.identity.cluster,
-      runs: (ref, nowUs) => pods.runs(ref, nowUs),
-      workloadOf: (ref, atUs) => pods.workloadOf(ref, atUs),
-    });
+      runs: (ref: SourceRef, nowUs: Us) => pods.runs(ref, nowUs),
+      workloadOf: (ref: SourceRef, atUs: Us) => pods.workloadOf(ref, atUs),
+    };
+    this.#sources = new Sources(sourceOptions, this.#scrapes);
     this.#witnesses = new PodWitnesses(this.#identity);
     const bitsOf = (sourceId: string): number => this.#sources.coverageBits(sourceId);
     const { nodes } = this.#identity;
@@ -137,8 +143,12 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       meshNamespaces,
       overflowsOf: (nodeId) => this.#overflows.tablesOf(nodeId),
     });
-    this.#bypass = new Bypass(this.#identity, this.#marks(), options.bypass, (owner, table) =>
-      this.#overflows.ofOwner(owner, table, this.#nowUs),
+    this.#bypass = new Bypass(
+      this.#identity,
+      this.#marks(),
+      options.bypass,
+      (owner, table) => this.#overflows.ofOwner(owner, table, this.#nowUs),
+      this.#scrapes,
     );
     const facts = new EdgeFacts(this.#declared, this.#facets, trustDomains);
     this.#edgeChanges = new EdgeChanges(this.#facets, nodes, this.#sources, facts);
@@ -176,6 +186,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#flows.advance(this.#nowUs);
     this.#identity.advance(this.#nowUs);
     this.#objects.advance(this.#nowUs);
+    this.#scrapes.advance(this.#nowUs);
     this.#settleIdentity();
     this.#bypass.advance(this.#nowUs, this.#out);
     if (this.#nowUs - this.#toldUs >= this.#options.coalesceUs) this.flushChanges();
@@ -290,6 +301,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       late: this.#series.late,
       spans: this.#spans.dropped,
       lines: this.#lines.dropped,
+      scrapes: this.#scrapes.dropped,
       flows: this.#flows.dropped,
       objects: this.#objects.dropped,
       coverage: this.#coverage.dropped,

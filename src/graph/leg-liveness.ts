@@ -127,6 +127,17 @@ export class LegLiveness {
     return hasBefore && (this.#relays.get(relayKey(pod)) ?? 0) >= atUs ? "live" : "silent";
   }
 
+  /** Whether the pod's proxy logs at all: what it has logged of its own calls began before. */
+  hasLogged(pod: PodFacts, atUs: Us): boolean {
+    for (const log of this.#logsOf(pod)) {
+      if (log.firstUs <= atUs && log.firstUs >= pod.fromUs - clockUs) return true;
+      for (const { firstUs } of log.minutes.values()) {
+        if (firstUs <= atUs && firstUs >= pod.fromUs - clockUs) return true;
+      }
+    }
+    return false;
+  }
+
   /** Whether the pod's lines tell the proxy's own source ports. */
   tellsPorts(pod: PodFacts): boolean {
     for (const log of this.#logsOf(pod)) if (log.portedUs > 0) return true;

@@ -28,13 +28,14 @@ import { evidenceHashOf, plaintextEvidence } from "./evidence.ts";
 import type { Facet, Facets } from "./facets.ts";
 import type { IdentityTables } from "./identity.ts";
 import { Sign } from "./nodes.ts";
+import type { ProxyScrapes, Way } from "./proxy-scrapes.ts";
 import { serviceTag, sourceTag } from "./placements.ts";
 import { countSecurity } from "./security.ts";
 import { SeriesNumbers } from "./series-numbers.ts";
 import { decodePage, encodePage, type SeriesPoints } from "./series-pages.ts";
 
 /** What many series have in common: one object for all of them. */
-type SeriesKind = Omit<EdgeSeries, "id" | "hash" | "src" | "dst" | "source">;
+type SeriesKind = Omit<EdgeSeries, "id" | "hash" | "src" | "dst" | "source" | "resource">;
 
 /**
  * A series that has spoken since the start. What is a number of it stands in `SeriesNumbers`, `PointLists`
@@ -45,6 +46,8 @@ interface Slot extends CountedSeries {
   readonly src: PeerName;
   readonly dst: PeerName;
   readonly source: SourceRef;
+  /** Of a counter of a scraped proxy's own calls; null of others. */
+  readonly way: Way | null;
   /** Number in the store, from 0. */
   readonly row: number;
   facet: Facet | null;
@@ -66,6 +69,7 @@ export class SeriesTable {
   readonly #latenessUs: Us;
   readonly #identity: IdentityTables;
   readonly #facets: Facets;
+  readonly #scrapes: ProxyScrapes;
   /** By `EdgeSeries.id`. */
   readonly #slots: (Slot | undefined)[] = [];
   /** Rows by hash, also of earlier processes' series that have not spoken since. */
@@ -94,6 +98,7 @@ export class SeriesTable {
     latenessUs: Us,
     identity: IdentityTables,
     facets: Facets,
+    scrapes: ProxyScrapes,
     overflowed: (nodeId: number) => void,
   ) {
     this.#seriesMax = seriesMax;
@@ -102,6 +107,7 @@ export class SeriesTable {
     this.#points = new PointLists(latenessUs, pointsMax);
     this.#identity = identity;
     this.#facets = facets;
+    this.#scrapes = scrapes;
   }
 
   get size(): number {
@@ -129,6 +135,7 @@ export class SeriesTable {
     const isFull = this.#size >= this.#seriesMax;
     if (isFull || ofSource >= seriesPerSourceMax(this.#seriesMax, key)) {
       this.#dropped++;
+      this.#scrapes.leftOut(definition);
       if (!isFull) this.#hasTooMany(definition);
       return;
     }
@@ -141,7 +148,11 @@ export class SeriesTable {
     for (let index = 0; index < samples.count; index++) {
       const slot = this.#slots[samples.series[index] ?? -1];
       if (!slot) this.#missed(samples.series[index] ?? -1);
-      if (!slot || samples.stale[index]) continue;
+      if (!slot) continue;
+      if (samples.stale[index]) {
+        if (slot.way) this.#scrapes.breaks(slot.way, samples.timeUs[index] ?? 0);
+        continue;
+      }
       this.#sample(
         slot,
         {
@@ -165,7 +176,9 @@ export class SeriesTable {
   #add(definition: EdgeSeries, row: number, isNew: boolean): void {
     const { id, src, dst, source } = definition;
     const kind = this.#kindOf(definition);
-    const slot: Slot = { kind, src, dst, source, row, facet: null, column: null, next: null };
+    const way = this.#scrapes.wayOf(definition);
+    const unplaced = { facet: null, column: null, next: null };
+    const slot: Slot = { kind, src, dst, source, way, row, ...unplaced };
     this.#slots[id] = slot;
     this.#rows[row] = slot;
     this.#size++;
@@ -221,13 +234,15 @@ export class SeriesTable {
       return;
     }
     const { row } = slot;
-    this.#numbers.setDelta(row, temporality === Temporality.delta);
+    const isDelta = temporality === Temporality.delta;
+    this.#numbers.setDelta(row, isDelta);
     const newest = this.#points.newest(row);
     this.#dirtyPages.add(Math.floor(row / seriesPerPage));
     if (newest && point.timeUs <= newest.timeUs) {
       this.#late += this.#insert(slot, point, temporality) ? 0 : 1;
       return;
     }
+    if (slot.way) this.#scrapes.point(slot.way, slot, point, isDelta);
     if (this.#points.push(row, point)) this.#numbers.setContinued(row, true);
     if (newest) {
       const delta = deltaBetween(newest, point, temporality);
@@ -248,8 +263,10 @@ export class SeriesTable {
     const at = before.findIndex((one) => one.timeUs >= point.timeUs);
     const twin = before[at];
     // Two writers, or a repeat: of two values at one time the greater stands, whichever came first.
-    if (twin?.timeUs === point.timeUs && twin.value >= point.value) return true;
-    const points = before.toSpliced(at, twin?.timeUs === point.timeUs ? 1 : 0, point);
+    const replaced = twin?.timeUs === point.timeUs ? twin : undefined;
+    if (slot.way) this.#scrapedLate(slot.way, slot, point, replaced);
+    if (replaced && replaced.value >= point.value) return true;
+    const points = before.toSpliced(at, replaced ? 1 : 0, point);
     for (const delta of deltasOf(before, temporality, isContinued)) this.#count(slot, delta, -1);
     // Those that no late one can need go: the oldest kept is at or before the lateness bound.
     if (this.#points.replace(row, points)) this.#numbers.setContinued(row, true);
@@ -260,6 +277,13 @@ export class SeriesTable {
     for (const delta of deltas) this.#count(slot, delta, 1);
     this.#restretch(slot);
     return true;
+  }
+
+  #scrapedLate(way: Way, slot: Slot, point: Point, replaced: Point | undefined): void {
+    if (!replaced || replaced.value < point.value) {
+      const isDelta = this.#numbers.isDelta(slot.row);
+      this.#scrapes.point(way, slot, point, isDelta, replaced);
+    } else if (replaced.value > point.value) this.#scrapes.breaks(way, point.timeUs);
   }
 
   #count(slot: Slot, delta: Delta, sign: 1 | -1): void {
@@ -336,7 +360,8 @@ export class SeriesTable {
   }
 
   #kindOf(definition: EdgeSeries): SeriesKind {
-    const { id: _id, hash: _hash, src: _src, dst: _dst, source: _source, ...kind } = definition;
+    const { id: _id, hash: _hash, src: _src, dst: _dst, ...rest } = definition;
+    const { source: _source, resource: _resource, ...kind } = rest;
     const key = JSON.stringify(kind);
     const known = this.#kinds.get(key);
     if (known) return known;
@@ -373,7 +398,7 @@ export class SeriesTable {
   }
 
   #definitionOf({ kind, row, src, dst, source }: Slot): EdgeSeries {
-    return { ...kind, id: noId, hash: this.#hashes.hashOf(row), src, dst, source };
+    return { ...kind, id: noId, hash: this.#hashes.hashOf(row), src, dst, source, resource: "" };
   }
 
   #pageValues(page: number): Uint8Array {

@@ -7,6 +7,7 @@ import { usPerSecond, usToRfc3339, type Us } from "../model/time.ts";
 import { makeClockOffset, offsetOf, worstOffset } from "./clock-offset.ts";
 import { contradictionEvidence, type Contradiction } from "./contradictions.ts";
 import { contentHash } from "./content-hash.ts";
+import type { StoredWay } from "./scrape-stands.ts";
 import { isRegular, makeSource, type Heard, type Source } from "./source-liveness.ts";
 
 const vantages: Readonly<Record<SourceKind, Vantage>> = {
@@ -149,9 +150,11 @@ interface Detail {
   readonly expected: boolean;
   readonly flowsWithoutLegs?: number;
   readonly contradictions?: readonly Contradiction[];
+  readonly scrapes?: readonly StoredWay[];
 }
 
-export function sourceToRow(source: Source): SourceRow {
+/** `scrapes`: of a proxy, how its counters stood (`ProxyScrapes.stored`). */
+export function sourceToRow(source: Source, scrapes: readonly StoredWay[]): SourceRow {
   const { kind, key, cluster, namespace } = source.ref;
   const heard = [...source.heard].map(([name, one]): [string, StoredHeard] => [
     name,
@@ -165,6 +168,7 @@ export function sourceToRow(source: Source): SourceRow {
     expected: source.withinUs > 0,
     ...(source.flowsWithoutLegs > 0 ? { flowsWithoutLegs: source.flowsWithoutLegs } : {}),
     ...(source.contradictions.length > 0 ? { contradictions: source.contradictions } : {}),
+    ...(scrapes.length > 0 ? { scrapes } : {}),
   };
   return {
     kind,
@@ -178,7 +182,12 @@ export function sourceToRow(source: Source): SourceRow {
   };
 }
 
-export function rowToSource(row: SourceRow): Source {
+export interface RestoredSource {
+  readonly source: Source;
+  readonly scrapes: readonly StoredWay[];
+}
+
+export function rowToSource(row: SourceRow): RestoredSource {
   // All casts: the row was written by `sourceToRow`.
   const detail = JSON.parse(row.detail) as Detail;
   const kind = row.kind as SourceKind;
@@ -196,5 +205,5 @@ export function rowToSource(row: SourceRow): Source {
   source.latenessUs = detail.latenessUs;
   source.flowsWithoutLegs = detail.flowsWithoutLegs ?? 0;
   source.contradictions = detail.contradictions ?? [];
-  return source;
+  return { source, scrapes: detail.scrapes ?? [] };
 }

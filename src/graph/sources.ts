@@ -11,6 +11,7 @@ import { forget, type Restored, type WriteSet } from "../model/rows.ts";
 import { usPerSecond, type Us } from "../model/time.ts";
 import { addContradiction, standing, type Contradicted } from "./contradictions.ts";
 import { ExpectedSources, type Expectation, type ExpectedSource } from "./expected-sources.ts";
+import type { ProxyScrapes } from "./proxy-scrapes.ts";
 import { rowToSource, sourceChange, sourceId, sourceToRow } from "./source-entity.ts";
 import {
   makeSource,
@@ -46,6 +47,7 @@ export interface SourcesOptions {
 
 export class Sources {
   readonly #options: SourcesOptions;
+  readonly #scrapes: ProxyScrapes;
   readonly #expected: ExpectedSources;
   readonly #sources = new Map<string, Source>();
   /** Of sources that meet any: most meet none and are not here. */
@@ -70,8 +72,10 @@ export class Sources {
   /** No source can be given up before this: under a flood the table is not searched each time. */
   #fullUntilUs = 0;
 
-  constructor(options: SourcesOptions) {
+  /** `scrapes` are kept with the rows of their proxies. */
+  constructor(options: SourcesOptions, scrapes: ProxyScrapes) {
     this.#options = options;
+    this.#scrapes = scrapes;
     this.#expected = new ExpectedSources(options.expected);
   }
 
@@ -183,20 +187,24 @@ export class Sources {
 
   collect(into: WriteSet): void {
     for (const id of this.#forgotten.splice(0)) forget(into, "sources", id);
-    for (const source of this.#dirty) into.sources.push(sourceToRow(source));
+    for (const source of this.#dirty) {
+      const { kind, key } = source.ref;
+      into.sources.push(sourceToRow(source, kind === "proxy" ? this.#scrapes.stored(key) : []));
+    }
     this.#dirty.clear();
   }
 
   /** Whoever was expected, was never heard and is not expected any more is forgotten. */
   restore(rows: Restored): void {
     for (const row of rows.sources) {
-      const source = rowToSource(row);
+      const { source, scrapes } = rowToSource(row);
       const { ref } = source;
       if (source.firstUs === 0 && !this.#expected.get(sourceId(ref))) {
         this.#giveUp(source);
         continue;
       }
       this.#add(source);
+      this.#scrapes.restore(ref.key, scrapes);
       this.#changed.add(source);
       for (const expectation of this.#met.get(source) ?? []) {
         expectation.lastUs = Math.max(expectation.lastUs, source.lastReceivedUs);

@@ -21,6 +21,7 @@ import type { Leg } from "./legs.ts";
 import { Legless } from "./legless.ts";
 import { LostLines } from "./lost-lines.ts";
 import { endKey, type Orientation } from "./orientation.ts";
+import type { ProxyScrapes } from "./proxy-scrapes.ts";
 import type { Sayings, WireSaid } from "./sayings.ts";
 import { placeOf } from "./proxy-container.ts";
 import { SeenTimes } from "./seen-times.ts";
@@ -39,7 +40,15 @@ const graceOverUs = 15 * usPerSecond;
 const tunnelSendersMax = 5_000;
 
 /** Why a missing leg proves nothing. */
-const reasons = ["ambiguous_owner", "open", "gap", "capacity", "pod_ended", "proxy_silent"];
+const reasons = [
+  "ambiguous_owner",
+  "open",
+  "gap",
+  "capacity",
+  "pod_ended",
+  "proxy_silent",
+  "counters_moved",
+];
 
 /** Why a connection that the proxy's log lacks accuses nobody. */
 const doubts = ["lines_lost", "tls_unseen", "tls_unknown", "plain_allowed"];
@@ -52,6 +61,7 @@ export interface WireWorld {
   readonly scene: Scene;
   readonly waiting: Waiting<SourceEnd>;
   orient(flow: Flow, end: SourceEnd): Orientation;
+  readonly scrapes: ProxyScrapes;
   isControl(toward: Toward, atUs: Us): boolean;
   /** Judges the end's sockets again, and then its connections without one. */
   judgeEnd(end: SourceEnd, out: GraphChange[]): void;
@@ -116,6 +126,9 @@ export class WireJudge {
       endOf: (cluster, ip, port) => scene.endOf(cluster, ip, port),
       isBlind: (pod, end, fromUs) => scene.isBlind(pod, end, fromUs),
       lifePast: (pod, atUs) => liveness.past(pod, atUs),
+      hasLogged: (pod, atUs) => liveness.hasLogged(pod, atUs),
+      countedAcross: (pod, fromUs, toUs) =>
+        world.scrapes.across(podKey(pod), fromUs, toUs, scene.nowUs),
       tellsPorts: (pod) => liveness.tellsPorts(pod),
       graceUs: (pod) => liveness.graceUs(pod),
       gapUntilUs: (fromUs, toUs) => this.#gaps.untilUs(fromUs, toUs),
@@ -270,6 +283,9 @@ export class WireJudge {
     }
     this.#hearConfig(out);
     const isFurther = this.#liveness.advance(this.#world.scene.nowUs);
+    for (const pod of this.#world.scrapes.takeFurther()) {
+      if (this.#pending.has(pod)) this.#awake.add(pod);
+    }
     if (this.#pending.size > 0) {
       const pods = isFurther ? this.#pending.keys() : [...this.#awake];
       for (const pod of pods) for (const end of this.#pending.of(pod)) this.judge(end, out);

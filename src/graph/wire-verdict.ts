@@ -13,7 +13,7 @@
 import { mergeEvidence, type Evidence } from "../model/changes.ts";
 import type { FlowEntity } from "../model/entities.ts";
 import type { Flow } from "../model/observations.ts";
-import type { Us } from "../model/time.ts";
+import { usPerSecond, type Us } from "../model/time.ts";
 import { isPlainByProxy } from "./caller-tls.ts";
 import { judgeConnection, type Scene, type Verdict } from "./connection-verdict.ts";
 import { judgeAmbient, type AmbientScene } from "./ambient-verdict.ts";
@@ -23,6 +23,7 @@ import { excludedBy, isClusterDns, isProxyTelemetry } from "./innocents.ts";
 import type { Life } from "./leg-liveness.ts";
 import { callerTls, dialledKey, legEvidence, peerKey, touches, type Leg } from "./legs.ts";
 import { endKey, type Orientation } from "./orientation.ts";
+import { scrapesEvidence, type Stillness } from "./proxy-scrapes.ts";
 import { hostPort, leadsTo } from "./sockets.ts";
 import type { SocketRecord, SourceEnd } from "./source-ends.ts";
 import { mayBeAnothers } from "./unproved-clock.ts";
@@ -31,6 +32,10 @@ import { chainsOf, type Chain } from "./wire-chains.ts";
 export interface WireScene extends Scene, AmbientScene {
   /** How far the log of this pod's proxy is proved to have got. */
   lifePast(pod: PodFacts, atUs: Us): Life;
+  /** Whether it had logged calls of its own before: then its log decides, and its counters do not. */
+  hasLogged(pod: PodFacts, atUs: Us): boolean;
+  /** Whether the counters of this pod's proxy stood still all the time. */
+  countedAcross(pod: PodFacts, fromUs: Us, toUs: Us): Stillness;
   tellsPorts(pod: PodFacts): boolean;
   graceUs(pod: PodFacts): Us;
   /** `waitUs`: until then, since we were not there; -1 = nobody will tell any more. */
@@ -96,6 +101,9 @@ export const nothing: WireVerdict = {
   isOutsideTunnel: false,
   evidence: [],
 };
+
+/** Envoy's counters of TCP move every 5 s; the rest is the grace of any leg. */
+const countingUs = 30 * usPerSecond;
 
 /** What all connections from the end to there come to, and those that must be looked at again. */
 export function judgeToward(toward: Toward, scene: WireScene): readonly WireVerdict[] {
@@ -200,10 +208,10 @@ function judgeAbsence(
   if (place.end.isBlind || scene.isBlind(pod, place.end, seenUs)) {
     return { ...open, reason: "capacity" };
   }
-  const life = scene.lifePast(pod, endUs + place.boundUs);
-  if (life !== "live") {
-    return { ...open, reason: life === "ended" ? "pod_ended" : "proxy_silent" };
-  }
+  const proof = proofOf(chain, endUs + place.boundUs, place, pod, scene);
+  if (proof.kind === "none") return { ...open, reason: proof.reason };
+  if (proof.kind === "wait") return { ...known, kind: "wait", dueUs: proof.dueUs };
+  const isCounted = proof.kind === "counters";
   const doubt = isByServer ? doubtOfCaller(chain, place, scene) : doubtOfLog(chain, pod, scene);
   if (doubt !== "") return { ...open, reason: doubt, callerLegs: chain.callerLegs };
   const atUs = chain.isLoose ? chain.flowToUs : chain.fromUs;
@@ -213,17 +221,40 @@ function judgeAbsence(
   const excluded = holeOf(chain, place, pod, scene);
   const isSure = isByServer && scene.tellsPorts(pod) && excluded !== "unknown";
   const confidence = stepDown(isSure ? "high" : "medium", disputing.length > 0);
-  const all = mergeEvidence(evidence, disputing.map(legEvidence));
+  const all = mergeEvidence(evidence, [...disputing.map(legEvidence), ...proof.evidence]);
+  const isUnsure = excluded === "unknown" ? "exclusions_unknown" : "";
   return {
     ...open,
     kind: "found",
-    reason: disputing.length > 0 ? "disputed" : excluded === "unknown" ? "exclusions_unknown" : "",
+    reason: disputing.length > 0 ? "disputed" : isCounted ? "counters_still" : isUnsure,
     rung: isByServer ? "b5s" : "b5",
     confidence,
     excludedBy: excluded,
     callerLegs: chain.callerLegs,
     evidence: all,
   };
+}
+
+type Proof =
+  | { readonly kind: "log" | "counters"; readonly evidence: readonly Evidence[] }
+  | { readonly kind: "wait"; readonly dueUs: Us }
+  | { readonly kind: "none"; readonly reason: string };
+
+/**
+ * What shows that a leg would be known: the proxy has logged past it, or, of one that logs nothing, no
+ * counter of its own calls has moved meanwhile. Those are written some seconds after what they count.
+ */
+function proofOf(chain: Chain, endUs: Us, place: Place, pod: PodFacts, scene: WireScene): Proof {
+  const life = scene.lifePast(pod, endUs);
+  if (life === "live") return { kind: "log", evidence: [] };
+  const none = { kind: "none", reason: life === "ended" ? "pod_ended" : "proxy_silent" } as const;
+  if (chain.callerLegs.length > 0 || scene.hasLogged(pod, endUs)) return none;
+  const fromUs = chain.fromUs - place.boundUs - countingUs;
+  const counted = scene.countedAcross(pod, fromUs, endUs + countingUs);
+  if (counted.kind === "wait") return counted;
+  if (counted.kind === "moved") return { kind: "none", reason: "counters_moved" };
+  if (counted.kind === "untold" || (pod.endUs > 0 && counted.lastUs > pod.endUs)) return none;
+  return { kind: "counters", evidence: [scrapesEvidence(pod, counted)] };
 }
 
 /** The server tells who called; whether that was the pod's proxy, only the caller's TLS does. */

@@ -134,8 +134,9 @@ function judgeMember(rule: RuleNeeds, live: number): Judged {
   if (missing < 0) return judged;
   const parts = rule.partly.map((set) => maskOf(set) & ~live);
   if (!parts.includes(0)) return { judgement: "blind", missing };
-  // What shows another part is missing as well.
-  return { judgement: "partly", missing: parts.reduce((all, lacks) => all | lacks, missing) };
+  // What shows another part is missing as well, unless the rest of it would be judged whole.
+  const others = parts.filter((lacks) => (lacks & missing) !== missing);
+  return { judgement: "partly", missing: others.reduce((all, lacks) => all | lacks, missing) };
 }
 
 function bitCount(mask: number): number {

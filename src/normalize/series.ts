@@ -125,7 +125,7 @@ export class SeriesTable {
     }
     this.#perSource.set(key, ofSource + 1);
     const id = this.#sources.length;
-    this.#fresh.push(makeSeries(id, hash, this.#shared.facts(facts), metric.trust));
+    this.#fresh.push(makeSeries(id, hash, this.#shared.facts(facts), metric));
     this.#hashes.set(hash, id);
     this.#sources.push(facts.source);
     return id;
@@ -133,7 +133,12 @@ export class SeriesTable {
 }
 
 /** Written out: an object that is spread together from parts takes half as much again. */
-function makeSeries(id: number, hash: string, facts: SeriesFacts, trust: Trust): EdgeSeries {
+function makeSeries(
+  id: number,
+  hash: string,
+  facts: SeriesFacts,
+  { resource, trust }: MetricContext,
+): EdgeSeries {
   const { measure, reporter, channel, src, dst, port, protocol, transport, security } = facts;
   const { route, isError, isDenied, responseFlags, source } = facts;
   return {
@@ -152,6 +157,7 @@ function makeSeries(id: number, hash: string, facts: SeriesFacts, trust: Trust):
     isError,
     isDenied,
     responseFlags,
+    resource: resource.canonical,
     source,
     trust,
   };

@@ -30,7 +30,7 @@ export interface Workshop {
 }
 
 /** A series as a vocabulary reads it; who numbers and hashes it adds the rest. */
-export type SeriesFacts = Omit<EdgeSeries, "id" | "hash" | "trust">;
+export type SeriesFacts = Omit<EdgeSeries, "id" | "hash" | "trust" | "resource">;
 
 /** Samples of a counter (or of a histogram's sum and count) of one edge. */
 export interface EdgePlan {

@@ -337,10 +337,13 @@ export interface Row {
   /** The pod that was scraped. */
   readonly by: Pod;
   readonly more?: Readonly<Record<string, string>>;
-  readonly values?: readonly [number, number];
+  readonly values?: readonly number[];
+  readonly counts?: "requests" | "connections";
+  /** A label of the collector's own on what it scrapes. */
+  readonly collector?: string;
 }
 
-/** Two scrapes of one series, ten seconds apart. */
+/** Scrapes of one series, ten seconds apart. */
 export function rows(atS: number, row: Row): readonly Step[] {
   const { from, to, by, principals } = row;
   const idOf = (pod: Pod | null) =>
@@ -358,18 +361,22 @@ export function rows(atS: number, row: Row): readonly Step[] {
     destination_service: to ? `${to.workload}.${to.namespace}.svc.cluster.local` : "unknown",
     destination_service_name: to?.workload ?? "unknown",
     destination_service_namespace: to?.namespace ?? "unknown",
-    request_protocol: "http",
-    response_code: "200",
+    ...(row.counts === "connections"
+      ? { request_protocol: "tcp" }
+      : { request_protocol: "http", response_code: "200" }),
     response_flags: "-",
     connection_security_policy: row.policy,
     pod: nameOf(by),
     namespace: by.namespace,
     ...row.more,
   };
-  const scraper = { "service.name": "kubernetes-pods", ...inCluster(by.cluster) };
+  const replica = row.collector ? { "collector.replica": row.collector } : {};
+  const scraper = { "service.name": "kubernetes-pods", ...replica, ...inCluster(by.cluster) };
+  const name =
+    row.counts === "connections" ? "istio_tcp_connections_opened_total" : "istio_requests_total";
   return (row.values ?? [3, 7]).map((value, index) => {
     const lateS = index * 10;
-    const counter = { name: "istio_requests_total", attributes, value };
+    const counter = { name, attributes, value };
     const request = encodeCounters(scraper, [counter], msOf(atS + lateS));
     return { atS: atS + lateS, isObject: false, request };
   });

@@ -251,6 +251,7 @@ export function makeSeries(id: number, parts: Partial<EdgeSeries> = {}): EdgeSer
     isError: false,
     isDenied: false,
     responseFlags: "",
+    resource: "",
     source: proxySource("api"),
     trust: "attested",
     ...parts,

@@ -120,8 +120,12 @@ const metricFields = {
   service: name.optional(),
   host: name.optional(),
   flags: text.default("-"),
-  /** The counter at two scrapes that lie ten seconds apart. */
-  values: z.tuple([z.number(), z.number()]).default([3, 7]),
+  /** What is counted: requests of HTTP, or connections of TCP. */
+  counts: z.enum(["requests", "connections"]).default("requests"),
+  /** What the scraping collector adds to what it calls its target. */
+  collector: name.optional(),
+  /** The counter at two scrapes that lie ten seconds apart, or at one. */
+  values: z.array(z.number()).min(1).max(2).default([3, 7]),
 };
 const envoyMetrics = z.strictObject({
   ...everyEntry,

@@ -143,7 +143,7 @@ function netflowStep(mesh: Mesh, entry: EntryOf<"netflow">, atS: number): Step {
 }
 
 function rowOf(mesh: Mesh, entry: EntryOf<"envoy_metrics" | "ztunnel_metrics">): Row {
-  const { reporter, policy, identities: principals, values, flags } = entry;
+  const { reporter, policy, identities: principals, values, flags, counts } = entry;
   const more = {
     ...(entry.source_principal === undefined ? {} : { source_principal: entry.source_principal }),
     ...(entry.service === undefined ? {} : { destination_service_name: entry.service }),
@@ -155,6 +155,8 @@ function rowOf(mesh: Mesh, entry: EntryOf<"envoy_metrics" | "ztunnel_metrics">):
     policy,
     principals,
     values,
+    counts,
+    collector: entry.collector ?? "",
     more,
     from: entry.source === "unknown" ? null : podNamed(mesh, entry.source),
     to: entry.destination === "unknown" ? null : podNamed(mesh, entry.destination),
