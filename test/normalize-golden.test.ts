@@ -116,6 +116,9 @@ test("netflow", () => check("netflow", recorded("collector/netflow.bin", 4)));
 test("obi-flows", () => check("obi-flows", exported("obi-flows.json")));
 test("otel-network", () => check("otel-network", exported("otel-network.json")));
 test("coroot", () => check("coroot", exported("coroot.json")));
+test("hubble-metrics", () => check("hubble-metrics", exported("hubble-metrics.json")));
+test("retina", () => check("retina", exported("retina.json")));
+test("caretta", () => check("caretta", exported("caretta.json")));
 
 const tetragonLines = fixtureLines("tetragon.jsonl");
 

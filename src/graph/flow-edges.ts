@@ -18,6 +18,7 @@ import {
   type Placement,
   type Placements,
 } from "./placements.ts";
+import { hasHandshake } from "./wire-chains.ts";
 
 /** Ports from here on are handed out to clients by Linux. */
 const ephemeralFrom = 32_768;
@@ -158,7 +159,8 @@ function amountsOf(flow: Flow, isReply: boolean): Amounts {
   if (isReply) amounts.bytesReceived = Math.max(0, flow.bytes);
   else {
     amounts.bytesSent = Math.max(0, flow.bytes);
-    amounts.opened = 1;
+    // What goes on without a handshake was counted with its first record.
+    amounts.opened = hasHandshake(flow) ? 1 : 0;
     amounts.closed = flow.closed ? 1 : 0;
   }
   return amounts;

@@ -4,7 +4,7 @@
  * in order of time and cut where a new connection begins, since source ports are reused.
  */
 import type { Flow, Trust } from "../model/observations.ts";
-import type { Us } from "../model/time.ts";
+import { usPerSecond, type Us } from "../model/time.ts";
 import { hasLooseStart } from "./flows.ts";
 import type { Leg } from "./legs.ts";
 import type { FlowRecord, SourceEnd } from "./source-ends.ts";
@@ -29,6 +29,8 @@ export interface Chain {
 }
 
 const syn = 0x02;
+/** A handshake is tried again after a second at the earliest, and its packet is told at several points. */
+const sameHandshakeUs = usPerSecond;
 
 /** Claimed records count only where there are no others: a forged end must not close a connection. */
 export function chainsOf(end: SourceEnd, ip: string, port: number, boundUs: Us): readonly Chain[] {
@@ -85,7 +87,8 @@ function beginsAnother({ record, fromUs }: Item, chain: Chain, boundUs: Us): boo
   if (hasLooseStart(flow)) return false;
   if (flow.tcpFlags < 0 || flow.transport === "udp") return isApart;
   // Without a handshake it goes on, however long the pause was.
-  return (flow.tcpFlags & syn) !== 0 && fromUs > chain.flowToUs;
+  if ((flow.tcpFlags & syn) === 0 || fromUs <= chain.flowToUs) return false;
+  return chain.isClosed || fromUs >= chain.fromUs + sameHandshakeUs;
 }
 
 function makeChain(item: Item): Chain {

@@ -1,15 +1,19 @@
 /** The guides of all vocabularies, in the order in which documentation lists them. */
 import type { SourceGuide } from "./vocabulary.ts";
+import { guides as caretta } from "./vocabulary/caretta.ts";
 import { guides as coroot } from "./vocabulary/coroot.ts";
 import { guides as envoyAccessLog } from "./vocabulary/envoy-access-log.ts";
 import { guides as envoySpans } from "./vocabulary/envoy-spans.ts";
 import { guides as istioComponents } from "./vocabulary/istio-components.ts";
+import { guides as hubbleFlows } from "./vocabulary/hubble-flows.ts";
+import { guides as hubbleMetrics } from "./vocabulary/hubble-metrics.ts";
 import { guides as istioMetrics } from "./vocabulary/istio-metrics.ts";
 import { guides as k8sobjects } from "./vocabulary/k8sobjects.ts";
 import { guides as netflow } from "./vocabulary/netflow.ts";
 import { guides as obiFlows } from "./vocabulary/obi-flows.ts";
 import { guides as otelNetwork } from "./vocabulary/otel-network.ts";
 import { guides as sdkSpans } from "./vocabulary/sdk-spans.ts";
+import { guides as retina } from "./vocabulary/retina.ts";
 import { guides as tetragon } from "./vocabulary/tetragon.ts";
 import { guides as ztunnelLog } from "./vocabulary/ztunnel-log.ts";
 
@@ -25,6 +29,10 @@ export const sourceGuides: readonly SourceGuide[] = [
   ...tetragon,
   ...netflow,
   ...obiFlows,
+  ...hubbleFlows,
+  ...hubbleMetrics,
+  ...retina,
   ...otelNetwork,
   ...coroot,
+  ...caretta,
 ];

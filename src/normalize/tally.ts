@@ -49,7 +49,9 @@ export type DropReason =
   | "not_a_number"
   | "not_ours_yet"
   | "too_long"
-  | "unoriented";
+  | "unoriented"
+  /** It is understood, and says nothing that the engine uses. */
+  | "unused";
 
 /** Every kind of observation, so that `increase()` sees the first one of each. */
 const kinds = Object.keys({

@@ -1,16 +1,20 @@
 /** The table of all vocabularies. The first that claims a name or a record reads it. */
 import type { TextInterner } from "../lib/interner.ts";
 import type { LogVocabulary, MetricVocabulary, SpanVocabulary, Workshop } from "./vocabulary.ts";
+import { Caretta } from "./vocabulary/caretta.ts";
 import { Coroot } from "./vocabulary/coroot.ts";
 import { EnvoyAccessLog } from "./vocabulary/envoy-access-log.ts";
 import { EnvoySpans } from "./vocabulary/envoy-spans.ts";
 import { IstioComponents } from "./vocabulary/istio-components.ts";
+import { HubbleFlows } from "./vocabulary/hubble-flows.ts";
+import { HubbleMetrics } from "./vocabulary/hubble-metrics.ts";
 import { IstioMetrics } from "./vocabulary/istio-metrics.ts";
 import { K8sObjects } from "./vocabulary/k8sobjects.ts";
 import { Netflow } from "./vocabulary/netflow.ts";
 import { ObiFlows } from "./vocabulary/obi-flows.ts";
 import { OtelNetwork } from "./vocabulary/otel-network.ts";
 import { SdkSpans } from "./vocabulary/sdk-spans.ts";
+import { Retina } from "./vocabulary/retina.ts";
 import { Tetragon } from "./vocabulary/tetragon.ts";
 import { ZtunnelLog } from "./vocabulary/ztunnel-log.ts";
 
@@ -28,6 +32,9 @@ export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vo
       new ObiFlows(workshop),
       new OtelNetwork(workshop),
       new Coroot(workshop),
+      new HubbleMetrics(workshop),
+      new Retina(workshop),
+      new Caretta(workshop),
     ],
     // What no other vocabulary knows is an application's.
     spans: [new EnvoySpans(workshop, interner), new SdkSpans(workshop, interner)],
@@ -37,6 +44,7 @@ export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vo
       new Tetragon(workshop, interner),
       new K8sObjects(workshop, interner),
       new ZtunnelLog(workshop, interner),
+      new HubbleFlows(workshop, interner),
     ],
   };
 }

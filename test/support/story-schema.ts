@@ -161,6 +161,30 @@ const obi = z.strictObject({
   udp: z.boolean().default(false),
 });
 
+/** A conversation's packets as Hubble exports them, at every point that reports them. */
+const hubble = z.strictObject({
+  ...everyEntry,
+  from: z.literal("hubble"),
+  src: end,
+  dst: end,
+  udp: z.boolean().default(false),
+  /** A policy stopped the first packet. */
+  dropped: z.boolean().default(false),
+  packets: z.enum(["both", "reply"]).default("both"),
+  lasts: seconds.default(0.04),
+});
+
+/** What one workload sent another: names, and a port of the server. */
+const link = {
+  ...everyEntry,
+  src: end,
+  dst: end,
+  /** The gauge at scrapes that lie ten seconds apart. */
+  totals: z.array(z.number()).min(1).default([4_000, 9_000, 9_000]),
+};
+const caretta = z.strictObject({ ...link, from: z.literal("caretta") });
+const retina = z.strictObject({ ...link, from: z.literal("retina") });
+
 const coroot = z.strictObject({
   ...everyEntry,
   from: z.literal("coroot"),
@@ -216,6 +240,9 @@ const entry = z.discriminatedUnion("from", [
   ztunnelMetrics,
   ztunnelLog,
   obi,
+  hubble,
+  caretta,
+  retina,
   coroot,
   otelNetwork,
   k8s,
@@ -311,6 +338,9 @@ export const sourceNames = [
   "ztunnel_metrics",
   "ztunnel_log",
   "obi",
+  "hubble",
+  "caretta",
+  "retina",
   "coroot",
   "otel_network",
   "k8s",

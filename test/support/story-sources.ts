@@ -19,6 +19,7 @@ import {
   type Step,
 } from "../scenarios/pipeline-world.ts";
 import { corootSteps, obiSteps, otelNetworkStep, ztunnelLine } from "./story-agents.ts";
+import { carettaGauge, hubbleSteps, linkSteps, retinaGauge } from "./story-flow-agents.ts";
 import { endOf, podNamed, type Mesh } from "./story-mesh.ts";
 import { otherObject } from "./story-objects.ts";
 import type { Entry, EntryOf, ServiceFields, SourceName } from "./story-schema.ts";
@@ -81,6 +82,12 @@ function onceAt(mesh: Mesh, entry: Entry, atS: number): readonly Made[] {
       return [ztunnelLine(mesh, entry, atS)];
     case "obi":
       return obiSteps(mesh, entry, atS);
+    case "hubble":
+      return hubbleSteps(mesh, entry, atS);
+    case "caretta":
+      return linkSteps(entry, carettaGauge(mesh, entry), atS);
+    case "retina":
+      return linkSteps(entry, retinaGauge(mesh, entry), atS);
     case "coroot":
       return corootSteps(mesh, entry, atS);
     case "otel_network":

@@ -5,14 +5,13 @@
  * Arguments are never kept, since they hold secrets: the command is the executable alone. An id that
  * the event does not carry is -1, not 0, which is root.
  */
-import { anyValueToJson } from "../../decode/any-value.ts";
-import { ValueKind, type LogsView } from "../../decode/views.ts";
+import type { LogsView } from "../../decode/views.ts";
 import type { TextInterner } from "../../lib/interner.ts";
 import { canonicalIp } from "../../lib/ip.ts";
 import type { Observed, ProcessSeen, SocketOpened, Transport } from "../../model/observations.ts";
-import { AttributeSlots, valueText } from "../attributes.ts";
-import { field, intField, isObject, listField, parseJsonObject, textField } from "../json.ts";
+import { field, intField, isObject, listField, textField } from "../json.ts";
 import type { Json } from "../json.ts";
+import { JsonEvents } from "../json-events.ts";
 import { isUsableTime, parseRfc3339 } from "../times.ts";
 import type { LogVocabulary, RecordAt, SourceGuide, Workshop } from "../vocabulary.ts";
 import { readTetragonProcess } from "./tetragon-process.ts";
@@ -31,10 +30,6 @@ const eventNames = [
   "process_loader",
 ] as const;
 type EventName = (typeof eventNames)[number];
-
-const maxEventLength = 262_144;
-/** The event's key stands first in Tetragon's JSON, or after time and node name. */
-const headLength = 512;
 
 /** Kernel functions that connect a socket; others that carry a socket only use one. */
 const connects = /(^|_)connect$/;
@@ -78,54 +73,18 @@ export const guides: readonly SourceGuide[] = [
 
 export class Tetragon implements LogVocabulary {
   readonly #workshop: Workshop;
-  readonly #slots: AttributeSlots;
+  readonly #events: JsonEvents;
 
   constructor(workshop: Workshop, interner: TextInterner) {
     this.#workshop = workshop;
-    this.#slots = new AttributeSlots(
-      [...eventNames, "node_name", "time", "cluster_name"],
-      interner,
-    );
+    const keys = [...eventNames, "node_name", "time", "cluster_name"];
+    this.#events = new JsonEvents({ keys, marks: eventNames, isOne: isTetragon }, interner);
   }
 
   read(record: RecordAt<LogsView>): boolean {
-    const { records, bytes, attributes, bodies } = record.view;
-    const attrEnd = records.attrEnd[record.index] ?? 0;
-    this.#slots.read(bytes, attributes, records.attrStart[record.index] ?? 0, attrEnd);
-    if (eventNames.some((name) => this.#slots.has(name))) {
-      return this.#whole(record, this.#fromAttributes(record));
-    }
-    const body = records.body[record.index] ?? -1;
-    if (body < 0) return false;
-    if (bodies.kind[body] === ValueKind.kvlist) {
-      const whole = anyValueToJson(bytes, bodies, body);
-      return isTetragon(whole) && this.#whole(record, whole);
-    }
-    if (bodies.kind[body] !== ValueKind.string) return false;
-    const start = valueText(bytes, bodies, body, headLength);
-    if (!start.startsWith("{") || !eventNames.some((name) => start.includes(`"${name}"`))) {
-      return false;
-    }
-    return this.#text(record, valueText(bytes, bodies, body, maxEventLength + 1));
-  }
-
-  /** The size is checked before anything is parsed: one event is some kilobytes. */
-  #text(record: RecordAt<LogsView>, text: string): boolean {
-    if (text.length > maxEventLength) return this.#dropped("too_long");
-    const whole = parseJsonObject(text, maxEventLength);
-    if (whole === null) return this.#dropped("bad_json");
-    return isTetragon(whole) && this.#whole(record, whole);
-  }
-
-  /** The event that the collector spread over attributes, put together again. */
-  #fromAttributes(record: RecordAt<LogsView>): Json {
-    const { bytes, attributes } = record.view;
-    const whole: Record<string, unknown> = {};
-    for (const name of [...eventNames, "node_name", "time", "cluster_name"]) {
-      const index = this.#slots.index(name);
-      if (index >= 0) whole[name] = anyValueToJson(bytes, attributes, index);
-    }
-    return whole;
+    const read = this.#events.read(record);
+    if (read === null) return false;
+    return "fault" in read ? this.#dropped(read.fault) : this.#whole(record, read.event);
   }
 
   #whole(record: RecordAt<LogsView>, whole: Json): true {
