@@ -14,7 +14,14 @@ import { Pipeline } from "../../src/engine/pipeline.ts";
 import type { StoredCoverage } from "../../src/model/api-coverage.ts";
 import { mayBeMeshed, memberships, type Judgement } from "../../src/model/coverage.ts";
 import { makeEntity } from "../../src/model/entities.ts";
-import type { CoverageRow, InsightRow, SourceRow, WriteSet } from "../../src/model/rows.ts";
+import type {
+  CoverageRow,
+  EdgeRow,
+  InsightRow,
+  NodeRow,
+  SourceRow,
+  WriteSet,
+} from "../../src/model/rows.ts";
 import { usPerMinute, usPerMs, usPerSecond, type Us } from "../../src/model/time.ts";
 import { loadRules } from "../../src/rules/load.ts";
 import { coverageOf } from "../../src/serve/coverage.ts";
@@ -49,6 +56,8 @@ export interface Findings {
   readonly neverJudged: readonly NotJudged[];
   /** Of the accusations, with what they rest on: the same for every order of arrival. */
   readonly evidence: readonly string[];
+  /** `namespace/name > namespace/name`, an address where nobody has a name for an end. */
+  readonly edges: readonly string[];
 }
 
 export interface NotJudged {
@@ -64,21 +73,25 @@ export interface NotJudged {
 const trust = "receivers.trust=[{ listener: grpc, level: attested }]";
 const listeners = { attested: "grpc", claimed: "http" } as const;
 
-function configOf(story: Story): Config {
+function configOf(story: Pick<Story, "name" | "settings">): Config {
   const loaded = loadConfig([], [`cluster.name=${ownCluster}`, trust, ...story.settings], {});
   if (!loaded.ok) throw new Error(`${story.name}.yaml: its settings are not valid`);
   return loaded.config;
 }
 
 /** `restartAt`: before the request of that place another process takes over; -1 = none does. */
-export function tell(story: Story, requests: readonly Arrived[], restartAt = -1): Findings {
+export function tell(
+  story: Pick<Story, "name" | "settings" | "untilS">,
+  requests: readonly Arrived[],
+  restartAt = -1,
+): Findings {
   const run = new Run(configOf(story));
   for (const [index, request] of requests.entries()) {
     if (index === restartAt) run.restart();
     run.take(request);
   }
   const insights = run.finish(startMs * usPerMs + Math.round(story.untilS * usPerSecond));
-  return findingsOf(insights, run.stored);
+  return { ...findingsOf(insights, run.stored), edges: run.edges };
 }
 
 class Run {
@@ -86,6 +99,8 @@ class Run {
   readonly #insights = new Map<string, InsightRow>();
   readonly #coverage = new Map<number, CoverageRow>();
   readonly #feeds = new Map<string, SourceRow>();
+  readonly #nodes = new Map<number, NodeRow>();
+  readonly #edges = new Map<number, EdgeRow>();
   #pipeline: Pipeline;
   #seq = 0;
   #nowUs: Us = 0;
@@ -118,6 +133,20 @@ class Run {
         state: state === "silent" ? ("silent" as const) : ("live" as const),
       })),
     };
+  }
+
+  /** Of whoever an end was found to be in the end. */
+  get edges(): string[] {
+    const nameOf = (id: number): string => {
+      const node = this.#nodes.get(id);
+      if (!node) return "?";
+      if (node.mergedInto !== 0) return nameOf(node.mergedInto);
+      return node.name === "" ? node.address || node.kind : `${node.namespace}/${node.name}`;
+    };
+    const names = [...this.#edges.values()].map(
+      ({ srcId, dstId }) => `${nameOf(srcId)} > ${nameOf(dstId)}`,
+    );
+    return [...new Set(names)].sort();
   }
 
   /** Through the store, as a new process would begin. */
@@ -173,6 +202,8 @@ class Run {
         (row.state === "pending" && !this.#insights.has(row.id));
       if (!isOver || !isOfEnd) this.#insights.set(row.id, row);
     }
+    for (const row of writeSet.nodes) this.#nodes.set(row.id, row);
+    for (const row of writeSet.edges) this.#edges.set(row.id, row);
     if (!isOver) this.#cover(writeSet);
     return writeSet;
   }
@@ -191,7 +222,10 @@ function stands(row: InsightRow): boolean {
   return row.state === "resolved" && row.reason !== "late_evidence" && row.reason !== "withdrawn";
 }
 
-function findingsOf(insights: readonly InsightRow[], stored: StoredCoverage): Findings {
+function findingsOf(
+  insights: readonly InsightRow[],
+  stored: StoredCoverage,
+): Omit<Findings, "edges"> {
   const standing = insights.filter(stands);
   const accusing = standing.filter(({ rule }) => !coverageRules.has(rule));
   const blind = standing.filter(
