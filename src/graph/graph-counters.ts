@@ -15,6 +15,7 @@ export interface Losses {
   readonly flows: number;
   readonly objects: number;
   readonly coverage: number;
+  readonly components: number;
   readonly unoriented: number;
   readonly settledEarly: number;
 }
@@ -54,6 +55,7 @@ export function graphCounters(
     flows: losses.flows,
     objects: losses.objects,
     coverage: losses.coverage,
+    components: losses.components,
   };
   for (const [table, value] of Object.entries(dropped)) {
     into.push({ name: "graph_overflow_total", labels: { table }, value });

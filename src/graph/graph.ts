@@ -27,6 +27,7 @@ import { collectGraph, restoreGraph } from "./graph-rows.ts";
 import { IdentityTables, podName, type PodRecord } from "./identity.ts";
 import { ClusterCoverage } from "./cluster-coverage.ts";
 import { CoverageHosts } from "./coverage-hosts.ts";
+import { Components } from "./components.ts";
 import { Coverage } from "./coverage.ts";
 import { Declared } from "./declared/declared.ts";
 import { EdgeFacts } from "./declared/edge-facts.ts";
@@ -83,6 +84,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   readonly #coverage: Coverage;
   readonly #hosts: CoverageHosts;
   readonly #clusters: ClusterCoverage;
+  readonly #components: Components;
   readonly #declared: Declared;
   readonly #bypass: Bypass;
   readonly #edgeChanges: EdgeChanges;
@@ -135,6 +137,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#hosts = new CoverageHosts(bitsOf);
     const coverage = this.#coverage;
     this.#clusters = new ClusterCoverage({ nodes, coverage, bitsOf });
+    this.#components = new Components(limits, (source) => this.#series.hasTold(source));
     const { meshNamespaces, trustDomains } = options.identity;
     this.#declared = new Declared({
       nodes,
@@ -210,6 +213,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#settleCoverage();
     this.#hosts.tell(this.#nowUs, this.#out);
     this.#clusters.tell(this.#nowUs, this.#out);
+    this.#components.tell(this.#nowUs, this.#out);
     this.#declared.coverageChanged(this.#coverage.takeChanged());
     this.#declared.overflowed(this.#overflows.takeChanged(this.#nowUs));
     this.#declared.tell(this.#nowUs, this.#out);
@@ -305,6 +309,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       flows: this.#flows.dropped,
       objects: this.#objects.dropped,
       coverage: this.#coverage.dropped,
+      components: this.#components.dropped,
       unoriented: this.#flows.unoriented,
       settledEarly: this.#placements.settledEarly,
     });
@@ -410,6 +415,9 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   #apply(observation: Observation): void {
     if (observation.kind === "socket_opened") this.#bypass.socket(observation, this.#out);
     else if (observation.kind === "process_seen") this.#bypass.process(observation, this.#out);
+    else if (observation.kind === "component_sample") {
+      if (this.#components.seen(observation)) this.#fresh.push(observation);
+    }
     else this.#applyPlaced(observation);
   }
 
@@ -444,6 +452,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   }
 
   #remember(observation: Observation): void {
+    if (observation.kind === "component_sample") this.#components.seen(observation);
     this.#place(observation);
     if (observation.kind !== "proxy_leg") return;
     this.#identity.virtual.learn(this.#identity.clusterOf(observation.cluster), observation);

@@ -38,6 +38,9 @@ export interface GraphLimits {
   /** Services, endpoint slices, policies and the like, also of one namespace. */
   readonly objectsMax: number;
   readonly objectsPerNamespaceMax: number;
+  /** Programs of the mesh itself, and what they count in all their instances. */
+  readonly componentsMax: number;
+  readonly componentSeriesMax: number;
   /** Remembered span halves, log lines and flows that may still move to another facet. */
   readonly placementsMax: number;
   readonly placementsPerSourceMax: number;
@@ -86,6 +89,8 @@ export const graphDefaults: GraphOptions = {
     sourcesMax: 20_000,
     objectsMax: 20_000,
     objectsPerNamespaceMax: 4_000,
+    componentsMax: 2_000,
+    componentSeriesMax: 50_000,
     placementsMax: 100_000,
     placementsPerSourceMax: 20_000,
   },

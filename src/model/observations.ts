@@ -364,8 +364,8 @@ export interface ComponentSample extends Observed {
   readonly kind: "component_sample";
   readonly cluster: string;
   readonly namespace: string;
-  /** What kind of program it is. */
-  readonly component: "istiod" | "istio-cni" | "ztunnel";
+  /** What kind of program it is; `proxy` for a sidecar's own counters. */
+  readonly component: "istiod" | "istio-cni" | "ztunnel" | "proxy";
   /** The pod that counts; where no label names it, job and address of the scrape's target. */
   readonly instance: string;
   /** The program's release; "" where this number does not say. */
@@ -375,8 +375,11 @@ export interface ComponentSample extends Observed {
   /** What tells the series of this number in one instance apart; "" = there is one. */
   readonly series: string;
   readonly value: number;
-  /** A `total` runs on from the program's start, a `delta` was added since the point before. */
-  readonly counts: "state" | "total" | "delta";
+  /**
+   * A `total` runs on from the program's start, a `delta` was added since the point before. Of what is so
+   * now, instances have an `amount` together, or the `least` of theirs counts.
+   */
+  readonly counts: "amount" | "least" | "total" | "delta";
 }
 
 /** A container as a pod object declares it. Ids are -1 where the object does not set them. */

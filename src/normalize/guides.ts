@@ -4,6 +4,7 @@ import { guides as caretta } from "./vocabulary/caretta.ts";
 import { guides as coroot } from "./vocabulary/coroot.ts";
 import { guides as envoyAccessLog } from "./vocabulary/envoy-access-log.ts";
 import { guides as envoySpans } from "./vocabulary/envoy-spans.ts";
+import { guides as envoyStats } from "./vocabulary/envoy-stats.ts";
 import { guides as istioComponents } from "./vocabulary/istio-components.ts";
 import { guides as hubbleFlows } from "./vocabulary/hubble-flows.ts";
 import { guides as hubbleMetrics } from "./vocabulary/hubble-metrics.ts";
@@ -25,6 +26,7 @@ export const sourceGuides: readonly SourceGuide[] = [
   ...envoySpans,
   ...sdkSpans,
   ...istioComponents,
+  ...envoyStats,
   ...k8sobjects,
   ...tetragon,
   ...netflow,

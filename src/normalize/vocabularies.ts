@@ -5,6 +5,7 @@ import { Caretta } from "./vocabulary/caretta.ts";
 import { Coroot } from "./vocabulary/coroot.ts";
 import { EnvoyAccessLog } from "./vocabulary/envoy-access-log.ts";
 import { EnvoySpans } from "./vocabulary/envoy-spans.ts";
+import { EnvoyStats } from "./vocabulary/envoy-stats.ts";
 import { IstioComponents } from "./vocabulary/istio-components.ts";
 import { HubbleFlows } from "./vocabulary/hubble-flows.ts";
 import { HubbleMetrics } from "./vocabulary/hubble-metrics.ts";
@@ -29,6 +30,7 @@ export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vo
     metrics: [
       new IstioMetrics(workshop),
       new IstioComponents(workshop),
+      new EnvoyStats(workshop),
       new ObiFlows(workshop),
       new OtelNetwork(workshop),
       new Coroot(workshop),

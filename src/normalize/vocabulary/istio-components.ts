@@ -26,7 +26,7 @@ type Component = ComponentSample["component"];
 interface Reading {
   readonly component: Component;
   readonly metric: string;
-  readonly counts: "state" | "total";
+  readonly counts: "amount" | "least" | "total";
   /** The labels whose values are series of their own. */
   readonly by?: readonly string[];
   /** Which of its series count; absent = all. */
@@ -49,12 +49,18 @@ const ztunnel = (metric: string, more: Partial<Reading> = {}): Reading => ({
   ...istiod(metric, more),
   component: "ztunnel",
 });
-const state = { counts: "state" } as const;
+/** Of several instances their sum, or the least of theirs. */
+const amount = { counts: "amount" } as const;
+const least = { counts: "least" } as const;
+
+/** Seconds since 1970 in the year 3000: no certificate's end is later. */
+const maxEpoch = 32_503_680_000;
 
 /** Seconds since 1970, 0 while there is no certificate; the other form is what is left, negative when over. */
-const atEpoch = ({ value }: PointAt): number | null => (value > 0 ? value : null);
-const leftFromNow = ({ value, timeUs }: PointAt): number =>
-  Math.round(timeUs / usPerSecond + value);
+const atEpoch = ({ value }: PointAt): number | null =>
+  value > 0 && value <= maxEpoch ? value : null;
+const leftFromNow = (point: PointAt): number | null =>
+  atEpoch({ ...point, value: Math.round(point.timeUs / usPerSecond + point.value) });
 
 const isPushError = (labels: Pairs): boolean => (labels.get("type") ?? "").endsWith("err");
 const isFailedInstall = (labels: Pairs): boolean =>
@@ -66,7 +72,7 @@ const isBroken = (labels: Pairs): boolean =>
 
 /** By the metric's name without `_total`. */
 const readings: ReadonlyMap<string, Reading> = new Map([
-  ["pilot_xds", istiod("connected_proxies", { ...state, by: ["version"] })],
+  ["pilot_xds", istiod("connected_proxies", { ...amount, by: ["version"] })],
   ["pilot_total_xds_rejects", istiod("xds_rejects", { by: ["type"] })],
   ["pilot_total_xds_internal_errors", istiod("xds_internal_errors")],
   ["pilot_xds_write_timeout", istiod("xds_write_timeouts")],
@@ -77,25 +83,25 @@ const readings: ReadonlyMap<string, Reading> = new Map([
   ["citadel_server_authentication_failure_count", istiod("certificate_authentication_failures")],
   [
     "citadel_server_root_cert_expiry_timestamp",
-    istiod("root_cert_expires_at", { ...state, numberOf: atEpoch }),
+    istiod("root_cert_expires_at", { ...least, numberOf: atEpoch }),
   ],
   [
     "citadel_server_root_cert_expiry_seconds",
-    istiod("root_cert_expires_at", { ...state, numberOf: leftFromNow }),
+    istiod("root_cert_expires_at", { ...least, numberOf: leftFromNow }),
   ],
   [
     "citadel_server_cert_chain_expiry_timestamp",
-    istiod("cert_chain_expires_at", { ...state, numberOf: atEpoch }),
+    istiod("cert_chain_expires_at", { ...least, numberOf: atEpoch }),
   ],
   [
     "citadel_server_cert_chain_expiry_seconds",
-    istiod("cert_chain_expires_at", { ...state, numberOf: leftFromNow }),
+    istiod("cert_chain_expires_at", { ...least, numberOf: leftFromNow }),
   ],
   [
     "istio_cni_installs",
     cni("cni_install_failures", { by: ["result"], isCounted: isFailedInstall }),
   ],
-  ["istio_cni_install_ready", cni("cni_ready", state)],
+  ["istio_cni_install_ready", cni("cni_ready", least)],
   [
     "istio_cni_plugin_requests",
     cni("cni_plugin_failures", { by: ["response_code"], isCounted: isServerError }),
@@ -104,9 +110,9 @@ const readings: ReadonlyMap<string, Reading> = new Map([
     "istio_cni_repair_pods_repaired",
     cni("cni_repair_failures", { by: ["type"], isCounted: isFailedRepair }),
   ],
-  ["ztunnel_connected", cni("ztunnel_connected", state)],
-  ["istio_active_proxy_count", ztunnel("active_proxies", state)],
-  ["istio_pending_proxy_count", ztunnel("pending_proxies", state)],
+  ["ztunnel_connected", cni("ztunnel_connected", least)],
+  ["istio_active_proxy_count", ztunnel("active_proxies", amount)],
+  ["istio_pending_proxy_count", ztunnel("pending_proxies", amount)],
   [
     "istio_xds_connection_terminations",
     ztunnel("xds_connection_errors", { by: ["reason"], isCounted: isBroken }),
@@ -174,7 +180,7 @@ export class IstioComponents implements MetricVocabulary {
     const component = builds.get(name);
     if (!component) return;
     const version = (labels.get("tag") ?? "").slice(0, maxLabelLength);
-    this.#add(point, target, { component, metric: "build", counts: "state" }, { version });
+    this.#add(point, target, { component, metric: "build", counts: "least" }, { version });
   }
 
   #read(reading: Reading, point: PointAt): void {
