@@ -35,6 +35,13 @@ interface Instance {
   versionUs: Us;
 }
 
+/** Of a sidecar, with the connections that it took without TLS. */
+interface Listener {
+  readonly instance: string;
+  readonly port: string;
+  count: number;
+}
+
 interface Component {
   readonly kind: ComponentSample["component"];
   readonly cluster: string;
@@ -167,9 +174,9 @@ export class Components {
   }
 
   #tellOne(component: Component, nowUs: Us, out: GraphChange[]): void {
-    const entity = this.#entityOf(component);
-    const isTold = component.kind !== "proxy" || (entity.metrics["plaintext_connections"] ?? 0) > 0;
-    if (!isTold && component.told === "") return;
+    const listeners = component.kind === "proxy" ? this.#plaintextOf(component) : null;
+    if (listeners?.length === 0 && component.told === "") return;
+    const entity = entityOf(component, listeners);
     const judged = nowUs - component.newestUs <= silentUs;
     const told = JSON.stringify([entity, judged]);
     if (component.told === told) return;
@@ -181,41 +188,45 @@ export class Components {
       entity,
       judged,
       atUs: component.newestUs,
-      evidence: evidenceOf(component),
+      evidence: listeners ? plaintextEvidence(component, listeners) : evidenceOf(component),
       observers: [],
     });
-  }
-
-  #entityOf(component: Component): Entity<"component"> {
-    const { kind, cluster, namespace, name, instances } = component;
-    const versions = [...instances.values()].map(({ version }) => version).filter(Boolean);
-    const version = [...new Set(versions)].toSorted().join(", ");
-    const metrics = kind === "proxy" ? this.#plaintextOf(component) : numbersOf(component);
-    return { ...makeEntity("component"), kind, cluster, namespace, name, version, metrics };
   }
 
   /**
    * Connections less those with TLS, of listeners that showed both: a counter that Envoy was told to leave
    * out is not zero. Where Istio's metrics tell of the same proxy they tell the same, and from whom.
    */
-  #plaintextOf(component: Component): Record<string, number> {
+  #plaintextOf(component: Component): Listener[] {
     const { cluster, namespace, series } = component;
     const newest = bucketOf(component.newestUs);
-    const byListener = new Map<string, { all: number; tls: number | null }>();
+    const listeners = new Map<string, Listener & { all: number; tls: number | null }>();
     for (const one of series.values()) {
-      if (this.#hasRows(`${cluster}/${namespace}/${one.instance}`)) continue;
-      const key = `${one.instance} ${one.series}`;
-      const listener = byListener.get(key) ?? { all: 0, tls: null };
+      const { instance, series: port, metric } = one;
+      if (this.#hasRows(`${cluster}/${namespace}/${instance}`)) continue;
+      const key = `${instance} ${port}`;
+      const listener = listeners.get(key) ?? { instance, port, all: 0, tls: null, count: 0 };
       const increase = increaseIn(component, one, newest);
-      if (one.metric === "http_connections") listener.all += increase;
+      if (metric === "http_connections") listener.all += increase;
       else listener.tls = (listener.tls ?? 0) + increase;
-      byListener.set(key, listener);
+      listeners.set(key, listener);
     }
-    let count = 0;
-    for (const { all, tls } of byListener.values())
-      if (tls !== null && all > tls) count += all - tls;
-    return { plaintext_connections: count };
+    for (const one of listeners.values()) if (one.tls !== null) one.count = one.all - one.tls;
+    return [...listeners.values()].filter(({ count }) => count > 0);
   }
+}
+
+function entityOf(
+  component: Component,
+  listeners: readonly Listener[] | null,
+): Entity<"component"> {
+  const { kind, cluster, namespace, name, instances } = component;
+  const versions = [...instances.values()].map(({ version }) => version).filter(Boolean);
+  const version = [...new Set(versions)].toSorted().join(", ");
+  const metrics = listeners
+    ? { plaintext_connections: listeners.reduce((sum, { count }) => sum + count, 0) }
+    : numbersOf(component);
+  return { ...makeEntity("component"), kind, cluster, namespace, name, version, metrics };
 }
 
 function instanceOf({ instances }: Component, { instance, timeUs }: ComponentSample): Instance {
@@ -270,14 +281,25 @@ function evidenceOf(component: Component): Evidence[] {
   const all: Evidence[] = [];
   for (const one of component.series.values()) {
     const isCounter = one.counts === "total" || one.counts === "delta";
-    const said = isCounter
-      ? increaseIn(component, one, newest) > 0 && one.metric !== "http_tls_connections"
-      : expiries.has(one.metric);
+    const said = isCounter ? increaseIn(component, one, newest) > 0 : expiries.has(one.metric);
     if (said) all.push(isCounter ? counted(component, one) : expiring(component, one));
   }
   return all
     .toSorted((a, b) => a.atUs - b.atUs || (a.hash < b.hash ? -1 : 1))
     .slice(0, evidenceMax);
+}
+
+function plaintextEvidence(component: Component, listeners: readonly Listener[]): Evidence[] {
+  const atUs = bucketOf(component.newestUs) * bucketUs;
+  const until = minuteText(atUs + bucketUs);
+  const all = listeners.map(({ instance, port }) => {
+    const what = `${instance} took connections without TLS on port ${port}`;
+    return makeEvidence(component, atUs, `${what} in the ten minutes up to ${until}`, {
+      instance,
+      port,
+    });
+  });
+  return all.toSorted((a, b) => (a.hash < b.hash ? -1 : 1)).slice(0, evidenceMax);
 }
 
 function counted(component: Component, { instance, metric, series, buckets }: ComponentSeries) {
