@@ -36,7 +36,7 @@ export class EdgeChanges {
     for (const edge of this.#facets.edges) {
       const [src, dst] = [this.#nodes.get(edge.srcId), this.#nodes.get(edge.dstId)];
       for (const facet of edge.facets) {
-        if (!facet.written || facet.written.shadowed) continue;
+        if (this.#facets.writtenOf(facet)?.shadowed !== false) continue;
         facet.emittedAs = facetKey(facet, src, dst);
         this.#told.set(facet.emittedAs, facet);
       }
@@ -94,10 +94,14 @@ export class EdgeChanges {
     const { facet, words } = view;
     const src = this.#nodes.get(facet.edge.srcId);
     const dst = this.#nodes.get(facet.edge.dstId);
-    const id = facetKey(facet, src, dst);
+    const key = facetKey(facet, src, dst);
     const former = view.parts.map((part) => part.emittedAs);
-    if (facet.emittedAs !== id) this.#gone(facet, nowUs, gone);
-    facet.emittedAs = id;
+    if (facet.emittedAs !== key) {
+      this.#gone(facet, nowUs, gone);
+      facet.emittedAs = key;
+    }
+    // The text that is kept already, and not another one that says the same.
+    const id = facet.emittedAs;
     this.#told.set(id, facet);
     const { observers } = words;
     const entity = edgeEntityOf(view, src.entity, dst.entity, nowUs);

@@ -18,8 +18,9 @@ class Plain {
     let [total, risen] = [0, 0];
     for (const edge of facets.edges) {
       for (const facet of edge.facets) {
-        if (!facet.written || facet.written.shadowed) continue;
-        const { security, requests } = facet.written;
+        const written = facets.writtenOf(facet);
+        if (!written || written.shadowed) continue;
+        const { security, requests } = written;
         bySecurity.set(security, (bySecurity.get(security) ?? 0) + 1);
         total += requests;
         risen += Math.max(0, requests - (this.#seen.get(facet) ?? 0));

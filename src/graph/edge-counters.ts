@@ -8,6 +8,7 @@
 import type { EdgeEntity } from "../model/entities.ts";
 import type { CounterSample } from "../model/stages.ts";
 import type { FacetRow } from "../model/rows.ts";
+import type { FacetWritten } from "./facet-ledger.ts";
 import type { Facet, Facets } from "./facets.ts";
 import type { Nodes } from "./nodes.ts";
 
@@ -36,8 +37,6 @@ export class EdgeCounters {
   readonly #nodes: Nodes;
   readonly #facets: Facets;
   readonly #pairs = new Map<string, Pair>();
-  /** Requests of the facets when they last rose or fell. */
-  readonly #seen = new WeakMap<Facet, number>();
   /** Of the facets that stand for themselves, as their rows say. */
   readonly #bySecurity = new Map<string, number>(securities.map((security) => [security, 0]));
   #total = 0;
@@ -55,7 +54,10 @@ export class EdgeCounters {
   /** After a restore: what was counted before is nobody's growth. Makes the busiest pairs first, at 0. */
   restored(): void {
     for (const edge of this.#facets.edges) {
-      for (const facet of edge.facets) if (facet.written) this.#count(facet, facet.written);
+      for (const facet of edge.facets) {
+        const written = this.#facets.writtenOf(facet);
+        if (written) this.#count(facet, written);
+      }
     }
     const busiestFirst = [...this.#rises.values()].toSorted((a, b) => b.requests - a.requests);
     for (const rise of busiestFirst) this.#pairOf(rise);
@@ -81,7 +83,7 @@ export class EdgeCounters {
 
   /** The facet's row is another one, or it has ended (null). */
   #wrote(facet: Facet, row: FacetRow | null): void {
-    const { written } = facet;
+    const written = this.#facets.writtenOf(facet);
     if (written && !written.shadowed) {
       this.#bySecurity.set(written.security, (this.#bySecurity.get(written.security) ?? 0) - 1);
       this.#total -= written.requests;
@@ -89,12 +91,13 @@ export class EdgeCounters {
     if (row) this.#count(facet, row);
   }
 
-  #count(facet: Facet, { shadowed, security, requests }: FacetRow): void {
+  #count(facet: Facet, { shadowed, security, requests }: FacetWritten): void {
     if (shadowed) return;
     this.#bySecurity.set(security, (this.#bySecurity.get(security) ?? 0) + 1);
     this.#total += requests;
-    const risen = requests - (this.#seen.get(facet) ?? 0);
-    if (risen !== 0) this.#seen.set(facet, requests);
+    const { ledger } = this.#facets;
+    const risen = requests - ledger.counted(facet.place);
+    if (risen !== 0) ledger.setCounted(facet.place, requests);
     if (risen > 0) this.#rose(facet, security, risen);
   }
 

@@ -16,11 +16,12 @@ import {
   sortColumns,
   type Amounts,
 } from "./columns.ts";
-import type { Edge, Facet, Facets, FacetWords } from "./facets.ts";
+import type { Edge, Facet, Facets } from "./facets.ts";
 import type { NodeRecord, Nodes } from "./nodes.ts";
 import { isExplained, securityOfLines } from "./plaintext-lines.ts";
 import { bucketUs, type SecurityView } from "./security.ts";
 import type { SharedWords } from "./shared-words.ts";
+import type { FacetWords } from "./view-words.ts";
 
 export interface FacetView extends SecurityView {
   readonly facet: Facet;
@@ -47,7 +48,7 @@ const routes = ["passthrough", "blackhole", "inbound_passthrough", "declared"] a
 export function viewsOf(edge: Edge, facets: Facets, nodes: Nodes): FacetView[] {
   const isShadowed = isShadowedEdge(edge, facets, nodes) || isExplained(edge, facets, nodes);
   return foldsOf(edge.facets).map(([facet, parts]) => {
-    const view = viewOf(facet, parts, isShadowed, facets.words);
+    const view = viewOf(facet, parts, isShadowed, facets);
     if (view.security !== "unknown" && view.security !== "mutual_tls") return view;
     const byLines = securityOfLines(edge, view.columns, facets, nodes);
     if (byLines.security === "unknown") return view;
@@ -99,9 +100,9 @@ function viewOf(
   facet: Facet,
   parts: readonly Facet[],
   isShadowed: boolean,
-  shared: SharedWords,
+  facets: Facets,
 ): FacetView {
-  const words = wordsOf(facet, parts, shared);
+  const words = wordsOf(facet, parts, facets);
   const { columns } = words;
   const amounts = leadingColumn(columns)?.amounts ?? makeAmounts();
   const { security, plaintextShare, plaintextFromUs } = securityOfColumns(columns);
@@ -142,10 +143,13 @@ function evidenceOf(facet: Facet, parts: readonly Facet[]): readonly Evidence[] 
 }
 
 /** Of a facet that stands alone they are remembered: numbers change all the time, words hardly ever. */
-function wordsOf(facet: Facet, parts: readonly Facet[], shared: SharedWords): FacetWords {
-  if (parts.length > 1) return readWords(sortColumns(unite(parts)), parts, shared);
-  facet.words ??= readWords(facet.columns, parts, shared);
-  return facet.words;
+function wordsOf(facet: Facet, parts: readonly Facet[], facets: Facets): FacetWords {
+  if (parts.length > 1) return readWords(sortColumns(unite(parts)), parts, facets.words);
+  const known = facets.viewWords.of(facet);
+  if (known) return known;
+  const words = readWords(facet.columns, parts, facets.words);
+  facets.viewWords.keep(facet, words);
+  return words;
 }
 
 function readWords(

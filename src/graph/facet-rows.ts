@@ -8,10 +8,12 @@ import type { FacetColumnRow, FacetRow, Restored, WriteSet } from "../model/rows
 import { usPerMs, type Us } from "../model/time.ts";
 import { connectionsOf, type Column, type PlaintextMove, type SpanRef } from "./columns.ts";
 import { viewsOf, type FacetView } from "./edge-view.ts";
-import type { Edge, Facet, Facets, Traffic } from "./facets.ts";
-import { eventRows, isOtherBucket, isRollDue, isSameTraffic, rollupRows } from "./history.ts";
+import type { FacetLedger, FacetWritten, Traffic } from "./facet-ledger.ts";
+import type { Edge, Facet, Facets } from "./facets.ts";
+import { eventRows, isOtherBucket, isSameTraffic, rollupRows } from "./history.ts";
 import type { Nodes } from "./nodes.ts";
 import { securityOf } from "./security.ts";
+import { isRollDue } from "./unrolled.ts";
 
 interface FacetDetail {
   readonly gone: boolean;
@@ -77,7 +79,7 @@ export function restoreFacets(rows: Restored, facets: Facets): void {
     for (const [tag, count] of detail.tags) facets.restoreTag(facet, tag, count);
     facet.evidence = detail.evidence;
     if (detail.around.length > 0) (edge.around ??= new Map()).set(row.port, new Map(detail.around));
-    facet.written = { ...row, detail: "" };
+    facets.ledger.write(facet.place, row);
     restoreHistory(row, facet, detail, facets);
     byId.set(row.id, facet);
   }
@@ -91,7 +93,7 @@ function restoreHistory(row: FacetRow, facet: Facet, detail: FacetDetail, facets
   if (row.shadowed) return;
   const { security, aroundProxy, lastSeenUs: rolledUs } = row;
   const rolled = detail.rolled ?? row;
-  facet.recorded = { security, aroundProxy, rolled, rolledUs };
+  facets.ledger.record(facet.place, { security, aroundProxy, rolled, rolledUs });
   if (!isSameTraffic(rolled, row)) facets.unrolled.add(facet);
 }
 
@@ -118,10 +120,10 @@ function facetRows(
     for (const facet of view.parts) {
       const isShadowed = view.isShadowed || facet !== view.facet;
       const row = viewToRow(view, facet, isShadowed);
-      if (!facet.isDetailDirty && facet.written && isSameRow(row, facet.written)) continue;
+      if (!facet.isDetailDirty && facets.ledger.isWrittenAs(facet.place, row)) continue;
       if (isShadowed) facets.unrolled.delete(facet);
       else {
-        facet.recorded = eventRows(into, view);
+        eventRows(into, view, facets.ledger);
         roll(into, facet, row, facets, waiting);
       }
       writeFacet(into, facet, row, facets);
@@ -131,28 +133,31 @@ function facetRows(
 
 /** Traffic so far goes to its own bucket when another begins; the rest follows when the facet is due. */
 function roll(into: WriteSet, facet: Facet, row: FacetRow, facets: Facets, waiting: number): void {
-  const { written } = facet;
+  const { ledger } = facets;
+  const written = ledger.written(facet.place);
   const isTurn = written !== null && isOtherBucket(written.lastSeenUs, row.lastSeenUs);
-  if (isTurn && facets.unrolled.has(facet)) rollupRows(into, facet, written);
+  if (isTurn && facets.unrolled.has(facet)) rollupRows(into, facet, written, ledger);
   facets.unrolled.add(facet);
-  if (!isRollDue(facet, waiting, into.atUs)) return;
-  rollupRows(into, facet, row);
+  if (!isRollDue(facet.id, ledger.rolledUs(facet.place), waiting, into.atUs)) return;
+  rollupRows(into, facet, row, ledger);
   facets.unrolled.delete(facet);
 }
 
 /** Facets that have fallen quiet since their traffic was counted. */
 function rollQuiet(into: WriteSet, facets: Facets, waiting: number): void {
-  for (const facet of facets.unrolled) {
-    if (!isRollDue(facet, waiting, into.atUs)) continue;
-    facets.unrolled.delete(facet);
-    if (!facet.written) continue;
-    rollupRows(into, facet, facet.written);
-    if (facet.isDetailDirty) writeFacet(into, facet, facet.written, facets);
+  const { ledger, unrolled } = facets;
+  for (const facet of unrolled.takeDue(ledger, waiting, into.atUs)) {
+    const written = ledger.written(facet.place);
+    if (!written) continue;
+    rollupRows(into, facet, written, ledger);
+    if (facet.isDetailDirty) writeFacet(into, facet, rowOf(facet, written), facets);
   }
 }
 
 function writeFacet(into: WriteSet, facet: Facet, row: FacetRow, facets: Facets): void {
-  into.facets.push(facet.isDetailDirty ? { ...row, detail: facetDetail(facet) } : row);
+  into.facets.push(
+    facet.isDetailDirty ? { ...row, detail: facetDetail(facet, facets.ledger) } : row,
+  );
   facets.wrote(facet, row);
   facet.isDetailDirty = false;
 }
@@ -160,11 +165,7 @@ function writeFacet(into: WriteSet, facet: Facet, row: FacetRow, facets: Facets)
 /** Without its `detail`. */
 function viewToRow(view: FacetView, facet: Facet, shadowed: boolean): FacetRow {
   const { amounts } = view;
-  return {
-    id: facet.id,
-    edgeId: facet.edge.id,
-    protocol: facet.protocol,
-    port: facet.port,
+  return rowOf(facet, {
     security: view.security,
     plaintextShare: view.plaintextShare,
     route: view.route,
@@ -178,30 +179,15 @@ function viewToRow(view: FacetView, facet: Facet, shadowed: boolean): FacetRow {
     shadowed,
     firstSeenUs: view.firstUs,
     lastSeenUs: view.lastUs,
-    detail: "",
-  };
+  });
 }
 
-/** What a row tells of a facet is the same; its identity is. */
-function isSameRow(a: FacetRow, b: FacetRow): boolean {
-  return (
-    a.lastSeenUs === b.lastSeenUs &&
-    a.requests === b.requests &&
-    a.errors === b.errors &&
-    a.denied === b.denied &&
-    a.connections === b.connections &&
-    a.bytesSent === b.bytesSent &&
-    a.bytesReceived === b.bytesReceived &&
-    a.aroundProxy === b.aroundProxy &&
-    a.firstSeenUs === b.firstSeenUs &&
-    a.plaintextShare === b.plaintextShare &&
-    a.shadowed === b.shadowed &&
-    a.security === b.security &&
-    a.route === b.route
-  );
+function rowOf({ id, edge, protocol, port }: Facet, written: FacetWritten): FacetRow {
+  return { id, edgeId: edge.id, protocol, port, ...written, detail: "" };
 }
 
-function facetDetail({ tags, evidence, edge, port, recorded }: Facet): string {
+function facetDetail({ tags, evidence, edge, port, place }: Facet, ledger: FacetLedger): string {
+  const recorded = ledger.recorded(place);
   const around = [...(edge.around?.get(port) ?? [])];
   const detail: FacetDetail = {
     gone: false,

@@ -2,10 +2,10 @@
  * Edges and their facets: who talked to whom, over what. It holds the numbers and moves them when nodes
  * prove to be one; what rules and readers see of them is made in `edge-view.ts`.
  */
-import { evidenceMax, mergeEvidence, type Evidence, type Observer } from "../model/changes.ts";
-import type { EdgeEntity } from "../model/entities.ts";
+import { evidenceMax, mergeEvidence, type Evidence } from "../model/changes.ts";
 import type { Channel, Reporter, Transport } from "../model/observations.ts";
 import type { FacetRow } from "../model/rows.ts";
+import { FewSet } from "../lib/few-set.ts";
 import {
   addAmounts,
   addMovable,
@@ -23,11 +23,14 @@ import {
 } from "./columns.ts";
 import type { Us } from "../model/time.ts";
 import { edgeKey } from "./edge-key.ts";
+import { FacetLedger, type FacetWritten } from "./facet-ledger.ts";
 import { countSecurity } from "./security.ts";
 import type { Nodes } from "./nodes.ts";
 import { SharedWords } from "./shared-words.ts";
 import { TagCounts } from "./tag-counts.ts";
 import { ToldBy } from "./told-by.ts";
+import { Unrolled } from "./unrolled.ts";
+import { ViewWords } from "./view-words.ts";
 
 export interface Edge {
   readonly id: number;
@@ -53,46 +56,12 @@ export interface Facet {
   evidence: readonly Evidence[];
   /** The id under which rules know it; "" while they do not. */
   emittedAs: string;
-  /** What history has been told of it, null = nothing yet. */
-  recorded: Recorded | null;
-  /** What `edge-view.ts` has read from the tags; null = they say other things since. */
-  words: FacetWords | null;
-  /** Its row as the store has it but for `detail`, null = none yet. */
-  written: FacetRow | null;
+  /** In the ledger of what was told of it; -1 = it has ended, and the store knows. */
+  place: number;
   /** What its row's `detail` holds has changed since. */
   isDetailDirty: boolean;
   /** The facet this one was merged into. */
   movedTo: Facet | null;
-}
-
-/** What tags and columns say in words, sorted: it changes far less often than the numbers. */
-export interface FacetWords {
-  /** In order of precedence; those that the facet had then. */
-  readonly columns: readonly Column[];
-  readonly reporters: readonly string[];
-  readonly channels: readonly string[];
-  readonly route: EdgeEntity["route"];
-  readonly responseFlags: readonly string[];
-  readonly srcPrincipals: readonly string[];
-  readonly dstPrincipals: readonly string[];
-  readonly observers: readonly Observer[];
-}
-
-/** As the last edge events told it, and the totals that the roll-ups hold already. */
-export interface Recorded {
-  security: string;
-  aroundProxy: number;
-  rolled: Traffic;
-  /** When they were last written. */
-  rolledUs: Us;
-}
-
-export interface Traffic {
-  readonly requests: number;
-  readonly errors: number;
-  readonly connections: number;
-  readonly bytesSent: number;
-  readonly bytesReceived: number;
 }
 
 /** What an event says beside its amounts; a group of events says nothing of security. */
@@ -126,8 +95,8 @@ export class Facets {
   readonly #nodes: Nodes;
   readonly #overflowed: (tooManyOfId: number) => void;
   readonly #edges = new Map<number, Edge>();
-  readonly #bySrc = new Map<number, Set<Edge>>();
-  readonly #byDst = new Map<number, Set<Edge>>();
+  readonly #bySrc = new Map<number, FewSet<Edge>>();
+  readonly #byDst = new Map<number, FewSet<Edge>>();
   readonly #facetsBySrc = new Map<number, number>();
   /** Edges that rules may have to be told of, and those whose rows may be others now. */
   readonly #changedEdges = new Set<Edge>();
@@ -136,14 +105,18 @@ export class Facets {
   readonly #dirtyEdges = new Set<Edge>();
   /** Facets that ended: rules must hear of it. */
   #gone: Facet[] = [];
+  /** What the store and history were told of each facet, by its place. */
+  readonly ledger = new FacetLedger();
   /** Facets with traffic that no roll-up holds yet. */
-  readonly unrolled = new Set<Facet>();
+  readonly unrolled = new Unrolled<Facet>();
   readonly #unclaimed = new Map<Column, Unclaimed>();
   /** The first of the spans that can no longer move; only columns of spans have one. */
   readonly #examples = new WeakMap<Column, SpanRef>();
   readonly #toldBy = new ToldBy<Facet>();
   readonly words = new SharedWords();
-  /** Told of each row before it takes the place of `written`; null = the facet has ended. */
+  /** What `edge-view.ts` has read from the tags of the facets looked at last. */
+  readonly viewWords = new ViewWords<Facet>();
+  /** Told of each row before the ledger has it; null = the facet has ended. */
   onRow: (facet: Facet, row: FacetRow | null) => void = () => {};
   #nextEdgeId = 1;
   #nextFacetId = 1;
@@ -202,7 +175,7 @@ export class Facets {
     if (known) return known;
     const column = new Column(reporter, channel);
     facet.columns = sortColumns(facet.columns.concat(column));
-    facet.words = null;
+    this.viewWords.forget(facet);
     return column;
   }
 
@@ -296,7 +269,7 @@ export class Facets {
     if (count === 0 && facet.tags.size >= tagsMax) return;
     this.#setTag(facet, tag, count + by);
     if ((count === 0) !== count + by <= 0) {
-      facet.words = null;
+      this.viewWords.forget(facet);
       this.touch(facet, null);
       if (tag.startsWith("service:")) this.#touchServices(facet.edge.srcId);
     }
@@ -424,8 +397,16 @@ export class Facets {
 
   /** The facet's row as the store has it from now on; null = the facet has ended. */
   wrote(facet: Facet, row: FacetRow | null): void {
+    if (facet.place < 0) return;
     this.onRow(facet, row);
-    facet.written = row;
+    if (row) return this.ledger.write(facet.place, row);
+    this.ledger.give(facet.place);
+    facet.place = -1;
+  }
+
+  /** The facet's row as the store has it, null = none yet. */
+  writtenOf(facet: Facet): FacetWritten | null {
+    return facet.place < 0 ? null : this.ledger.written(facet.place);
   }
 
   restoreEdge(id: number, srcId: number, dstId: number, transport: Transport): Edge {
@@ -479,9 +460,7 @@ export class Facets {
       tags: new TagCounts(),
       evidence: noEvidence,
       emittedAs: "",
-      recorded: null,
-      words: null,
-      written: null,
+      place: this.ledger.take(),
       isDetailDirty: true,
       movedTo: null,
     };
@@ -512,7 +491,7 @@ export class Facets {
     for (const [tag, count] of facet.tags) {
       this.#setTag(target, tag, (target.tags.get(tag) ?? 0) + count);
     }
-    target.words = null;
+    this.viewWords.forget(target);
     target.evidence = mergeEvidence(target.evidence, facet.evidence);
     this.#touchDetail(target);
     this.#touchKin(edge);
@@ -592,8 +571,8 @@ export class Facets {
 
 const noEvidence: readonly Evidence[] = [];
 
-function addTo(map: Map<number, Set<Edge>>, key: number, edge: Edge): void {
-  const set = map.get(key);
-  if (set) set.add(edge);
-  else map.set(key, new Set([edge]));
+function addTo(map: Map<number, FewSet<Edge>>, key: number, edge: Edge): void {
+  let all = map.get(key);
+  if (!all) map.set(key, (all = new FewSet()));
+  all.add(edge);
 }

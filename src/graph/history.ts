@@ -2,18 +2,16 @@
  * What a commit adds to the history of edges: events of a facet's life, and its traffic in buckets.
  *
  * Under load most facets change with every commit, so their roll-ups are written once a minute, each
- * facet at a second of its own. What has not been written yet is no loss in a crash: a facet's row holds
+ * facet at a second of its own (`unrolled.ts`). What has not been written yet is no loss in a crash: a facet's row holds
  * its totals and those that the roll-ups hold (`rolled`), and the next process writes the difference.
  */
-import type { EdgeEventRow, FacetRow, WriteSet } from "../model/rows.ts";
-import { usPerHour, usPerMinute, usPerSecond, type Us } from "../model/time.ts";
+import type { EdgeEventRow, WriteSet } from "../model/rows.ts";
+import { usPerHour, usPerMinute, type Us } from "../model/time.ts";
 import type { FacetView } from "./edge-view.ts";
-import type { Facet, Recorded, Traffic } from "./facets.ts";
+import type { FacetLedger, FacetWritten, Recorded, Traffic } from "./facet-ledger.ts";
+import type { Facet } from "./facets.ts";
 
 const bucketWidthsUs = [5 * usPerMinute, usPerHour];
-/** Roll-ups of more facets than this wait for their minute; fewer cost nothing at once. */
-const atOnceMax = 200;
-const rollEveryUs = usPerMinute;
 
 const noTraffic: Traffic = {
   requests: 0,
@@ -22,32 +20,24 @@ const noTraffic: Traffic = {
   bytesSent: 0,
   bytesReceived: 0,
 };
+const nothingRecorded: Recorded = {
+  security: "unknown",
+  aroundProxy: 0,
+  rolled: noTraffic,
+  rolledUs: 0,
+};
 
 /** Compares the view with what was recorded last, and records it. */
-export function eventRows(into: WriteSet, view: FacetView): Recorded {
+export function eventRows(into: WriteSet, view: FacetView, ledger: FacetLedger): void {
   const { facet, security, aroundProxy } = view;
-  const before = facet.recorded;
+  const before = ledger.recorded(facet.place);
   const event = (kind: EdgeEventRow["kind"], value: string) =>
     into.edgeEvents.push({ atUs: view.lastUs, facetId: facet.id, kind, value });
-  const recorded = before ?? {
-    security: "unknown",
-    aroundProxy: 0,
-    rolled: noTraffic,
-    rolledUs: 0,
-  };
+  const recorded = before ?? nothingRecorded;
   if (!before) event("appeared", "");
   if (security !== recorded.security) event("security", security);
   if (aroundProxy > recorded.aroundProxy) event("around_proxy", String(aroundProxy));
-  recorded.security = security;
-  recorded.aroundProxy = aroundProxy;
-  return recorded;
-}
-
-/** Whether the facet's roll-ups are to be written now, when `waiting` facets have any to write. */
-export function isRollDue({ id, recorded }: Facet, waiting: number, nowUs: Us): boolean {
-  if (waiting <= atOnceMax) return true;
-  const minuteOf = (us: Us) => Math.floor((us + (id % 60) * usPerSecond) / rollEveryUs);
-  return recorded === null || minuteOf(recorded.rolledUs) !== minuteOf(nowUs);
+  ledger.record(facet.place, { ...recorded, security, aroundProxy });
 }
 
 /** Traffic belongs to the bucket in which it was seen; a facet's is given away before another begins. */
@@ -60,14 +50,18 @@ export function isOtherBucket(oneUs: Us, otherUs: Us): boolean {
  * What was added since the last roll-up, in the bucket of the newest event. When another column takes the
  * lead its totals may be lower: that is no traffic. The row must be written with its `detail` afterwards.
  */
-export function rollupRows(into: WriteSet, facet: Facet, row: FacetRow): void {
-  const { recorded } = facet;
+export function rollupRows(
+  into: WriteSet,
+  facet: Facet,
+  row: FacetWritten,
+  ledger: FacetLedger,
+): void {
+  const recorded = ledger.recorded(facet.place);
   if (!recorded) return;
   const { rolled } = recorded;
   if (isSameTraffic(rolled, row)) return;
   facet.isDetailDirty = true;
-  recorded.rolled = trafficOf(row);
-  recorded.rolledUs = into.atUs;
+  ledger.record(facet.place, { ...recorded, rolled: row, rolledUs: into.atUs });
   const traffic = {
     requests: Math.max(0, row.requests - rolled.requests),
     errors: Math.max(0, row.errors - rolled.errors),
@@ -90,8 +84,4 @@ export function isSameTraffic(a: Traffic, b: Traffic): boolean {
     a.bytesSent === b.bytesSent &&
     a.bytesReceived === b.bytesReceived
   );
-}
-
-function trafficOf({ requests, errors, connections, bytesSent, bytesReceived }: Traffic): Traffic {
-  return { requests, errors, connections, bytesSent, bytesReceived };
 }

@@ -6,6 +6,7 @@
  * Blocks of numbers, one size for lists of like length. A block that was grown out of is used again.
  */
 import { assert } from "../lib/assert.ts";
+import { NumberRows } from "../lib/number-rows.ts";
 import type { Us } from "../model/time.ts";
 import type { Point } from "./counter-points.ts";
 
@@ -15,48 +16,12 @@ const width = 4;
 const sizes = [1, 2, 3, 5, 8, 12, 18, 25] as const;
 /** Points that a list may have. */
 export const pointListMax = 25;
-const blocksPerPage = 1_024;
 const firstLists = 256;
-
-/** All blocks of one size. */
-class Blocks {
-  readonly #numbers: number;
-  readonly #pages: Float64Array[] = [];
-  readonly #free: number[] = [];
-  #used = 0;
-
-  constructor(points: number) {
-    this.#numbers = points * width;
-  }
-
-  take(): number {
-    const free = this.#free.pop();
-    if (free !== undefined) return free;
-    if (this.#used === this.#pages.length * blocksPerPage) {
-      this.#pages.push(new Float64Array(blocksPerPage * this.#numbers));
-    }
-    return this.#used++;
-  }
-
-  give(block: number): void {
-    this.#free.push(block);
-  }
-
-  pageOf(block: number): Float64Array {
-    const page = this.#pages[Math.floor(block / blocksPerPage)];
-    assert(page, "the block was taken");
-    return page;
-  }
-
-  startOf(block: number): number {
-    return (block % blocksPerPage) * this.#numbers;
-  }
-}
 
 export class PointLists {
   readonly #latenessUs: Us;
   readonly #max: number;
-  readonly #blocks: readonly Blocks[] = sizes.map((size) => new Blocks(size));
+  readonly #blocks: readonly NumberRows[] = sizes.map((size) => new NumberRows(size * width));
   /** By number: which size of block, which one of them, and how many points are in it. */
   #sizes = new Uint8Array(firstLists);
   #places = new Int32Array(firstLists);
@@ -190,7 +155,7 @@ export class PointLists {
     };
   }
 
-  #blocksOf(list: number): Blocks {
+  #blocksOf(list: number): NumberRows {
     const blocks = this.#blocks[this.#sizes[list] ?? 0];
     assert(blocks, "there are blocks of each size");
     return blocks;
@@ -205,7 +170,7 @@ export class PointLists {
   }
 }
 
-function shift(blocks: Blocks, place: number, from: number, count: number): void {
+function shift(blocks: NumberRows, place: number, from: number, count: number): void {
   const start = blocks.startOf(place);
   blocks.pageOf(place).copyWithin(start, start + from * width, start + count * width);
 }

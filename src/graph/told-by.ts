@@ -2,19 +2,20 @@
  * Who was told of by which source: when a source falls silent or speaks again, those alone are looked at,
  * and not the whole graph for every source that turns. Bounded by the tags of what it holds.
  */
+import { FewSet } from "../lib/few-set.ts";
 
 /** How tags that name a source begin. */
 const prefix = "source:";
 
 export class ToldBy<T> {
-  readonly #byTag = new Map<string, Set<T>>();
+  readonly #byTag = new Map<string, FewSet<T>>();
 
   /** Other tags than those that name a source are left out. */
   add(one: T, tag: string): void {
     if (!tag.startsWith(prefix)) return;
-    const all = this.#byTag.get(tag);
-    if (all) all.add(one);
-    else this.#byTag.set(tag, new Set([one]));
+    let all = this.#byTag.get(tag);
+    if (!all) this.#byTag.set(tag, (all = new FewSet()));
+    all.add(one);
   }
 
   remove(one: T, tag: string): void {
