@@ -4,7 +4,9 @@
  * who knows best.
  */
 import type { Channel, Reporter } from "../model/observations.ts";
+import type { NumberRows } from "../lib/number-rows.ts";
 import type { Us } from "../model/time.ts";
+import { ColumnNumbers } from "./column-numbers.ts";
 import {
   addBuckets,
   hasVerdict,
@@ -44,45 +46,26 @@ export interface Contribution {
   example: SpanRef | null;
 }
 
-/**
- * There are two of them for each facet, so amounts and security buckets are fields of its own, not objects
- * of 60 bytes more, and maps are there only where they hold anything.
- */
-export class Column implements Amounts, SecurityBuckets {
+/** What hardly any column has. */
+interface Rare {
+  movable: Map<Contribution, number> | null;
+  bareLines: Map<Us, number> | null;
+  plaintextMoves: Map<Us, PlaintextMove> | null;
+  beforeSeries: Times;
+}
+
+/** What one reporter said through one channel. Amounts and security buckets are numbers of its own. */
+export class Column extends ColumnNumbers implements Amounts, SecurityBuckets {
   readonly reporter: Reporter;
   readonly channel: Channel;
-  requests = 0;
-  errors = 0;
-  denied = 0;
-  opened = 0;
-  closed = 0;
-  bytesSent = 0;
-  bytesReceived = 0;
-  latencySumUs = 0;
-  latencyCount = 0;
-  newest = 0;
-  tls = 0;
-  tlsBefore = 0;
-  none = 0;
-  noneBefore = 0;
-  firstUs: Us = 0;
-  lastUs: Us = 0;
-  /** Contributions that can no longer move: metric series and settled placements. */
-  settled = 0;
-  settledFirstUs: Us = 0;
-  settledLastUs: Us = 0;
-  /** Contributions that may still move away, with how many events each is; null = none. */
-  movable: Map<Contribution, number> | null = null;
-  /** Lines of a server's proxy without a sign of TLS, by event time: what they mean, a counter tells. */
-  bareLines: Map<Us, number> | null = null;
-  /** How counters of plaintext from nobody named moved, by the later point's time. */
-  plaintextMoves: Map<Us, PlaintextMove> | null = null;
-  /** The metric series that count on it, the youngest first, and its times before they did. */
+  #rare: Rare | null = null;
+  /** The metric series that count on it, the youngest first. */
   series: CountedSeries | null = null;
-  beforeSeries: Times = noTimes;
   isDirty = false;
 
-  constructor(reporter: Reporter, channel: Channel) {
+  /** `rows`: as for its numbers. */
+  constructor(reporter: Reporter, channel: Channel, rows?: NumberRows) {
+    super(rows);
     this.reporter = reporter;
     this.channel = channel;
   }
@@ -93,6 +76,47 @@ export class Column implements Amounts, SecurityBuckets {
 
   get security(): SecurityBuckets {
     return this;
+  }
+
+  /** Contributions that may still move away, with how many events each is; null = none. */
+  get movable(): Map<Contribution, number> | null {
+    return this.#rare?.movable ?? null;
+  }
+
+  set movable(movable: Map<Contribution, number> | null) {
+    if (this.#rare || movable) this.#rareOnes().movable = movable;
+  }
+
+  /** Lines of a server's proxy without a sign of TLS, by event time: what they mean, a counter tells. */
+  get bareLines(): Map<Us, number> | null {
+    return this.#rare?.bareLines ?? null;
+  }
+
+  set bareLines(lines: Map<Us, number> | null) {
+    if (this.#rare || lines) this.#rareOnes().bareLines = lines;
+  }
+
+  /** How counters of plaintext from nobody named moved, by the later point's time. */
+  get plaintextMoves(): Map<Us, PlaintextMove> | null {
+    return this.#rare?.plaintextMoves ?? null;
+  }
+
+  set plaintextMoves(moves: Map<Us, PlaintextMove> | null) {
+    if (this.#rare || moves) this.#rareOnes().plaintextMoves = moves;
+  }
+
+  /** Its times before any series counted on it. */
+  get beforeSeries(): Times {
+    return this.#rare?.beforeSeries ?? noTimes;
+  }
+
+  set beforeSeries(times: Times) {
+    this.#rareOnes().beforeSeries = times;
+  }
+
+  #rareOnes(): Rare {
+    const none = { movable: null, bareLines: null, plaintextMoves: null, beforeSeries: noTimes };
+    return (this.#rare ??= none);
   }
 }
 
@@ -111,7 +135,6 @@ export interface PlaintextMove {
   count: number;
 }
 
-/** Shared by all columns that have none of their own. */
 const noTimes: Times = { firstUs: 0, lastUs: 0 };
 
 /** Times kept of each; the newest two buckets are what security is judged from. */

@@ -195,7 +195,9 @@ function hasTag(parts: readonly Facet[], tag: string): boolean {
 
 /** Stable over restarts and orders of arrival: the keys of both ends, transport, protocol, port. */
 export function facetKey(facet: Facet, src: NodeRecord, dst: NodeRecord): string {
-  return `${src.key}|${dst.key}|${facet.edge.transport}|${facet.protocol}|${facet.port}`;
+  const { edge, protocol, port } = facet;
+  // Joined, it is one text; a template is kept as two of them, and this one is kept for each facet.
+  return [src.key, dst.key, edge.transport, protocol, port].join("|");
 }
 
 /** Its lists are nobody's to change, and neither are those that edges share. */

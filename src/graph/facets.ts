@@ -6,6 +6,7 @@ import { evidenceMax, mergeEvidence, type Evidence } from "../model/changes.ts";
 import type { Channel, Reporter, Transport } from "../model/observations.ts";
 import type { FacetRow } from "../model/rows.ts";
 import { FewSet } from "../lib/few-set.ts";
+import { NumberRows } from "../lib/number-rows.ts";
 import {
   addAmounts,
   addMovable,
@@ -22,6 +23,7 @@ import {
   type SpanRef,
 } from "./columns.ts";
 import type { Us } from "../model/time.ts";
+import { columnWidth } from "./column-numbers.ts";
 import { edgeKey } from "./edge-key.ts";
 import { FacetLedger, type FacetWritten } from "./facet-ledger.ts";
 import { countSecurity } from "./security.ts";
@@ -105,6 +107,7 @@ export class Facets {
   readonly #dirtyEdges = new Set<Edge>();
   /** Facets that ended: rules must hear of it. */
   #gone: Facet[] = [];
+  readonly #columnNumbers = new NumberRows(columnWidth);
   /** What the store and history were told of each facet, by its place. */
   readonly ledger = new FacetLedger();
   /** Facets with traffic that no roll-up holds yet. */
@@ -173,7 +176,7 @@ export class Facets {
   column(facet: Facet, reporter: Reporter, channel: Channel): Column {
     const known = facet.columns.find((one) => one.reporter === reporter && one.channel === channel);
     if (known) return known;
-    const column = new Column(reporter, channel);
+    const column = new Column(reporter, channel, this.#columnNumbers);
     facet.columns = sortColumns(facet.columns.concat(column));
     this.viewWords.forget(facet);
     return column;
@@ -503,6 +506,7 @@ export class Facets {
     const { edge } = facet;
     edge.facets = edge.facets.filter((one) => one !== facet);
     for (const tag of facet.tags.keys()) this.#toldBy.remove(facet, tag);
+    for (const column of facet.columns) column.release();
     this.#facets--;
     const left = (this.#facetsBySrc.get(edge.srcId) ?? 1) - 1;
     if (left > 0) this.#facetsBySrc.set(edge.srcId, left);

@@ -12,8 +12,8 @@ import type { Point } from "./counter-points.ts";
 
 /** Time, start, value and count of each point. */
 const width = 4;
-/** Points for which a block has room; most scrapes are a minute apart. */
-const sizes = [1, 2, 3, 5, 8, 12, 18, 25] as const;
+/** Points for which a block has room; two is what most lists keep, whose scrapes are a minute apart. */
+const sizes = [2, 3, 5, 8, 12, 18, 25] as const;
 /** Points that a list may have. */
 export const pointListMax = 25;
 const firstLists = 256;

@@ -5,24 +5,27 @@
  */
 import { assert } from "./assert.ts";
 
-const rowsPerPage = 1_024;
+const pageRows = 1_024;
 
 export class NumberRows {
   readonly #width: number;
+  readonly #pageRows: number;
   readonly #pages: Float64Array[] = [];
   readonly #free: number[] = [];
   #used = 0;
 
-  constructor(width: number) {
+  /** `rows`: room is made for so many at a time. */
+  constructor(width: number, rows = pageRows) {
     this.#width = width;
+    this.#pageRows = rows;
   }
 
   /** The number of a row of zeros. */
   take(): number {
     const free = this.#free.pop();
     if (free !== undefined) return free;
-    if (this.#used === this.#pages.length * rowsPerPage) {
-      this.#pages.push(new Float64Array(rowsPerPage * this.#width));
+    if (this.#used === this.#pages.length * this.#pageRows) {
+      this.#pages.push(new Float64Array(this.#pageRows * this.#width));
     }
     return this.#used++;
   }
@@ -44,12 +47,12 @@ export class NumberRows {
 
   /** Where the row is, for who reads many of its numbers: they begin at `startOf`. */
   pageOf(row: number): Float64Array {
-    const page = this.#pages[Math.floor(row / rowsPerPage)];
+    const page = this.#pages[Math.floor(row / this.#pageRows)];
     assert(page, "the row was taken");
     return page;
   }
 
   startOf(row: number): number {
-    return (row % rowsPerPage) * this.#width;
+    return (row % this.#pageRows) * this.#width;
   }
 }
