@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { Bypass } from "../src/graph/bypass.ts";
 import { Gaps } from "../src/graph/gaps.ts";
 import { makeWriteSet, type JournalRow, type Restored } from "../src/model/rows.ts";
-import { alive, cartPod, serverLine } from "./scenarios/wire-cases.ts";
+import { alive, cart, cartPod, listening, meshName, serverLine } from "./scenarios/wire-cases.ts";
 import {
   app,
   connect,
@@ -66,7 +66,7 @@ test("not before the grace, even when the proxy has long logged past it", () => 
 test("a pod whose lines come quickly and often is judged after half a minute", () => {
   const world = new World({ pods: [makePod(), cartPod] });
   const seen: number[] = [];
-  for (let second = 10; second < 60; second++) {
+  for (let second = 5; second < 60; second++) {
     world.take(alive(second));
     if (second === 12) world.take(wire(12, 40_001, outside, 443));
     world.pass(seconds(1));
@@ -89,6 +89,59 @@ test("a late leg withdraws it for a quarter of an hour, under the same id", () =
   const ids = world.said.flatMap((change) => (change.kind === "entity" ? [change.id] : []));
   expect(new Set(ids).size).toBe(1);
   expect(world.said.at(-1)).toMatchObject({ entity: { outcome: "cleared", rung: "none" } });
+});
+
+test("a line of the proxy's own to there, however late, leaves it undecided again", () => {
+  const world = worldOf();
+  world.take(listening);
+  world.take(alive(40));
+  passSeconds(world, 80);
+  expect(world.findings()).toEqual(found);
+  world.take(outboundLine(30, 39_001, [outside, 443], 40_777, [outside, 443]));
+  world.pass(seconds(1));
+  expect(world.findings()).toEqual([]);
+  expect(world.said.at(-1)).toMatchObject({ entity: { reason: "reached_by_proxy" } });
+  expect(world.marks.marked.size).toBe(0);
+});
+
+test("a socket that only a record without usable times shows is left undecided by such a line, too", () => {
+  const world = new World({ pods: [makePod()] });
+  world.take(listening);
+  world.take(connect(app, 1, 40_001, outside, 443));
+  world.take(wire(12, 40_001, outside, 443, { clamped: true, endUs: t0 + seconds(12) }));
+  world.pass(seconds(1));
+  expect(world.findings()).toEqual(["web b3 203.0.113.5:443 medium"]);
+  world.take(outboundLine(30, 39_001, [outside, 443], 40_777, [outside, 443]));
+  world.pass(seconds(1));
+  expect(world.findings()).toEqual([]);
+  expect(world.said.at(-1)).toMatchObject({ entity: { reason: "clock" } });
+});
+
+test("a server's proxy that turns out to log its callers leaves it undecided again", () => {
+  const world = new World({ pods: [makePod(), cartPod] });
+  world.take(alive(-20));
+  world.take(wire(1, 40_001, cart.ip, cart.port));
+  world.take(serverLine(-15, 50_002, {}, "10.1.0.98"));
+  world.take(alive(40));
+  passSeconds(world, 80);
+  expect(world.findings()).toEqual(["web b5 10.1.0.60:8080 medium"]);
+  world.take(serverLine(50, 50_001, { serverName: meshName }, "10.1.0.99"));
+  world.pass(seconds(1));
+  expect(world.findings()).toEqual([]);
+  expect(undecided(world)).toMatchObject({ unknown_to_server: expect.any(Number) as number });
+});
+
+test("why a connection without a line is left undecided is counted", () => {
+  const world = worldOf();
+  world.take(wire(2, 40_002, "203.0.113.6", 443, { tcpFlags: 6 }));
+  world.take(outboundLine(-10, 39_001, [outside, 443], 40_777, [outside, 443]));
+  world.take(alive(40));
+  passSeconds(world, 100);
+  expect(world.findings()).toEqual([]);
+  expect(undecided(world)).toMatchObject({
+    refused: expect.any(Number) as number,
+    reached_by_proxy: expect.any(Number) as number,
+  });
 });
 
 test("after that what was said stands", () => {

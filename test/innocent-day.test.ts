@@ -204,7 +204,10 @@ const truth = [
   "proxy-uid-in-application shop/web ",
 ];
 /** Of an attempt whose socket was lost on the way, a flow without a leg is left: as guilty, and not certain. */
-const truthAsWell = ["egress-without-proxy-leg payments/ledger 203.0.113.200"];
+const truthAsWell = [
+  "egress-without-proxy-leg payments/ledger 203.0.113.200",
+  "egress-without-proxy-leg shop/web 203.0.113.200",
+];
 /** From the first attempt of three within a minute on. */
 const foundWithinUs = 3 * usPerMinute;
 

@@ -109,6 +109,7 @@ export class Bypass implements ConnectionJudge {
       isClockProved: (source) => this.#skew.isProved(source),
       endOf: (cluster, ip, port) => this.#ends.find(cluster, ip, port),
       isBlind: (pod, end, fromUs) => this.#isBlind(pod, end, fromUs),
+      hasLine: (key, atUs) => this.#wire.hasLine(key, atUs),
     };
     this.#talkers = new Talkers(identity, options, this.#sayings, overflowed);
     this.#control = new ControlTraffic(identity, options);
@@ -493,7 +494,7 @@ export class Bypass implements ConnectionJudge {
       const known = judgeConnection(record, scene);
       const isUntold = known.kind === "none" && known.reason === "";
       const verdict = isUntold ? this.#wire.unlogged(record, known) : known;
-      if (!isUntold) this.#wire.forgetSocket(record);
+      if (!isUntold) this.#wire.socketJudged(record, known);
       if (verdict.kind === "wait") this.#waiting.add(end, verdict.dueUs);
       else this.#say(record, verdict, said, out);
     }

@@ -36,6 +36,11 @@ export class TlsHabits {
     return keys;
   }
 
+  /** Whether callers who spoke as a proxy does were logged at that server's end then. */
+  logsCallers(server: string, atUs: Us): boolean {
+    return this.#mesh.isNear(server, atUs);
+  }
+
   /** Whether the caller's proxy would have spoken mutual TLS to that server's end then. */
   isMeshExpected(cluster: string, ip: string, server: string, atUs: Us): boolean {
     return habitKeys(cluster, ip, server).some((key) => this.#mesh.isNear(key, atUs));

@@ -17,6 +17,7 @@ import type { Identity, PodFacts } from "./contracts.ts";
 import { closeness, distanceUs, flowEvidence, type Closeness } from "./flows.ts";
 import { excludedBy, isClusterDns } from "./innocents.ts";
 import { holdsFlow, isCaptured, legEvidence, showsReply } from "./legs.ts";
+import { lineKeysOf } from "./line-keys.ts";
 import { eventPod } from "./processes.ts";
 import {
   contradictsContainers,
@@ -42,6 +43,8 @@ export interface Scene {
   endOf(cluster: string, ip: string, port: number): SourceEnd | undefined;
   /** Whether records of this pod from before that time were lost for want of room. */
   isBlind(pod: PodFacts, end: SourceEnd, fromUs: Us): boolean;
+  /** Whether the log of the address's proxy has a line of that key (`lineKeys`) from around then. */
+  hasLine(key: string, atUs: Us): boolean;
 }
 
 export interface Verdict {
@@ -55,6 +58,8 @@ export interface Verdict {
   readonly excludedBy: FlowEntity["excluded_by"];
   /** The flows that carry a B3, nearest first; empty otherwise. */
   readonly wire: readonly Flow[];
+  /** A B3 of which no flow's times say that it is the socket's. */
+  readonly isLoose: boolean;
   readonly evidence: readonly Evidence[];
   readonly dueUs: Us;
 }
@@ -68,6 +73,7 @@ const nothing: Verdict = {
   place: null,
   excludedBy: "none",
   wire: [],
+  isLoose: false,
   evidence: [],
   dueUs: 0,
 };
@@ -123,14 +129,16 @@ function judgeRungs(
   const excluded = excludedBy(pod, socket.dstIp, socket.dstPort);
   const evidence = mergeEvidence([own], wire.evidence);
   const base = { ...nothing, pod, place, excludedBy: excluded, evidence };
-  const isOnWire = wire.flows.length > 0 && !wire.isBlind;
+  const isDoubtful = mayBeProxys(wire, record, pod, scene);
+  const isOnWire = wire.flows.length > 0 && !wire.isBlind && !isDoubtful;
   if (isOnWire) {
     const isSure = !wire.isWeak && isNamed && excluded !== "unknown";
     const joined = stepDown(isSure ? "high" : "medium", wire.isDisputed);
     const confidence = byIds && isNamed ? "high" : joined;
     const reason = reasonOf(wire.isDisputed, isNamed, excluded === "unknown");
     const flows = wire.flows.map((match) => match.flow);
-    return { ...base, kind: "found", rung: "b3", reason, confidence, wire: flows };
+    const isLoose = wire.isWeak;
+    return { ...base, kind: "found", rung: "b3", reason, confidence, wire: flows, isLoose };
   }
   if (byIds) {
     const reason = reasonOf(false, isNamed, false);
@@ -138,7 +146,25 @@ function judgeRungs(
     return { ...base, kind: "found", rung: "b2", reason, confidence, evidence: [own] };
   }
   if (wire.isBlind) return { ...base, kind: "unknown", reason: "capacity" };
+  if (isDoubtful) return { ...base, kind: "unknown", reason: "clock" };
   return { ...base, reason: wire.cleared };
+}
+
+/**
+ * No time says that the flow is the socket's, and the pod's proxy connects to there as well: it may have had
+ * the same port seconds before or after, and a lost line of either would leave just this picture.
+ */
+function mayBeProxys(
+  wire: Wire,
+  { cluster, socket }: SocketRecord,
+  pod: PodFacts,
+  scene: Scene,
+): boolean {
+  if (!wire.isWeak || wire.flows.length === 0) return false;
+  const ends = [socket, ...wire.flows.map(({ flow }) => flow)];
+  return ends.some(({ dstIp, dstPort }) =>
+    lineKeysOf(pod, cluster, dstIp, dstPort).some((key) => scene.hasLine(key, socket.timeUs)),
+  );
 }
 
 function reasonOf(isDisputed: boolean, isNamed: boolean, isHoleUnknown: boolean): string {
@@ -298,6 +324,9 @@ function belongs(flow: Flow, record: SocketRecord, pod: PodFacts, scene: Scene):
   const { socket } = record;
   const close = closenessTo(flow, record, scene);
   if (close === "none" || !isNearest(flow, record, close, scene)) return "none";
+  // Its time is that of its arrival here: who connected after that was another, whatever its clock.
+  const isArrival = flow.clamped && !flow.polled;
+  if (isArrival && socket.timeUs > flow.endUs + scene.options.closenessUs) return "none";
   const atUs = close === "exact" ? flow.startUs : socket.timeUs;
   const skewUs = scene.skewUs(flow.source.key);
   const owner = scene.identity.ownerAt(flow.cluster, flow.srcIp, atUs, skewUs);

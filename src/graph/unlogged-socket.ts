@@ -12,14 +12,14 @@
  * lacks there, the server's log tells (B5s).
  */
 import { ipFamily } from "../lib/ip.ts";
-import type { ProxyLeg } from "../model/observations.ts";
 import { usPerSecond } from "../model/time.ts";
 import type { Verdict } from "./connection-verdict.ts";
 import type { Identity, PodFacts } from "./contracts.ts";
 import { excludedBy } from "./innocents.ts";
+import { lineKeysOf } from "./line-keys.ts";
 import { eventPod } from "./processes.ts";
 import { placeOf } from "./proxy-container.ts";
-import { hostPort, leadsTo, socketEvidence } from "./sockets.ts";
+import { leadsTo, socketEvidence } from "./sockets.ts";
 import type { SocketRecord } from "./source-ends.ts";
 import type { WireScene } from "./wire-verdict.ts";
 
@@ -72,7 +72,7 @@ function doubtOf(record: SocketRecord, pod: PodFacts, scene: WireScene): string 
 /** Whether the pod's log knows anything of the destination. */
 function isInLog({ socket, cluster }: SocketRecord, pod: PodFacts, scene: WireScene): boolean {
   const { dstIp, dstPort, timeUs } = socket;
-  return pod.ips.some((ip) => scene.hasLine(lineKey(cluster, ip, dstIp, dstPort), timeUs));
+  return lineKeysOf(pod, cluster, dstIp, dstPort).some((key) => scene.hasLine(key, timeUs));
 }
 
 /** What other sockets of the pod leave open; "" = nothing. */
@@ -132,17 +132,4 @@ export function bearsUpon(
   if (Math.abs(one.socket.timeUs - other.socket.timeUs) <= proxyAnswersUs + clockUs) return true;
   const { dstIp, dstPort } = other.socket;
   return mayBeProxy && leadsTo(one.socket, dstIp, dstPort, identity);
-}
-
-/** What the pod's proxy has a line of; none where the line does not say. */
-export function lineKeys(line: ProxyLeg): readonly string[] {
-  const { side, writer, trust, cluster, downstreamRemoteIp: ip } = line;
-  if (side !== "outbound" || writer !== undefined || trust === "claimed" || ip === "") return [];
-  const dialled = lineKey(cluster, ip, line.downstreamLocalIp, line.downstreamLocalPort);
-  const reached = lineKey(cluster, ip, line.upstreamHostIp, line.upstreamHostPort);
-  return dialled === reached ? [dialled] : [dialled, reached];
-}
-
-export function lineKey(cluster: string, ip: string, toIp: string, toPort: number): string {
-  return `${cluster}|${ip} ${hostPort(toIp, toPort)}`;
 }

@@ -24,11 +24,15 @@ export interface Chain {
   isClosed: boolean;
   /** Its beginning was seen: a handshake, or an agent that gives no flags and so no other sign. */
   hasStart: boolean;
+  /** Its opener sent more than the first segment of a handshake, or an agent gives no flags. */
+  isAnswered: boolean;
   /** Its times bound little. */
   isLoose: boolean;
 }
 
 const syn = 0x02;
+/** FIN, PSH and ACK: what goes on with a connection that is there. */
+const established = 0x19;
 /** A handshake is tried again after a second at the earliest, and its packet is told at several points. */
 const sameHandshakeUs = usPerSecond;
 
@@ -101,6 +105,7 @@ function makeChain(item: Item): Chain {
     firstLegToUs: Infinity,
     isClosed: false,
     hasStart: false,
+    isAnswered: false,
     isLoose: false,
   };
   extend(chain, item);
@@ -119,6 +124,7 @@ function extend(chain: Chain, { record, leg }: Item): void {
   chain.flows.push(record);
   chain.flowToUs = Math.max(chain.flowToUs, flow.endUs);
   chain.isClosed ||= flow.closed;
+  chain.isAnswered ||= flow.tcpFlags < 0 || (flow.tcpFlags & established) !== 0;
   chain.isLoose ||= hasLooseStart(flow);
 }
 

@@ -17,6 +17,7 @@ import type { Identity, PodFacts } from "./contracts.ts";
 import { wireToFlow } from "./flow-entity.ts";
 import { Gaps } from "./gaps.ts";
 import { LegLiveness } from "./leg-liveness.ts";
+import { lineKeys, lineKeysOf } from "./line-keys.ts";
 import type { Leg } from "./legs.ts";
 import { Legless } from "./legless.ts";
 import { LostLines } from "./lost-lines.ts";
@@ -28,7 +29,8 @@ import { SeenTimes } from "./seen-times.ts";
 import type { SocketRecord, SourceEnd, SourceEnds } from "./source-ends.ts";
 import { judgeUdp } from "./udp-verdict.ts";
 import type { Waiting } from "./waiting.ts";
-import { bearsUpon, judgeUnlogged, lineKey, lineKeys } from "./unlogged-socket.ts";
+import { bearsUpon, judgeUnlogged } from "./unlogged-socket.ts";
+import { merge, weakest } from "./wire-merge.ts";
 import { judgeToward, type Toward, type WireScene, type WireVerdict } from "./wire-verdict.ts";
 
 /** A leg takes at least so long to come. */
@@ -42,6 +44,7 @@ const tunnelSendersMax = 5_000;
 /** Why a missing leg proves nothing. */
 const reasons = [
   "ambiguous_owner",
+  "refused",
   "open",
   "gap",
   "capacity",
@@ -51,7 +54,14 @@ const reasons = [
 ];
 
 /** Why a connection that the proxy's log lacks accuses nobody. */
-const doubts = ["lines_lost", "tls_unseen", "tls_unknown", "plain_allowed"];
+const doubts = [
+  "lines_lost",
+  "reached_by_proxy",
+  "unknown_to_server",
+  "tls_unseen",
+  "tls_unknown",
+  "plain_allowed",
+];
 
 export interface WireWorld {
   readonly identity: Identity;
@@ -73,9 +83,9 @@ export class WireJudge {
   readonly #gaps = new Gaps();
   readonly #habits: TlsHabits;
   readonly #lost = new LostLines();
-  /** What the log of an address's proxy has lines of (`lineKey`). */
+  /** What the log of an address's proxy has lines of (`lineKeys`). */
   readonly #logged: SeenTimes;
-  /** Sockets that no line tells of, by what could change that. */
+  /** Sockets that no line tells of, or whose match a line would put in doubt, by what could change that. */
   readonly #unlogged = new Awaited<SocketRecord>();
   /** Those of them that wait for a pod's proxy to show that it lives. */
   readonly #lifeless = new Awaited<SocketRecord>();
@@ -89,8 +99,10 @@ export class WireJudge {
   readonly #tunnels = new Map<string, Us>();
   /** Pods that have shown it since. */
   readonly #awake = new Set<string>();
-  /** Ends that wait for a sign that their callers would have spoken mutual TLS. */
+  /** Ends that wait for a sign that callers would have spoken, or do speak, mutual TLS. */
   readonly #untoldTls = new Awaited<SourceEnd>();
+  /** Ends of which something is said that a line about the same destination would put in doubt. */
+  readonly #unreached = new Awaited<SourceEnd>();
   /** Ends of which nothing is said, for the doubts that their company raises. */
   readonly #hushed = new Set<SourceEnd>();
   /** Ends whose company tells otherwise than when they were judged. */
@@ -133,6 +145,7 @@ export class WireJudge {
       graceUs: (pod) => liveness.graceUs(pod),
       gapUntilUs: (fromUs, toUs) => this.#gaps.untilUs(fromUs, toUs),
       isControl: (toward, atUs) => world.isControl(toward, atUs),
+      logsCallers: (server, atUs) => habits.logsCallers(server, atUs),
       isMeshExpected: (cluster, ip, server, atUs) =>
         habits.isMeshExpected(cluster, ip, server, atUs),
       losesLines: (pod, fromUs, toUs) => this.#lost.has(podKey(pod), { fromUs, toUs }),
@@ -157,6 +170,7 @@ export class WireJudge {
     for (const key of lineKeys(line)) {
       this.#logged.note(key, line.timeUs);
       this.#judgeAgain(this.#unlogged.of(key));
+      for (const end of this.#unreached.of(key)) this.#again.add(end);
     }
     if (
       this.#pending.size + this.#lifeless.size === 0 ||
@@ -194,6 +208,23 @@ export class WireJudge {
     this.#judgeAgain(others.filter((one) => bearsUpon(record, one, mayBeProxy, identity)));
   }
 
+  /** The socket has a verdict of its own; lines that would put it in doubt are waited for. */
+  socketJudged(record: SocketRecord, { kind, pod, wire, isLoose }: Verdict): void {
+    this.forgetSocket(record);
+    if (kind !== "found" || !isLoose || !pod) return;
+    const { cluster, socket } = record;
+    const ends = [socket, ...wire];
+    this.#unlogged.set(
+      record,
+      ends.flatMap(({ dstIp, dstPort }) => lineKeysOf(pod, cluster, dstIp, dstPort)),
+    );
+  }
+
+  /** Whether the log of the address's proxy has a line of that key (`lineKeys`) from around then. */
+  hasLine(key: string, atUs: Us): boolean {
+    return this.#logged.isNear(key, atUs);
+  }
+
   forgetSocket(record: SocketRecord): void {
     this.#unlogged.set(record, []);
     this.#lifeless.set(record, []);
@@ -202,8 +233,7 @@ export class WireJudge {
 
   #awaitedBy({ cluster, socket }: SocketRecord, pod: PodFacts): readonly string[] {
     const { dstIp, dstPort } = socket;
-    const keys = pod.ips.map((ip) => lineKey(cluster, ip, dstIp, dstPort));
-    return [...keys, socketsKey(pod)];
+    return [...lineKeysOf(pod, cluster, dstIp, dstPort), socketsKey(pod)];
   }
 
   #judgeAgain(records: readonly SocketRecord[]): void {
@@ -255,6 +285,7 @@ export class WireJudge {
     if (towards.size === 0) return;
     const silent: string[] = [];
     const untold: string[] = [];
+    const unreached: string[] = [];
     let isHushed = false;
     for (const [key, toward] of towards) {
       const isUdp = end.transport === "udp";
@@ -267,12 +298,17 @@ export class WireJudge {
         if (reason === "proxy_silent" && pod) silent.push(podKey(pod));
         if (reason === "tls_unknown") untold.push(...habitKeys(toward.cluster, end.ip, key));
         if (doubts.includes(reason)) isHushed = true;
+        if (kind === "found" && verdict.rung === "b5" && pod) {
+          untold.push(key);
+          unreached.push(...lineKeysOf(pod, toward.cluster, toward.ip, toward.port));
+        }
       }
       this.#learnCompany(key, toward, verdicts);
       this.#conclude(key, toward, verdicts, isAfterRestart, out);
     }
     this.#pending.set(end, silent);
     this.#untoldTls.set(end, untold);
+    this.#unreached.set(end, unreached);
     if (isHushed) this.#hushed.add(end);
     else this.#hushed.delete(end);
   }
@@ -325,6 +361,7 @@ export class WireJudge {
     for (const ends of this.#untold.values()) ends.delete(end);
     this.#pending.set(end, []);
     this.#untoldTls.set(end, []);
+    this.#unreached.set(end, []);
     this.#hushed.delete(end);
     this.#again.delete(end);
   }
@@ -492,7 +529,8 @@ function socketsKey(pod: PodFacts): string {
 
 /** The proxy's machine was heard past it, and no line of the proxy's own came; a declared hole needs none. */
 function isLegless({ kind, rung, reason, excludedBy }: WireVerdict): boolean {
-  return reason === "lines_lost" || (kind === "found" && rung !== "none" && excludedBy === "none");
+  const isDoubt = reason === "lines_lost" || reason === "reached_by_proxy";
+  return isDoubt || (kind === "found" && rung !== "none" && excludedBy === "none");
 }
 
 /** The connections from an end to a destination. */
@@ -534,37 +572,4 @@ function towardsOf(end: SourceEnd): ReadonlyMap<string, Toward> {
 
 function takenBack(entity: FlowEntity, reason: string): FlowEntity {
   return { ...entity, outcome: "cleared", rung: "none", confidence: "unknown", reason };
-}
-
-const sureness = { unknown: 0, low: 1, medium: 2, high: 3 } as const;
-
-/** Several connections of one pair of addresses and ports are told as one, by the surest of them. */
-function merge(found: readonly WireVerdict[]): WireVerdict | undefined {
-  const [first] = found.toSorted(
-    (a, b) =>
-      sureness[b.confidence] - sureness[a.confidence] ||
-      (a.rung === b.rung ? 0 : a.rung === "b5s" ? -1 : 1) ||
-      a.fromUs - b.fromUs,
-  );
-  if (!first) return undefined;
-  return {
-    ...first,
-    fromUs: Math.min(...found.map(({ fromUs }) => fromUs)),
-    flows: found.flatMap(({ flows }) => flows),
-    callerLegs: found.flatMap(({ callerLegs }) => callerLegs),
-    sockets: found.flatMap(({ sockets }) => sockets),
-    evidence: mergeEvidence(
-      [],
-      found.flatMap(({ evidence }) => evidence),
-    ),
-  };
-}
-
-/** Why nothing stands: what speaks for the proxy first, then what is not known. */
-function weakest(verdicts: readonly WireVerdict[]): WireVerdict | undefined {
-  return (
-    verdicts.find(({ kind }) => kind === "cleared") ??
-    verdicts.find(({ kind }) => kind === "unknown") ??
-    verdicts[0]
-  );
 }

@@ -23,6 +23,7 @@ import { excludedBy, isClusterDns, isProxyTelemetry } from "./innocents.ts";
 import type { Life } from "./leg-liveness.ts";
 import { callerTls, dialledKey, legEvidence, peerKey, touches, type Leg } from "./legs.ts";
 import { endKey, type Orientation } from "./orientation.ts";
+import { lineKeysOf } from "./line-keys.ts";
 import { scrapesEvidence, type Stillness } from "./proxy-scrapes.ts";
 import { hostPort, leadsTo } from "./sockets.ts";
 import type { SocketRecord, SourceEnd } from "./source-ends.ts";
@@ -46,8 +47,8 @@ export interface WireScene extends Scene, AmbientScene {
   /** Whether lines of this pod are known to be missing around that time. */
   losesLines(pod: PodFacts, fromUs: Us, toUs: Us): boolean;
   orient(flow: Flow, end: SourceEnd): Orientation;
-  /** Whether the log of the address's proxy has a line of that key (`lineKey`) from around then. */
-  hasLine(key: string, atUs: Us): boolean;
+  /** Whether the proxy at that server's end (`endKey`) logged callers around then. */
+  logsCallers(server: string, atUs: Us): boolean;
   /** Ends of all sockets that processes of the pod have opened. */
   endsOfSockets(pod: PodFacts): Iterable<SourceEnd>;
   endAt(ip: string, key: string): SourceEnd | undefined;
@@ -196,6 +197,8 @@ function judgeAbsence(
   const flows = chain.flows.map(({ flow }) => flow);
   const evidence = evidenceOf(chain);
   const open: WireVerdict = { ...known, kind: "unknown", oriented, flows, evidence };
+  // Refused, or given up: nothing was carried, so no log need tell of it.
+  if (!isByServer && !chain.isAnswered) return { ...open, reason: "refused" };
   if (!isByServer && !chain.isClosed) return { ...open, reason: "open" };
 
   const endUs = isByServer ? chain.firstLegToUs : chain.flowToUs;
@@ -208,11 +211,13 @@ function judgeAbsence(
   if (place.end.isBlind || scene.isBlind(pod, place.end, seenUs)) {
     return { ...open, reason: "capacity" };
   }
-  const proof = proofOf(chain, endUs + place.boundUs, place, pod, scene);
+  const proof = proofOf(chain, endUs, place, pod, scene);
   if (proof.kind === "none") return { ...open, reason: proof.reason };
   if (proof.kind === "wait") return { ...known, kind: "wait", dueUs: proof.dueUs };
   const isCounted = proof.kind === "counters";
-  const doubt = isByServer ? doubtOfCaller(chain, place, scene) : doubtOfLog(chain, pod, scene);
+  const doubt = isByServer
+    ? doubtOfCaller(chain, place, scene)
+    : doubtOfLog(chain, place, pod, scene);
   if (doubt !== "") return { ...open, reason: doubt, callerLegs: chain.callerLegs };
   const atUs = chain.isLoose ? chain.flowToUs : chain.fromUs;
   if (flows.some((flow) => mayBeAnothers(flow, pod, atUs, scene))) {
@@ -244,8 +249,9 @@ type Proof =
  * What shows that a leg would be known: the proxy has logged past it, or, of one that logs nothing, no
  * counter of its own calls has moved meanwhile. Those are written some seconds after what they count.
  */
-function proofOf(chain: Chain, endUs: Us, place: Place, pod: PodFacts, scene: WireScene): Proof {
-  const life = scene.lifePast(pod, endUs);
+function proofOf(chain: Chain, closedUs: Us, place: Place, pod: PodFacts, scene: WireScene): Proof {
+  const endUs = closedUs + place.boundUs;
+  const life = lifeAround(chain, endUs, place, pod, scene);
   if (life === "live") return { kind: "log", evidence: [] };
   const none = { kind: "none", reason: life === "ended" ? "pod_ended" : "proxy_silent" } as const;
   if (chain.callerLegs.length > 0 || scene.hasLogged(pod, endUs)) return none;
@@ -271,8 +277,34 @@ function doubtOfCaller(chain: Chain, place: Place, scene: WireScene): string {
   return "";
 }
 
-function doubtOfLog(chain: Chain, pod: PodFacts, scene: WireScene): string {
-  return scene.losesLines(pod, chain.fromUs, chain.flowToUs) ? "lines_lost" : "";
+/**
+ * Whether the proxy logged before the connection began, by any clock, and past its end: what connects before
+ * there is a proxy (init containers) is no business of its log.
+ */
+function lifeAround(
+  chain: Chain,
+  endUs: Us,
+  { boundUs }: Place,
+  pod: PodFacts,
+  scene: WireScene,
+): Life {
+  const life = scene.lifePast(pod, endUs);
+  if (life !== "live") return life;
+  const reachUs = chain.isLoose ? scene.options.clampedReachUs : 0;
+  return scene.lifePast(pod, chain.fromUs - reachUs - boundUs);
+}
+
+/**
+ * A line that was lost looks like a line that was never written. Where the pod's proxy connects as well, one
+ * connection without a line is more likely its own. And a meshed server's proxy would have logged whoever
+ * asked it something: what neither of two logs knows carried nothing, or was told by neither.
+ */
+function doubtOfLog(chain: Chain, place: Place, pod: PodFacts, scene: WireScene): string {
+  const { cluster, ip, port } = place;
+  if (scene.losesLines(pod, chain.fromUs, chain.flowToUs)) return "lines_lost";
+  const keys = lineKeysOf(pod, cluster, ip, port);
+  if (keys.some((key) => scene.hasLine(key, chain.fromUs))) return "reached_by_proxy";
+  return scene.logsCallers(endKey(cluster, ip, port), chain.fromUs) ? "unknown_to_server" : "";
 }
 
 function speaksMesh(chain: Chain): boolean {
@@ -339,7 +371,9 @@ function judgeSockets(chain: Chain, place: Place, scene: WireScene): Partial<Wir
     if (verdict.kind === "found") return { kind: "cleared", reason: "stronger_rung" };
     if (socket.trust === "claimed") continue;
     if (verdict.kind === "wait") waits = { kind: "wait", dueUs: record.dueUs };
-    else if (explains(verdict)) return { kind: "cleared", reason: verdict.reason };
+    else if (explains(verdict)) {
+      return { kind: verdict.kind === "unknown" ? "unknown" : "cleared", reason: verdict.reason };
+    }
   }
   return waits;
 }

@@ -295,6 +295,32 @@ export const innocents: readonly BypassCase[] = [
     ],
   },
   {
+    name: "a flow without usable times, to where the proxy connects as well",
+    setup: { endpoints: virtual },
+    steps: [
+      connect(app, 1, 35_551, service.ip, service.port),
+      wire(12, 35_551, service.endpoint, service.target, {
+        clamped: true,
+        endUs: t0 + seconds(12),
+      }),
+      outboundLine(-60, 39_999, [service.ip, service.port], 35_600, [
+        service.endpoint,
+        service.target,
+      ]),
+    ],
+  },
+  {
+    name: "a flow that arrived before the socket, whose exporter's clock is far off",
+    steps: [
+      ...[1, 2, 3].flatMap((at) => [
+        connect(envoy, at, 35_700 + at, "198.51.100.7", 443),
+        wire(at - 10, 35_700 + at, "198.51.100.7", 443),
+      ]),
+      connect(app, 12, 35_554, outside, 443),
+      wire(6, 35_554, outside, 443, { clamped: true, endUs: t0 + seconds(6) }),
+    ],
+  },
+  {
     name: "a redirected socket, and Envoy on the same port half a minute later",
     steps: [connect(app, 1, 35_550, outside, 443), wire(31, 35_550, outside, 443)],
   },

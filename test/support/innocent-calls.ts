@@ -225,7 +225,7 @@ export class Calls {
     const old = { ip, port: plans[to].port };
     const port = this.#proxySocket(client, old, atMs + 1);
     const plan = { fromIp: client.ip, fromPort: port, toIp: ip, toPort: old.port };
-    this.#wire.short({ ...plan, nodes: [client.node], openMs: atMs + 1 }, 1, 0x06);
+    this.#wire.refused({ ...plan, nodes: [client.node], openMs: atMs + 1 });
     this.#log(client, {
       isHttp: true,
       atMs,

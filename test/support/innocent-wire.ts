@@ -8,6 +8,15 @@ import { flowRecord, type DayNode } from "./innocent-words.ts";
 
 const partialEveryMs = 120_000;
 const [syn, fin, acknowledged] = [0x02, 0x01, 0x18];
+const resetAndAcknowledged = 0x14;
+
+/** TCP's flags of both directions' records. */
+interface Flags {
+  readonly there: number;
+  readonly back: number;
+}
+
+const bothWays = (flags: number): Flags => ({ there: flags, back: flags });
 
 export interface WirePlan {
   readonly fromIp: string;
@@ -52,7 +61,11 @@ export class Wire {
   }
 
   /** Opened and closed: exporters tell of it soon after. */
-  short(plan: WirePlan, durationMs: number, flags = syn | acknowledged | fin): void {
+  short(
+    plan: WirePlan,
+    durationMs: number,
+    flags: Flags = bothWays(syn | acknowledged | fin),
+  ): void {
     const connection = this.open(plan);
     connection.closeMs = plan.openMs + durationMs;
     this.#cluster.agenda.at(connection.closeMs + 2_000, () =>
@@ -60,11 +73,17 @@ export class Wire {
     );
   }
 
+  /** Nobody listens there: one segment each way. */
+  refused(plan: WirePlan): void {
+    this.short(plan, 1, { there: syn, back: resetAndAcknowledged });
+  }
+
   close(connection: Connection, atMs: number): void {
     if (connection.closeMs !== Infinity) return;
     connection.closeMs = Math.max(atMs, connection.reportedMs);
     const isFirst = connection.reportedMs === connection.openMs;
-    this.#report(connection, connection.closeMs, (isFirst ? syn : 0) | acknowledged | fin);
+    const flags = bothWays((isFirst ? syn : 0) | acknowledged | fin);
+    this.#report(connection, connection.closeMs, flags);
   }
 
   #later(connection: Connection): void {
@@ -72,23 +91,23 @@ export class Wire {
     this.#cluster.agenda.at(atMs, () => {
       if (connection.closeMs <= atMs) return;
       const isFirst = connection.reportedMs === connection.openMs;
-      this.#report(connection, atMs, (isFirst ? syn : 0) | acknowledged);
+      this.#report(connection, atMs, bothWays((isFirst ? syn : 0) | acknowledged));
       this.#later(connection);
     });
   }
 
-  #report(connection: Connection, endMs: number, flags: number): void {
+  #report(connection: Connection, endMs: number, { there, back }: Flags): void {
     const { fromIp, fromPort, toIp, toPort, transport = "tcp", reportedMs } = connection;
     connection.reportedMs = endMs;
     for (const node of connection.samplers) {
       const skewMs = node.flowSkewMs;
       const times = { startMs: reportedMs + skewMs, endMs: endMs + skewMs };
-      const common = { transport, ...times, flags, bytes: 4_000, sampler: node.ip };
-      const there = { fromIp, fromPort, toIp, toPort, ...common };
-      const back = { fromIp: toIp, fromPort: toPort, toIp: fromIp, toPort: fromPort, ...common };
+      const common = { transport, ...times, bytes: 4_000, sampler: node.ip };
+      const request = { fromIp, fromPort, toIp, toPort, flags: there, ...common };
+      const far = { fromIp: toIp, fromPort: toPort, toIp: fromIp, toPort: fromPort };
       const exporter = this.#exporters.get(node);
-      exporter?.push({}, flowRecord(there));
-      exporter?.push({}, flowRecord(back));
+      exporter?.push({}, flowRecord(request));
+      exporter?.push({}, flowRecord({ ...far, flags: back, ...common }));
     }
   }
 }
