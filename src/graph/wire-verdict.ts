@@ -290,6 +290,11 @@ function lifeAround(
 ): Life {
   const life = scene.lifePast(pod, endUs);
   if (life !== "live") return life;
+  // A clock that nothing has bounded may be wrong by as much as records come late.
+  const isYoung = pod.fromUs > chain.fromUs - scene.options.latenessUs;
+  if (isYoung && chain.flows.some(({ flow }) => !scene.isClockProved(flow.source.key))) {
+    return "silent";
+  }
   const reachUs = chain.isLoose ? scene.options.clampedReachUs : 0;
   return scene.lifePast(pod, chain.fromUs - reachUs - boundUs);
 }
