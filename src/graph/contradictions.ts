@@ -1,5 +1,5 @@
 /**
- * Where two senders tell of one pod what cannot both be so: what no pod ever changes, or an address that
+ * Where two senders tell of one pod what cannot both be so (or, of its proxy, what counts twice): what no pod ever changes, or an address that
  * is another's. One of them is forged, or two clusters go by one name; which one, nobody can say here, so
  * it is told of the source and changes no pod. Pure functions.
  */
@@ -68,12 +68,12 @@ export function standing(known: readonly Contradiction[], nowUs: Us): readonly C
   return known.filter(({ atUs }) => atUs + contradictedForUs > nowUs);
 }
 
-export function contradictionEvidence({ key }: SourceRef, one: Contradiction): Evidence {
+export function contradictionEvidence({ kind, key }: SourceRef, one: Contradiction): Evidence {
   const { about, text, atUs } = one;
   return {
     atUs,
     nanos: 0,
-    vantage: "object",
+    vantage: kind === "proxy" ? "proxy" : "object",
     source: key,
     text: `two senders tell of ${about}: ${text}`,
     fields: { pod: about, differs: text },

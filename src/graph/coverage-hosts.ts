@@ -43,6 +43,7 @@ interface Host {
 
 export class CoverageHosts {
   readonly #bitsOf: (sourceId: string) => number;
+  readonly #isHeard: (sourceId: string) => boolean;
   readonly #hosts = new Map<string, Host>();
   readonly #ofPod = new Map<PodRecord, Host>();
   /** Source ids of agents, by the machine's name and addresses. */
@@ -50,8 +51,10 @@ export class CoverageHosts {
   readonly #dirty = new Set<Host>();
   #sweptUs = 0;
 
-  constructor(bitsOf: (sourceId: string) => number) {
+  /** `isHeard`: it has ever told anything, be it nothing that counts for `bitsOf`. */
+  constructor(bitsOf: (sourceId: string) => number, isHeard: (sourceId: string) => boolean) {
     this.#bitsOf = bitsOf;
+    this.#isHeard = isHeard;
   }
 
   /** Whether pods are known to run where this agent is. */
@@ -123,7 +126,7 @@ export class CoverageHosts {
     const agents: string[] = [];
     for (const id of agentIds) {
       const ofAgent = this.#bitsOf(id);
-      if (((ofAgent >> bitCount) & agentMask) !== 0) agents.push(id.slice(id.indexOf("|") + 1));
+      if (this.#isHeard(id)) agents.push(id.slice(id.indexOf("|") + 1));
       bits |= ofAgent;
     }
     const self = { ...makeEntity("node"), cluster, name, kind: "host", host_network: true };

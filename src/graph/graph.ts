@@ -134,7 +134,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     const bitsOf = (sourceId: string): number => this.#sources.coverageBits(sourceId);
     const { nodes } = this.#identity;
     this.#coverage = new Coverage({ bitsOf, nodes, reportersMax: limits.sourcesMax });
-    this.#hosts = new CoverageHosts(bitsOf);
+    this.#hosts = new CoverageHosts(bitsOf, (sourceId) => this.#sources.isHeard(sourceId));
     const coverage = this.#coverage;
     this.#clusters = new ClusterCoverage({ nodes, coverage, bitsOf });
     this.#components = new Components(limits, (source) => this.#series.hasTold(source));
@@ -173,6 +173,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       before = observation;
       this.#identify(observation);
     }
+    for (const one of this.#scrapes.takeContradictions()) this.#sources.contradicted(one);
     this.#sightings.tell(this.#identity);
     this.#settleIdentity();
     for (const observation of batch.observations) this.#apply(observation);

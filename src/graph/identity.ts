@@ -240,7 +240,8 @@ export class IdentityTables implements Identity {
       this.#setFacts(pod, { endUs: end.loUs });
       this.nodes.podSigns(this.nodes.get(pod.facts.nodeId), pod.key, 0);
     }
-    if (object.hostNetwork) return this.hosts.told(cluster, object.ips, object.node);
+    this.#hostTold(cluster, object);
+    if (object.hostNetwork) return;
     for (const ip of object.ips) {
       if (!isPeerAddress(ip)) continue;
       this.owners.claim(cluster, ip, object.namespace, pod.key, OwnerStrength.object, {
@@ -352,7 +353,13 @@ export class IdentityTables implements Identity {
     this.nodes.use(this.nodes.get(pod.facts.nodeId), 1);
     this.#podNames.add(podName(pod.facts.cluster, pod.facts.namespace, pod.facts.name), pod);
     const { object } = pod;
-    if (object?.hostNetwork) this.hosts.told(pod.facts.cluster, object.ips, object.node);
+    if (object && pod.isAttested) this.#hostTold(pod.facts.cluster, object);
+  }
+
+  /** Every pod names its machine's address; one on the machine's network has all of them. */
+  #hostTold(cluster: string, { hostNetwork, ips, hostIp = "", node }: PodObject): void {
+    if (hostNetwork) this.hosts.told(cluster, ips, node);
+    else if (hostIp !== "" && node !== "") this.hosts.told(cluster, [hostIp], node);
   }
 
   restoreDone(): void {

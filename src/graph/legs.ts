@@ -235,7 +235,14 @@ export function legEvidence(leg: Leg): Evidence {
     vantage: "proxy",
     source: first.source.key,
     text: `${told[leg.role]} from ${from} to ${to}`,
-    fields: { role: leg.role, src: from, dst: to, pod: first.pod.pod, trust: first.trust },
+    fields: {
+      role: leg.role,
+      src: from,
+      dst: to,
+      pod: first.pod.pod,
+      trust: first.trust,
+      ...(first.traceId === "" ? {} : { trace_id: first.traceId, span_id: first.spanId }),
+    },
     hash: contentHash(["leg", leg.id, first.lineId, first.timeUs]),
   };
 }

@@ -1,6 +1,7 @@
 /** Where a proxy's counters stood still, whatever the order in which its scrapes came. */
 import { expect, test } from "vitest";
 import { makeSeries, proxySource } from "../../test/support/graph-observations.ts";
+import { pairsToText } from "../lib/pairs-text.ts";
 import type { EdgeSeries } from "../model/observations.ts";
 import { usPerSecond } from "../model/time.ts";
 import { ProxyScrapes, type Way } from "./proxy-scrapes.ts";
@@ -128,7 +129,7 @@ test("what settled long ago, or was written down, is as it was", () => {
   const way = wayOf(before);
   for (const one of every15(600, { opened: 5, requests: 2 })) scrape(before, way, one);
   const after = new ProxyScrapes(options);
-  after.restore(source.key, before.stored(source.key));
+  after.restore(source, before.stored(source.key));
   expect(wayOf(after)).toMatchObject({ settled: way.settled, recent: way.recent });
   scrape(after, wayOf(after), { at: 615, opened: 6, requests: 2 });
   const across = (from: number, to: number) =>
@@ -144,6 +145,39 @@ test("what moves at each scrape is not kept, and memory has its bounds", () => {
   for (let at = 7_200; at < 14_400; at += 15) scrape(scrapes, way, { at, opened: 1 });
   expect(way.settled).toHaveLength(1);
   expect(way.settled[0]?.times.length).toBeLessThan(90);
+});
+
+const labelled = (collector: string) =>
+  pairsToText(
+    new Map([
+      ["service.name", "pods"],
+      ["collector", collector],
+    ]),
+  );
+
+/** What is said of two senders, of which the second begins and ends then. */
+function together(fromS: number, toS: number, resources: readonly [string, string], apartS = 5) {
+  const scrapes = new ProxyScrapes(options);
+  const [one, other] = resources.map((resource) => wayOf(scrapes, { resource }));
+  if (!one || !other) throw new Error("two ways");
+  for (const { at } of every15(900, {})) {
+    scrape(scrapes, one, { at, opened: at });
+    if (at >= fromS && at <= toS) scrape(scrapes, other, { at: at + apartS, opened: at });
+  }
+  return new Set(scrapes.takeContradictions().map(({ about, text }) => `${about}: ${text}`));
+}
+
+test("two senders beside each other are told by what they differ in", () => {
+  const text = `${source.key}: its counters come twice, as collector a and b`;
+  expect(together(0, 900, [labelled("a"), labelled("b")])).toEqual(new Set([text]));
+  expect(together(0, 900, [labelled("b"), labelled("a")])).toEqual(new Set([text]));
+});
+
+test("a sender that takes another's place, equal ones and parts of one scrape are no two", () => {
+  const none = new Set();
+  expect(together(0, 200, [labelled("a"), labelled("b")])).toEqual(none);
+  expect(together(0, 900, [labelled("a"), labelled("a")])).toEqual(none);
+  expect(together(0, 900, [labelled("a"), labelled("b")], 0)).toEqual(none);
 });
 
 test("claims, callers' rows and rows of no proxy tell nothing", () => {

@@ -8,8 +8,9 @@
  * and a proxy stood still only where none of them says otherwise. It judges nothing.
  */
 import type { Evidence } from "../model/changes.ts";
-import type { EdgeSeries } from "../model/observations.ts";
+import type { EdgeSeries, SourceRef } from "../model/observations.ts";
 import { usPerMinute, usToRfc3339, type Us } from "../model/time.ts";
+import type { Contradicted } from "./contradictions.ts";
 import { contentHash } from "./content-hash.ts";
 import type { PodFacts } from "./contracts.ts";
 import type { Point } from "./counter-points.ts";
@@ -25,6 +26,7 @@ import {
   type Stand,
   type StoredWay,
 } from "./scrape-stands.ts";
+import { differenceOf, isOneScrape } from "./two-senders.ts";
 
 /** What the counters of a proxy's own calls say of a time. */
 export type Stillness =
@@ -46,8 +48,10 @@ export interface Still {
 /** One sender's scrapes of one proxy. */
 export interface Way {
   readonly id: string;
-  /** `SourceRef.key` of the proxy. */
-  readonly key: string;
+  readonly proxy: SourceRef;
+  /** "" until a series of it has spoken since the start. */
+  resource: string;
+  firstUs: Us;
   /** What nothing can change any more, in order of time. */
   readonly settled: Stand[];
   /** One scrape each, in order of time, after those. */
@@ -57,6 +61,8 @@ export interface Way {
   isFurther: boolean;
   /** False: it was forgotten, and is taken back when it speaks again. */
   isListed: boolean;
+  /** Until when it was told that another one is beside it. */
+  besideUs: Us;
 }
 
 interface Proxy {
@@ -76,6 +82,12 @@ export interface ScrapesOptions {
 const leastQuietUs = usPerMinute;
 const waysMax = 4;
 const sweepUs = usPerMinute;
+/** Senders that are there together for less are one that was replaced. */
+const togetherUs = 5 * usPerMinute;
+/** It is told again this often that they are. */
+const togetherStepUs = 10 * usPerMinute;
+
+const contradictionsMax = 1_000;
 
 const untold: Stillness = { kind: "untold" };
 const moved: Stillness = { kind: "moved" };
@@ -84,6 +96,7 @@ export class ProxyScrapes {
   readonly #options: ScrapesOptions;
   readonly #proxies = new Map<string, Proxy>();
   #further: Way[] = [];
+  #contradictions: Contradicted[] = [];
   #sweptUs: Us = 0;
   #dropped = 0;
 
@@ -99,11 +112,14 @@ export class ProxyScrapes {
   /** Where points of the series count; null where it tells nothing of a proxy's own calls. */
   wayOf(series: EdgeSeries): Way | null {
     if (!countsOwnCalls(series)) return null;
-    const { key } = series.source;
-    const id = contentHash(["way", series.resource]);
-    const known = this.#proxies.get(key)?.ways.find((way) => way.id === id);
-    if (known) return known;
-    const way = makeWay(id, key);
+    const { source, resource } = series;
+    const id = contentHash(["way", resource]);
+    const known = this.#proxies.get(source.key)?.ways.find((way) => way.id === id);
+    if (known) {
+      known.resource = resource;
+      return known;
+    }
+    const way = makeWay(id, source, resource);
     return this.#list(way) ? way : null;
   }
 
@@ -135,13 +151,27 @@ export class ProxyScrapes {
     if (stand) stand.isBroken = true;
   }
 
+  /** One counter has two values at one time. */
+  differs(way: Way, timeUs: Us): void {
+    this.breaks(way, timeUs);
+    const text = "a counter has two values at one time: two senders, or labels that were left out";
+    this.#contradict(way, text, timeUs);
+  }
+
+  /** Proxies of which two senders tell what counts twice or cannot both be so, since the last call. */
+  takeContradictions(): readonly Contradicted[] {
+    const taken = this.#contradictions;
+    if (taken.length > 0) this.#contradictions = [];
+    return taken;
+  }
+
   /** Keys of proxies that were scraped later than before, since this was last called. */
   takeFurther(): readonly string[] {
     if (this.#further.length === 0) return [];
     const further = this.#further;
     this.#further = [];
     for (const way of further) way.isFurther = false;
-    return further.map(({ key }) => key);
+    return further.map(({ proxy }) => proxy.key);
   }
 
   /** Whether no counter of the proxy's own calls moved from before `fromUs` until after `toUs`. */
@@ -179,15 +209,17 @@ export class ProxyScrapes {
   /** What outlives a restart of one proxy's scrapes; empty = nothing. */
   stored(key: string): readonly StoredWay[] {
     const ways = this.#proxies.get(key)?.ways ?? [];
-    return ways.map(({ id, settled, recent }) => ({
+    return ways.map(({ id, firstUs, settled, recent }) => ({
       id,
+      firstUs,
       stands: [...settled, ...recent].map(encodeStand),
     }));
   }
 
-  restore(key: string, ways: readonly StoredWay[]): void {
-    for (const { id, stands } of ways) {
-      const way = makeWay(id, key);
+  restore(proxy: SourceRef, ways: readonly StoredWay[]): void {
+    for (const { id, firstUs, stands } of ways) {
+      const way = makeWay(id, proxy, "");
+      way.firstUs = firstUs;
       way.recent.push(...stands.map(decodeStand));
       way.newestUs = lastOf(way.recent.at(-1));
       this.#settle(way);
@@ -213,7 +245,7 @@ export class ProxyScrapes {
 
   /** False where there is no room for it. */
   #list(way: Way): boolean {
-    const proxy = this.#proxy(way.key);
+    const proxy = this.#proxy(way.proxy.key);
     if (!proxy) return false;
     if (proxy.ways.length >= waysMax) {
       proxy.isIncomplete = true;
@@ -236,6 +268,7 @@ export class ProxyScrapes {
     if (known && lastOf(known) === timeUs) return known;
     const stand = makeStand(timeUs);
     recent.splice(at + 1, 0, stand);
+    if (way.firstUs === 0 || timeUs < way.firstUs) way.firstUs = timeUs;
     if (timeUs > way.newestUs) this.#gotFurther(way, timeUs);
     return stand;
   }
@@ -243,9 +276,31 @@ export class ProxyScrapes {
   #gotFurther(way: Way, timeUs: Us): void {
     way.newestUs = timeUs;
     this.#settle(way);
+    this.#compare(way);
     if (way.isFurther) return;
     way.isFurther = true;
     this.#further.push(way);
+  }
+
+  /** Whether others have scraped the proxy beside this one, and each counts the same again. */
+  #compare(way: Way): void {
+    for (const other of this.#proxies.get(way.proxy.key)?.ways ?? []) {
+      if (other === way || isOneScrape(way.recent, other.recent)) continue;
+      const untilUs = Math.min(way.newestUs, other.newestUs);
+      const isTogether = untilUs - Math.max(way.firstUs, other.firstUs) >= togetherUs;
+      const atUs = Math.floor(untilUs / togetherStepUs) * togetherStepUs;
+      if (!isTogether || atUs <= Math.min(way.besideUs, other.besideUs)) continue;
+      const text = differenceOf(way.resource, other.resource);
+      if (text === "") continue;
+      way.besideUs = atUs;
+      other.besideUs = atUs;
+      this.#contradict(way, text, atUs);
+    }
+  }
+
+  #contradict({ proxy }: Way, text: string, atUs: Us): void {
+    if (this.#contradictions.length >= contradictionsMax) return;
+    this.#contradictions.push({ source: proxy, about: proxy.key, text, atUs });
   }
 
   /** What is so old that its requests have come counts as it is. */
@@ -285,9 +340,19 @@ export function scrapesEvidence({ cluster, namespace, name }: PodFacts, still: S
   };
 }
 
-function makeWay(id: string, key: string): Way {
-  const lists = { settled: [], recent: [] };
-  return { id, key, ...lists, newestUs: 0, isFurther: false, isListed: false };
+function makeWay(id: string, proxy: SourceRef, resource: string): Way {
+  return {
+    id,
+    proxy,
+    resource,
+    firstUs: 0,
+    settled: [],
+    recent: [],
+    newestUs: 0,
+    isFurther: false,
+    isListed: false,
+    besideUs: 0,
+  };
 }
 
 /** Scraped from a proxy, of what it did as a client. Claims prove nothing. */

@@ -22,6 +22,7 @@ export interface Stand {
 
 export interface StoredWay {
   readonly id: string;
+  readonly firstUs: Us;
   /** `encodeStand` of each. */
   readonly stands: readonly (readonly number[])[];
 }

@@ -288,7 +288,8 @@ export class SeriesTable {
     if (!replaced || replaced.value < point.value) {
       const isDelta = this.#numbers.isDelta(slot.row);
       this.#scrapes.point(way, slot, point, isDelta, replaced);
-    } else if (replaced.value > point.value) this.#scrapes.breaks(way, point.timeUs);
+    }
+    if (replaced && replaced.value !== point.value) this.#scrapes.differs(way, point.timeUs);
   }
 
   #count(slot: Slot, delta: Delta, sign: 1 | -1): void {

@@ -204,7 +204,7 @@ export class Sources {
         continue;
       }
       this.#add(source);
-      this.#scrapes.restore(ref.key, scrapes);
+      this.#scrapes.restore(ref, scrapes);
       this.#changed.add(source);
       for (const expectation of this.#met.get(source) ?? []) {
         expectation.lastUs = Math.max(expectation.lastUs, source.lastReceivedUs);
@@ -240,6 +240,12 @@ export class Sources {
       if (!isSilent) live |= bit;
     }
     return live | (heard << coverageCapabilities.length);
+  }
+
+  /** Whether a source (`kind|key`) has ever told anything, and is not gone. */
+  isHeard(id: string): boolean {
+    const source = this.#sources.get(id);
+    return source !== undefined && source.state !== "gone" && source.heard.size > 0;
   }
 
   takeChangedCoverage(): ReadonlySet<string> {

@@ -134,7 +134,7 @@ export interface EdgeSeries {
   /** True for a policy denial. */
   readonly isDenied: boolean;
   readonly responseFlags: string;
-  /** What its sender calls itself, as one text: two collectors that scrape one proxy may differ in it. */
+  /** Its sender's resource (`lib/pairs-text.ts`): two collectors that scrape one proxy may differ in it. */
   readonly resource: string;
   readonly source: SourceRef;
   readonly trust: Trust;

@@ -2,6 +2,7 @@
 import { anyValueToJson } from "../decode/any-value.ts";
 import { readText } from "../decode/text.ts";
 import { ValueKind, type AnyValues, type Attributes, type Resources } from "../decode/views.ts";
+import { pairsToText } from "../lib/pairs-text.ts";
 import type { SourceRef } from "../model/observations.ts";
 import { valueText } from "./attributes.ts";
 import { originAttribute, type Sources } from "./sources.ts";
@@ -56,16 +57,6 @@ function pairText(bytes: Buffer, values: AnyValues, index: number): string {
   }
 }
 
-/** Sorted by key, each part with its length, so that no two different sets give one text. */
-export function canonicalPairs(pairs: Pairs): string {
-  let text = "";
-  for (const key of [...pairs.keys()].sort()) {
-    const value = pairs.get(key) ?? "";
-    text += `${key.length}:${key}${value.length}:${value}`;
-  }
-  return text;
-}
-
 export class ResourceCache {
   readonly #byBytes = new Map<string, Resource>();
   #cachedBytes = 0;
@@ -107,7 +98,7 @@ export class ResourceCache {
     const origin = pairs.get(originAttribute) ?? "";
     const collector = this.#sources.collector(origin);
     pairs.delete(originAttribute);
-    const canonical = canonicalPairs(pairs);
+    const canonical = pairsToText(pairs);
     const resource = { id: this.#nextId++, pairs, canonical, collector, origin };
     if (key.length <= maxKeptBytes) this.#keep(key, resource);
     return resource;

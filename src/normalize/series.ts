@@ -8,8 +8,9 @@ import { createHash } from "node:crypto";
 import type { MetricsView } from "../decode/views.ts";
 import { HashIndex } from "../lib/hash-index.ts";
 import type { EdgeSeries, SourceRef, Trust } from "../model/observations.ts";
+import { pairsToText } from "../lib/pairs-text.ts";
 import { seriesPerSourceMax } from "../model/rows.ts";
-import { canonicalPairs, readPairs, type Resource } from "./resources.ts";
+import { readPairs, type Resource } from "./resources.ts";
 import { SeriesMemo } from "./series-memo.ts";
 import { SharedNames } from "./shared-names.ts";
 import type { EdgePlan, SeriesFacts } from "./vocabulary.ts";
@@ -109,7 +110,7 @@ export class SeriesTable {
       points.attrStart[point] ?? 0,
       points.attrEnd[point] ?? 0,
     );
-    const hash = seriesHash(metric, canonicalPairs(labels));
+    const hash = seriesHash(metric, pairsToText(labels));
     const known = this.#hashes.find(hash);
     if (known !== noSeries) return known;
     if (this.#sources.length >= this.#maxSeries) {

@@ -56,7 +56,7 @@ export function faultsOf(story: Story, telling: Telling): string[] {
 }
 
 function compare({ expect }: Story, found: Findings): string[] {
-  const { insights, silent } = expect;
+  const { insights, silent, quiet } = expect;
   const isMeant = (line: string) => insights.some((insight) => isExpected(insight, line));
   const isJudged = (line: string) => silent?.includes(line.split(" ")[0] ?? "") ?? true;
   return [
@@ -65,6 +65,9 @@ function compare({ expect }: Story, found: Findings): string[] {
       .map((insight) => `missing: ${lineOf(insight)}`),
     ...found.accusations
       .filter((line) => isJudged(line) && !isMeant(line))
+      .map((line) => `too much: ${line}`),
+    ...found.blindness
+      .filter((line) => quiet.includes(line.split(" ")[0] ?? ""))
       .map((line) => `too much: ${line}`),
     ...expect.unknown
       .filter((blind) => !isSaid(blind, found))

@@ -327,6 +327,8 @@ const expectation = z.strictObject({
   insights: z.array(insight).default([]),
   /** Rules that must not fire beyond `insights`; without the list, none may but those on coverage. */
   silent: z.array(name).optional(),
+  /** Rules on coverage that must not fire. */
+  quiet: z.array(name).default([]),
   unknown: z.array(blindness).default([]),
 });
 
