@@ -28,7 +28,7 @@ export interface CorpusItem {
 }
 
 /** The lists in which a request of each signal holds its items. */
-export const listsOf = {
+const listsOf = {
   metrics: ["resource_metrics", "scope_metrics", "metrics"],
   traces: ["resource_spans", "scope_spans", "spans"],
   logs: ["resource_logs", "scope_logs", "log_records"],
@@ -69,14 +69,32 @@ function itemsOf(from: string, signal: SignalName, body: Buffer): CorpusItem[] {
   );
 }
 
-/** A request of one item, and of those that stand beside it in its scope. */
+/** A request of one item, and of those that stand beside it. */
 export function requestOf(one: CorpusItem, beside: readonly CorpusItem[]): Buffer {
-  const type = requestTypes[one.signal];
-  const [resources, scopes, items] = listsOf[one.signal];
+  const all = [one, ...beside];
+  return encode(
+    one.signal,
+    all.map((item) => [item]),
+  );
+}
+
+/** A request of many, those of one resource and scope together. */
+export function batchOf(items: readonly CorpusItem[]): Buffer {
+  const alike = new Map<string, CorpusItem[]>();
+  for (const item of items) {
+    const key = JSON.stringify([item.resource, item.scope]);
+    alike.set(key, [...(alike.get(key) ?? []), item]);
+  }
+  return encode(items[0]?.signal ?? "logs", [...alike.values()]);
+}
+
+function encode(signal: SignalName, groups: readonly (readonly CorpusItem[])[]): Buffer {
+  const type = requestTypes[signal];
+  const [resources, scopes, items] = listsOf[signal];
   const request = {
-    [resources]: [one, ...beside].map(({ resource, scope, item }) => ({
-      resource,
-      [scopes]: [{ scope, [items]: [item] }],
+    [resources]: groups.map((group) => ({
+      resource: group[0]?.resource,
+      [scopes]: [{ scope: group[0]?.scope, [items]: group.map(({ item }) => item) }],
     })),
   };
   return Buffer.from(type.encode(type.fromObject(request)).finish());
