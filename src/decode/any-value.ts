@@ -2,6 +2,7 @@
  * Opens an AnyValue of a decoded view as plain data, nested arrays and maps included; for the few values
  * that are wanted whole, such as the body of an event. Everything was checked when it was decoded.
  */
+import type { TextInterner } from "../lib/interner.ts";
 import { readText } from "./text.ts";
 import { ValueKind } from "./views.ts";
 import type { AnyValues } from "./views.ts";
@@ -25,13 +26,15 @@ const nothing: ReadonlySet<string> = new Set();
  * The value in that row; keys named in `leftOut` are stepped over in every map, without a look inside. As
  * in the JSON form of protobuf an int64 beyond ±(2^53 − 1) is a string of
  * digits, NaN and the infinities are "NaN", "Infinity" and "-Infinity", bytes are base64. An unset value
- * is null. Of a key that occurs twice the last value is taken.
+ * is null. Of a key that occurs twice the last value is taken. `keys`: where the texts of keys are kept,
+ * which are the same in every object of a kind.
  */
 export function anyValueToJson(
   bytes: Buffer,
   values: AnyValues,
   row: number,
   leftOut: ReadonlySet<string> = nothing,
+  keys: TextInterner | null = null,
 ): JsonValue {
   const start = values.start[row] ?? 0;
   const end = values.end[row] ?? 0;
@@ -47,9 +50,9 @@ export function anyValueToJson(
     case ValueKind.bytes:
       return bytes.toString("base64", start, end);
     case ValueKind.array:
-      return new NestedReader(bytes, start, leftOut).readArray([], end);
+      return new NestedReader(bytes, start, leftOut, keys).readArray([], end);
     case ValueKind.kvlist:
-      return new NestedReader(bytes, start, leftOut).readMap(makeMap(), end);
+      return new NestedReader(bytes, start, leftOut, keys).readMap(makeMap(), end);
     default:
       return null;
   }
@@ -75,12 +78,19 @@ class NestedReader {
   readonly #reader = new WireReader();
   readonly #bytes: Buffer;
   readonly #leftOut: ReadonlySet<string>;
+  readonly #keys: TextInterner | null;
   #partsLeft = partsMax;
 
-  constructor(bytes: Buffer, start: number, leftOut: ReadonlySet<string>) {
+  constructor(
+    bytes: Buffer,
+    start: number,
+    leftOut: ReadonlySet<string>,
+    keys: TextInterner | null,
+  ) {
     this.#reader.open(bytes, start);
     this.#bytes = bytes;
     this.#leftOut = leftOut;
+    this.#keys = keys;
   }
 
   readArray(into: JsonValue[], end: number): JsonValue[] {
@@ -107,33 +117,34 @@ class NestedReader {
 
   #readPair(into: JsonMap, end: number): void {
     const reader = this.#reader;
-    if (this.#leftOut.size > 0 && this.#leftOut.has(this.#keyAhead(end))) {
-      reader.pos = end;
-      return;
-    }
-    let key = "";
+    const { pos } = reader;
+    const key = this.#keyOf(end);
+    if (this.#leftOut.has(key)) return;
+    reader.pos = pos;
     let value: JsonValue = null;
     while (reader.pos < end) {
       const tag = reader.tag(end);
-      if (tag === 0x0a) key = this.#readString(end, "utf8");
-      else if (tag === 0x12) value = this.#readValue(value, reader.length(end));
+      if (tag === 0x12) value = this.#readValue(value, reader.length(end));
       else reader.skip(tag, end);
     }
     into[key] = value;
   }
 
-  /** The key of the pair that ends at `end`, which may stand behind its value; the reader stays where it is. */
-  #keyAhead(end: number): string {
+  /** Of the pair that ends at `end`, where the reader then is; the key may stand behind its value. */
+  #keyOf(end: number): string {
     const reader = this.#reader;
-    const start = reader.pos;
-    let key = "";
+    let [start, stop] = [0, 0];
     while (reader.pos < end) {
       const tag = reader.tag(end);
-      if (tag === 0x0a) key = this.#readString(end, "utf8");
-      else reader.skip(tag, end);
+      if (tag === 0x0a) {
+        stop = reader.length(end);
+        start = reader.pos;
+        reader.pos = stop;
+      } else {
+        reader.skip(tag, end);
+      }
     }
-    reader.pos = start;
-    return key;
+    return this.#keys?.text(this.#bytes, start, stop) ?? readText(this.#bytes, start, stop);
   }
 
   /** The AnyValue that ends at `end`; `earlier` is what an earlier piece of it said. */

@@ -61,10 +61,12 @@ export const guides: readonly SourceGuide[] = [
 export class K8sObjects implements LogVocabulary {
   readonly #workshop: Workshop;
   readonly #slots: AttributeSlots;
+  readonly #interner: TextInterner;
   readonly #yaml = new YamlTexts();
 
   constructor(workshop: Workshop, interner: TextInterner) {
     this.#workshop = workshop;
+    this.#interner = interner;
     this.#slots = new AttributeSlots(["k8s.resource.name", "event.type", "event.domain"], interner);
   }
 
@@ -82,7 +84,7 @@ export class K8sObjects implements LogVocabulary {
     batch.alive(source, "objects", time.timeUs);
     const resource = slots.internedText("k8s.resource.name");
     if (!isOurs || unread.has(resource)) return true;
-    const body = bodyOf(record);
+    const body = bodyOf(record, this.#interner);
     const type = slots.internedText("event.type") || typeOf(body);
     if (feedMarks.has(type)) return true;
     const seen = readObject(objectOf(body), resource, {
@@ -100,11 +102,11 @@ export class K8sObjects implements LogVocabulary {
   }
 }
 
-function bodyOf({ view, index }: RecordAt<LogsView>): Json {
+function bodyOf({ view, index }: RecordAt<LogsView>, keys: TextInterner | null = null): Json {
   const { records, bytes, bodies } = view;
   const body = records.body[index] ?? -1;
   if (body < 0) return null;
-  const value = anyValueToJson(bytes, bodies, body, leftOut);
+  const value = anyValueToJson(bytes, bodies, body, leftOut, keys);
   return typeof value === "string" ? parseJsonObject(value, maxTextLength) : value;
 }
 
