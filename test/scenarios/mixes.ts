@@ -1,5 +1,5 @@
 /**
- * One world as eight clusters would tell it, each by the sources that it happens to run: a call through the
+ * One world as nine clusters would tell it, each by the sources that it happens to run: a call through the
  * sidecars, a caller outside the mesh in plaintext, and a process under the proxy's UID that goes around
  * the sidecar. Each source tells what it can see of it, in its own words; `test/source-mixes.test.ts` compares.
  */
@@ -211,6 +211,9 @@ const sources = {
       bytes: [0, 4_000, 8_000],
     })),
   ),
+  "Hubble flows": written(conversations.map((one) => ({ ...one, from: "hubble" }))),
+  Caretta: written(conversations.map(({ at, src, dst }) => ({ at, src, dst, from: "caretta" }))),
+  Retina: written(conversations.map(({ at, src, dst }) => ({ at, src, dst, from: "retina" }))),
   Tetragon: written(processes),
   Coroot: written(
     reached.map(({ at, by, destination, actual }) => ({
@@ -248,12 +251,13 @@ const ambientTwin: MeshFields = meshSchema.parse({
 export const mixes: readonly { readonly sources: readonly Source[]; readonly isAmbient?: true }[] =
   [
     { sources: ["Istio metrics", "OTLP access logs", "Tetragon", "NetFlow", "k8sobjects"] },
-    { sources: ["sink metrics", "JSON access logs", "Tetragon", "OBI flows", "k8sobjects"] },
+    { sources: ["sink metrics", "JSON access logs", "Tetragon", "Hubble flows", "k8sobjects"] },
     { sources: ["ztunnel logs", "ztunnel metrics", "k8sobjects"], isAmbient: true },
     { sources: ["OBI flows", "Tetragon", "k8sobjects"] },
     { sources: ["spans", "NetFlow", "k8sobjects"] },
     { sources: ["Coroot", "OTLP access logs"] },
     { sources: ["otel-network", "Istio metrics"] },
+    { sources: ["Caretta", "Retina", "k8sobjects"] },
     { sources: ["Coroot", "k8sobjects"] },
   ];
 
