@@ -44,24 +44,24 @@ export interface PodFacts {
   readonly nodeId: number;
   readonly ips: readonly string[];
   /** The machine that it runs on; left out while no object has told. */
-  readonly node?: string;
+  readonly node?: string | undefined;
   readonly hostNetwork: boolean;
   /** It has user ids of its own, so the host's, which agents give, say nothing of those inside. */
-  readonly hasOwnUserIds?: boolean;
+  readonly hasOwnUserIds?: boolean | undefined;
   readonly mode: NodeEntity["mode"];
   readonly proxy: ProxyFacts;
   readonly containerNames: readonly string[];
   /** Ids of its containers, over their restarts; left out while no object has told. */
-  readonly starts?: ContainerStarts;
+  readonly starts?: ContainerStarts | undefined;
   /** Init containers that end before the proxy starts; left out while no object has told. */
-  readonly initContainersBeforeProxy?: readonly string[];
+  readonly initContainersBeforeProxy?: readonly string[] | undefined;
   /** Declared capture exclusions; null = unknown (no object seen). */
   readonly excludedOutboundPorts: readonly string[] | null;
   readonly excludedOutboundRanges: readonly string[] | null;
   /** What the mesh's configuration leaves out beside; left out = nothing. */
-  readonly meshWideHoles?: readonly CaptureHoles[];
+  readonly meshWideHoles?: readonly CaptureHoles[] | undefined;
   /** What alone is captured, where the pod declares that; null or left out = everything. */
-  readonly includedOutbound?: IncludedOutbound | null;
+  readonly includedOutbound?: IncludedOutbound | null | undefined;
   readonly fromUs: Us;
   /** Earliest possible end of its life, 0 = lives. */
   readonly endUs: Us;

@@ -6,6 +6,7 @@
  * nobody has to look through all of them. It judges nothing: what a rule can make of a mask is in
  * `model/coverage.ts`.
  */
+import { FewSet } from "../lib/few-set.ts";
 import {
   coverageCapabilities,
   coverageStates,
@@ -36,7 +37,7 @@ const reportersPerWorkloadMax = 16;
 interface Witness {
   readonly id: string;
   bits: number;
-  readonly members: Set<Member>;
+  readonly members: FewSet<Member>;
 }
 
 /** A living pod, or a source that reports for a workload of which no pod is known. */
@@ -49,11 +50,11 @@ interface Member {
 
 interface Workload {
   readonly nodeId: number;
-  readonly members: Set<Member>;
-  /** By source id; their members are not pods. */
-  readonly reporters: Map<string, Member>;
+  readonly members: FewSet<Member>;
+  /** By source id; their members are not pods. Nearly always there are none. */
+  reporters: Map<string, Member>;
   /** Members that are seen live, by capability. */
-  readonly liveCounts: Uint32Array;
+  readonly liveCounts: number[];
   namespace: NamespaceCounts;
   mesh: Membership;
   live: number;
@@ -176,6 +177,7 @@ export class Coverage {
       return;
     }
     const member = this.#join(node, null, [sourceId]);
+    if (member.workload.reporters === noReporters) member.workload.reporters = new Map();
     member.workload.reporters.set(sourceId, member);
     // Without a pod or traffic it would have no row, and its id could become another's.
     this.#options.nodes.use(node, 1);
@@ -288,7 +290,7 @@ export class Coverage {
   #witness(id: string): Witness {
     let witness = this.#witnesses.get(id);
     if (!witness) {
-      witness = { id, bits: this.#options.bitsOf(id), members: new Set() };
+      witness = { id, bits: this.#options.bitsOf(id), members: new FewSet() };
       this.#witnesses.set(id, witness);
     }
     return witness;
@@ -304,9 +306,10 @@ export class Coverage {
     }
     const workload: Workload = {
       nodeId: node.id,
-      members: new Set(),
-      reporters: new Map(),
-      liveCounts: new Uint32Array(bitCount),
+      members: new FewSet(),
+      reporters: noReporters,
+      // Plain numbers: a typed list of seven takes twice as much.
+      liveCounts: Array.from({ length: bitCount }, () => 0),
       namespace: counts,
       mesh,
       live: 0,
@@ -364,6 +367,9 @@ export class Coverage {
     this.#changedNamespaces.add(key);
   }
 }
+
+/** Shared by all that have none; nothing is put into it. */
+const noReporters = new Map<string, Member>();
 
 const namespaceKey = (cluster: string, namespace: string): string => `${cluster}/${namespace}`;
 

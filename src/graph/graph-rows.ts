@@ -1,4 +1,5 @@
 /** Between the graph's tables in memory and the rows of a commit, both ways. Judges nothing. */
+import { FewSet } from "../lib/few-set.ts";
 import { hexToIp, ipToHex } from "../lib/ip.ts";
 import { makeEntity, type NodeEntity } from "../model/entities.ts";
 import { forget, type NodeRow, type Restored, type WriteSet } from "../model/rows.ts";
@@ -116,7 +117,7 @@ function rowToNode(row: NodeRow): NodeRecord {
     lastUs: row.lastSeenUs,
     mergedInto: detail.isMerged ? row.mergedInto : 0,
     retiredInto: detail.isMerged ? 0 : row.mergedInto,
-    aliases: new Set(),
+    aliases: new FewSet(),
     uses: 0,
     isDirty: false,
     seenSigns: detail.seenSigns,

@@ -28,7 +28,7 @@ import type { GraphOptions } from "./options.ts";
 import { Peers } from "./peers.ts";
 import { factsOfClaim, factsOfObject, type Beside } from "./pod-facts.ts";
 import { PodNames } from "./pod-names.ts";
-import { endOf, makePodRecord, podName, Rank, type PodRecord } from "./pod-record.ts";
+import { endOf, makePodRecord, podName, Rank, withFacts, type PodRecord } from "./pod-record.ts";
 import { VirtualAddresses } from "./virtual-addresses.ts";
 import { signsOfMode, workloadOfPod, workloadOfPodName, type WorkloadName } from "./pods.ts";
 
@@ -348,6 +348,7 @@ export class IdentityTables implements Identity {
   }
 
   restorePod(pod: PodRecord): void {
+    pod.facts = withFacts(pod.facts, {});
     this.#pods.set(pod.key, pod);
     this.#countPod(pod.facts.nodeId, 1);
     this.nodes.use(this.nodes.get(pod.facts.nodeId), 1);
@@ -502,8 +503,7 @@ export class IdentityTables implements Identity {
   }
 
   #setFacts(pod: PodRecord, facts: Partial<PodFacts>): void {
-    // Not spread: V8 would give each pod a hidden class of its own, 500 bytes.
-    pod.facts = Object.assign({}, pod.facts, facts);
+    pod.facts = withFacts(pod.facts, facts);
     const isAlive = pod.facts.endUs === 0;
     const node = this.nodes.get(pod.facts.nodeId);
     this.nodes.podSigns(node, pod.key, isAlive ? signsOfMode(pod.facts.mode) : 0);

@@ -3,6 +3,7 @@
  * are kept as sets and ranks, so the entity that rules see is the same whatever came first. It does not
  * decide which pod or address stands for which node; `identity.ts` does.
  */
+import { FewSet } from "../lib/few-set.ts";
 import { makeEntity, type NodeEntity } from "../model/entities.ts";
 import { nodeKey } from "../model/keys.ts";
 import type { Us } from "../model/time.ts";
@@ -31,7 +32,7 @@ export interface NodeRecord {
   mergedInto: number;
   /** Where the last facet of a node without uses went, 0 = none; lookups do not follow it. */
   retiredInto: number;
-  readonly aliases: Set<string>;
+  readonly aliases: FewSet<string>;
   /** Facets and pods that refer to it; without any it is not part of the graph. */
   uses: number;
   isDirty: boolean;
@@ -252,7 +253,7 @@ export class Nodes {
       lastUs: 0,
       mergedInto: 0,
       retiredInto: 0,
-      aliases: new Set(),
+      aliases: new FewSet(),
       uses: 0,
       isDirty: false,
       seenSigns: 0,

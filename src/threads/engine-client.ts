@@ -8,6 +8,7 @@ import type { Entity } from "../model/entities.ts";
 import type { RuleFault } from "../model/insights.ts";
 import type { Answer, ReceivedRequest, RequestHandler } from "../model/requests.ts";
 import type { CounterSample, Signal } from "../model/stages.ts";
+import { engineLimits, limitHeapGrowth } from "./engine-memory.ts";
 import type { EngineWorkerData, FromEngine, ToEngine } from "./engine-messages.ts";
 import type { StoreClient } from "./store-client.ts";
 
@@ -28,9 +29,6 @@ export interface EngineEvents {
   /** Nothing can be acknowledged any more, whatever is started again. */
   storeLost(why: string): void;
 }
-
-/** Batches live for a moment: with room for several of them, fewer objects are copied for nothing. */
-const youngGenerationMb = 64;
 
 /** Restarts closer together than this wait longer each time. */
 const restartPauseMs = 500;
@@ -213,10 +211,11 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
       poison: this.#poison,
     };
     const url = new URL("./engine.js", import.meta.url);
+    limitHeapGrowth();
     const worker = new Worker(url, {
       workerData,
       transferList: [channel.port2],
-      resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
+      resourceLimits: engineLimits,
     });
     this.#worker = worker;
     await new Promise<void>((resolve, reject) => {

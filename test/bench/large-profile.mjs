@@ -29,6 +29,7 @@ import { Pipeline } from "../../dist/engine/pipeline.js";
 import { loadRules } from "../../dist/rules/load.js";
 import { packWriteSet } from "../../dist/store/packed-rows.js";
 import { packedTables } from "../../dist/store/tables.js";
+import { engineLimits, limitHeapGrowth } from "../../dist/threads/engine-memory.js";
 
 const words = process.argv.slice(2);
 const seconds = Number(words.find((word) => /^\d+$/.test(word)) ?? 600);
@@ -366,9 +367,10 @@ function report(engine, { empty, built, peakRss, gcMs }) {
   if (missed.length > 0) process.exitCode = 1;
 }
 
-/** The limits of the engine's own thread (`threads/engine-client.ts`). */
+/** As the engine's own thread is started (`threads/engine-client.ts`). */
 function startThread() {
-  const resourceLimits = { maxYoungGenerationSizeMb: 64 };
+  limitHeapGrowth();
+  const resourceLimits = engineLimits;
   const worker = new Worker(new URL(import.meta.url), { argv: words, resourceLimits });
   worker.on("error", (error) => {
     throw error;

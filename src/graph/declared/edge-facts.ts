@@ -111,7 +111,7 @@ function identityOf(principal: string): readonly [namespace: string, account: st
 function isOwnIdentity(
   identity: ReturnType<typeof identityOf>,
   src: NodeEntity,
-  accounts: ReadonlySet<string> | undefined,
+  accounts: Pick<ReadonlySet<string>, "has"> | undefined,
 ): boolean {
   if (!identity || !accounts) return false;
   const [namespace, account] = identity;

@@ -3,6 +3,7 @@
  * the policies that select it, its accounts. A change of a pod, of a policy or of a namespace makes the
  * workloads that it concerns dirty, and only those are looked at again.
  */
+import { FewSet } from "../../lib/few-set.ts";
 import type { NodeEntity } from "../../model/entities.ts";
 import type { PeerAuthenticationObject } from "../../model/objects.ts";
 import type { PodRecord } from "../identity.ts";
@@ -25,9 +26,9 @@ type Labels = Readonly<Record<string, string>>;
 export interface Workload {
   readonly nodeId: number;
   readonly namespace: NamespaceScope;
-  readonly pods: Set<PodRecord>;
+  readonly pods: FewSet<PodRecord>;
   /** Service accounts that its pods have or had, at most `accountsMax`. */
-  readonly accounts: Set<string>;
+  readonly accounts: FewSet<string>;
   modes: PeerModes;
   authorization: readonly Policy[];
   network: readonly Policy[];
@@ -200,8 +201,8 @@ export class Workloads {
     const workload: Workload = {
       nodeId: node.id,
       namespace,
-      pods: new Set(),
-      accounts: new Set(),
+      pods: new FewSet(),
+      accounts: new FewSet(),
       modes: unknownModes,
       authorization: [],
       network: [],
@@ -287,7 +288,7 @@ function selecting<Object extends Policy>(
 }
 
 /** The different sets of labels that the pods bear; [] while no object has told of any. */
-function labelsOf(pods: ReadonlySet<PodRecord>): readonly Labels[] {
+function labelsOf(pods: FewSet<PodRecord>): readonly Labels[] {
   const sets = new Map<string, Labels>();
   for (const { object } of pods) {
     if (!object) continue;

@@ -99,7 +99,7 @@ const statusNames: Readonly<Record<ContainerKind, string>> = {
 
 function containersOf(spec: Json, status: Json, podSecurity: Json): readonly ContainerSpec[] {
   const kinds: readonly ContainerKind[] = ["initContainers", "containers", "ephemeralContainers"];
-  return kinds.flatMap((kind) => {
+  const containers = kinds.flatMap((kind) => {
     const statuses = new Map(
       listField(status, statusNames[kind], maxContainers).map((item) => [
         textField(item, "name"),
@@ -110,6 +110,8 @@ function containersOf(spec: Json, status: Json, podSecurity: Json): readonly Con
       containerOf(container, kind, podSecurity, statuses),
     );
   });
+  // The list is kept with the pod; put together, it has room for a dozen more.
+  return containers.slice();
 }
 
 /** Each start of a container has an id of its own; the status has this one's and the last one's. */
