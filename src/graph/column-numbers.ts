@@ -1,7 +1,8 @@
 /**
  * What is a number of a column. There are two columns for each facet, 400,000 in a large mesh: as fields
  * these take 360 bytes, since a time is an object of its own; in rows of numbers they take 152, and the
- * collector of garbage does not look at them. Whoever counts does not notice.
+ * collector of garbage does not look at them. Whoever counts does not notice. (No private methods: each
+ * object of a class that has any holds a mark of it.)
  */
 import { NumberRows } from "../lib/number-rows.ts";
 import type { Us } from "../model/time.ts";
@@ -45,170 +46,163 @@ export class ColumnNumbers {
   release(): void {
     const own = new NumberRows(columnWidth, 1);
     const row = own.take();
-    for (let field = 0; field < columnWidth; field++) own.set(row, field, this.#get(field));
+    for (let field = 0; field < columnWidth; field++)
+      own.set(row, field, this.#rows.get(this.#row, field));
     this.#rows.give(this.#row);
     this.#rows = own;
     this.#row = row;
   }
 
   get requests(): number {
-    return this.#get(at.requests);
+    return this.#rows.get(this.#row, at.requests);
   }
 
   set requests(value: number) {
-    this.#set(at.requests, value);
+    this.#rows.set(this.#row, at.requests, value);
   }
 
   get errors(): number {
-    return this.#get(at.errors);
+    return this.#rows.get(this.#row, at.errors);
   }
 
   set errors(value: number) {
-    this.#set(at.errors, value);
+    this.#rows.set(this.#row, at.errors, value);
   }
 
   get denied(): number {
-    return this.#get(at.denied);
+    return this.#rows.get(this.#row, at.denied);
   }
 
   set denied(value: number) {
-    this.#set(at.denied, value);
+    this.#rows.set(this.#row, at.denied, value);
   }
 
   get opened(): number {
-    return this.#get(at.opened);
+    return this.#rows.get(this.#row, at.opened);
   }
 
   set opened(value: number) {
-    this.#set(at.opened, value);
+    this.#rows.set(this.#row, at.opened, value);
   }
 
   get closed(): number {
-    return this.#get(at.closed);
+    return this.#rows.get(this.#row, at.closed);
   }
 
   set closed(value: number) {
-    this.#set(at.closed, value);
+    this.#rows.set(this.#row, at.closed, value);
   }
 
   get bytesSent(): number {
-    return this.#get(at.bytesSent);
+    return this.#rows.get(this.#row, at.bytesSent);
   }
 
   set bytesSent(value: number) {
-    this.#set(at.bytesSent, value);
+    this.#rows.set(this.#row, at.bytesSent, value);
   }
 
   get bytesReceived(): number {
-    return this.#get(at.bytesReceived);
+    return this.#rows.get(this.#row, at.bytesReceived);
   }
 
   set bytesReceived(value: number) {
-    this.#set(at.bytesReceived, value);
+    this.#rows.set(this.#row, at.bytesReceived, value);
   }
 
   get latencySumUs(): number {
-    return this.#get(at.latencySumUs);
+    return this.#rows.get(this.#row, at.latencySumUs);
   }
 
   set latencySumUs(value: number) {
-    this.#set(at.latencySumUs, value);
+    this.#rows.set(this.#row, at.latencySumUs, value);
   }
 
   get latencyCount(): number {
-    return this.#get(at.latencyCount);
+    return this.#rows.get(this.#row, at.latencyCount);
   }
 
   set latencyCount(value: number) {
-    this.#set(at.latencyCount, value);
+    this.#rows.set(this.#row, at.latencyCount, value);
   }
 
   get newest(): number {
-    return this.#get(at.newest);
+    return this.#rows.get(this.#row, at.newest);
   }
 
   set newest(value: number) {
-    this.#set(at.newest, value);
+    this.#rows.set(this.#row, at.newest, value);
   }
 
   get tls(): number {
-    return this.#get(at.tls);
+    return this.#rows.get(this.#row, at.tls);
   }
 
   set tls(value: number) {
-    this.#set(at.tls, value);
+    this.#rows.set(this.#row, at.tls, value);
   }
 
   get tlsBefore(): number {
-    return this.#get(at.tlsBefore);
+    return this.#rows.get(this.#row, at.tlsBefore);
   }
 
   set tlsBefore(value: number) {
-    this.#set(at.tlsBefore, value);
+    this.#rows.set(this.#row, at.tlsBefore, value);
   }
 
   get none(): number {
-    return this.#get(at.none);
+    return this.#rows.get(this.#row, at.none);
   }
 
   set none(value: number) {
-    this.#set(at.none, value);
+    this.#rows.set(this.#row, at.none, value);
   }
 
   get noneBefore(): number {
-    return this.#get(at.noneBefore);
+    return this.#rows.get(this.#row, at.noneBefore);
   }
 
   set noneBefore(value: number) {
-    this.#set(at.noneBefore, value);
+    this.#rows.set(this.#row, at.noneBefore, value);
   }
 
   get firstUs(): Us {
-    return this.#get(at.firstUs);
+    return this.#rows.get(this.#row, at.firstUs);
   }
 
   set firstUs(value: Us) {
-    this.#set(at.firstUs, value);
+    this.#rows.set(this.#row, at.firstUs, value);
   }
 
   get lastUs(): Us {
-    return this.#get(at.lastUs);
+    return this.#rows.get(this.#row, at.lastUs);
   }
 
   set lastUs(value: Us) {
-    this.#set(at.lastUs, value);
+    this.#rows.set(this.#row, at.lastUs, value);
   }
 
   /** Contributions that can no longer move: metric series and settled placements. */
   get settled(): number {
-    return this.#get(at.settled);
+    return this.#rows.get(this.#row, at.settled);
   }
 
   set settled(value: number) {
-    this.#set(at.settled, value);
+    this.#rows.set(this.#row, at.settled, value);
   }
 
   get settledFirstUs(): Us {
-    return this.#get(at.settledFirstUs);
+    return this.#rows.get(this.#row, at.settledFirstUs);
   }
 
   set settledFirstUs(value: Us) {
-    this.#set(at.settledFirstUs, value);
+    this.#rows.set(this.#row, at.settledFirstUs, value);
   }
 
   get settledLastUs(): Us {
-    return this.#get(at.settledLastUs);
+    return this.#rows.get(this.#row, at.settledLastUs);
   }
 
   set settledLastUs(value: Us) {
-    this.#set(at.settledLastUs, value);
-  }
-
-  #get(field: number): number {
-    return this.#rows.get(this.#row, field);
-  }
-
-  #set(field: number, value: number): void {
-    this.#rows.set(this.#row, field, value);
+    this.#rows.set(this.#row, at.settledLastUs, value);
   }
 }

@@ -84,7 +84,7 @@ export class Column extends ColumnNumbers implements Amounts, SecurityBuckets {
   }
 
   set movable(movable: Map<Contribution, number> | null) {
-    if (this.#rare || movable) this.#rareOnes().movable = movable;
+    if (this.#rare || movable) (this.#rare ??= makeRare()).movable = movable;
   }
 
   /** Lines of a server's proxy without a sign of TLS, by event time: what they mean, a counter tells. */
@@ -93,7 +93,7 @@ export class Column extends ColumnNumbers implements Amounts, SecurityBuckets {
   }
 
   set bareLines(lines: Map<Us, number> | null) {
-    if (this.#rare || lines) this.#rareOnes().bareLines = lines;
+    if (this.#rare || lines) (this.#rare ??= makeRare()).bareLines = lines;
   }
 
   /** How counters of plaintext from nobody named moved, by the later point's time. */
@@ -102,7 +102,7 @@ export class Column extends ColumnNumbers implements Amounts, SecurityBuckets {
   }
 
   set plaintextMoves(moves: Map<Us, PlaintextMove> | null) {
-    if (this.#rare || moves) this.#rareOnes().plaintextMoves = moves;
+    if (this.#rare || moves) (this.#rare ??= makeRare()).plaintextMoves = moves;
   }
 
   /** Its times before any series counted on it. */
@@ -111,12 +111,7 @@ export class Column extends ColumnNumbers implements Amounts, SecurityBuckets {
   }
 
   set beforeSeries(times: Times) {
-    this.#rareOnes().beforeSeries = times;
-  }
-
-  #rareOnes(): Rare {
-    const none = { movable: null, bareLines: null, plaintextMoves: null, beforeSeries: noTimes };
-    return (this.#rare ??= none);
+    (this.#rare ??= makeRare()).beforeSeries = times;
   }
 }
 
@@ -164,6 +159,10 @@ const precedence: readonly (readonly [Reporter, Channel])[] = [
   ["client_span", "sdk"],
   ["flow", "flows"],
 ];
+
+function makeRare(): Rare {
+  return { movable: null, bareLines: null, plaintextMoves: null, beforeSeries: noTimes };
+}
 
 export function makeAmounts(): Amounts {
   return {

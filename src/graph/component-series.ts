@@ -47,7 +47,10 @@ export function makeComponentSeries({
 export const bucketOf = (timeUs: Us): number => Math.floor(timeUs / bucketUs);
 
 /** Takes a point in; true when a journal must hold it: without it the buckets would be others. */
-export function addPoint(into: ComponentSeries, { timeUs, value, counts }: ComponentSample): boolean {
+export function addPoint(
+  into: ComponentSeries,
+  { timeUs, value, counts }: ComponentSample,
+): boolean {
   into.firstUs = Math.min(into.firstUs, timeUs);
   const index = bucketOf(timeUs);
   const { buckets } = into;

@@ -37,7 +37,8 @@ export function learnStarts(
     }
     if (restarts > 0) counts[name] = Math.max(counts[name] ?? 0, restarts + 1);
   }
-  return { ids, counts, toldUs: Math.max(known?.toldUs ?? 0, timeUs) };
+  // Of just its length: it is kept with the pod, and one that grew has room for a dozen more.
+  return { ids: ids.slice(), counts, toldUs: Math.max(known?.toldUs ?? 0, timeUs) };
 }
 
 /** Whether the other tells no more than the one, but for its time. */

@@ -418,8 +418,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     else if (observation.kind === "process_seen") this.#bypass.process(observation, this.#out);
     else if (observation.kind === "component_sample") {
       if (this.#components.seen(observation)) this.#fresh.push(observation);
-    }
-    else this.#applyPlaced(observation);
+    } else this.#applyPlaced(observation);
   }
 
   /** Events on edges: counted and, where new, handed to the bypass join. */

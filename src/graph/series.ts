@@ -182,8 +182,18 @@ export class SeriesTable {
     const { id, src, dst, source } = definition;
     const kind = this.#kindOf(definition);
     const way = this.#scrapes.wayOf(definition);
-    const unplaced = { facet: null, column: null, next: null };
-    const slot: Slot = { kind, src, dst, source, way, row, ...unplaced };
+    // Written out: with parts spread into it, each of the 400,000 has a list of fields beside, 40 bytes.
+    const slot: Slot = {
+      kind,
+      src,
+      dst,
+      source,
+      way,
+      row,
+      facet: null,
+      column: null,
+      next: null,
+    };
     this.#slots[id] = slot;
     this.#rows[row] = slot;
     this.#size++;

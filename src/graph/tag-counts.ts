@@ -16,12 +16,12 @@ export class TagCounts {
   }
 
   has(tag: string): boolean {
-    return this.#map ? this.#map.has(tag) : this.#indexOf(tag) >= 0;
+    return this.#map ? this.#map.has(tag) : indexOf(this.#list ?? none, tag) >= 0;
   }
 
   get(tag: string): number | undefined {
     if (this.#map) return this.#map.get(tag);
-    const at = this.#indexOf(tag);
+    const at = indexOf(this.#list ?? none, tag);
     return at < 0 ? undefined : Number(this.#list?.[at + 1]);
   }
 
@@ -31,7 +31,7 @@ export class TagCounts {
       return;
     }
     const list = this.#list ?? none;
-    const at = this.#indexOf(tag);
+    const at = indexOf(this.#list ?? none, tag);
     // A list of its own each time, of just that length: one that grows keeps room for more.
     if (at >= 0) this.#list = list.with(at + 1, count);
     else if (list.length < listMax * 2) this.#list = list.concat([tag, count]);
@@ -43,7 +43,7 @@ export class TagCounts {
 
   delete(tag: string): boolean {
     if (this.#map) return this.#map.delete(tag);
-    const at = this.#indexOf(tag);
+    const at = indexOf(this.#list ?? none, tag);
     if (at >= 0) this.#list = (this.#list ?? none).toSpliced(at, 2);
     return at >= 0;
   }
@@ -61,12 +61,12 @@ export class TagCounts {
     const list = this.#list ?? none;
     for (let at = 0; at < list.length; at += 2) yield [String(list[at]), Number(list[at + 1])];
   }
+}
 
-  #indexOf(tag: string): number {
-    const list = this.#list ?? none;
-    for (let at = 0; at < list.length; at += 2) if (list[at] === tag) return at;
-    return -1;
-  }
+/** No private method: each object of a class that has any holds a mark of it. */
+function indexOf(list: readonly (string | number)[], tag: string): number {
+  for (let at = 0; at < list.length; at += 2) if (list[at] === tag) return at;
+  return -1;
 }
 
 const none: readonly never[] = [];

@@ -80,7 +80,8 @@ function portsOf(own: PeerPolicy | undefined, mode: PeerMode): ReadonlyMap<numbe
     const atPort = declared === "unset" ? mode : declared;
     if (atPort !== mode) ports.set(Number(port), atPort);
   }
-  return ports;
+  // Nearly no workload has any: all of them share the one that is empty.
+  return ports.size === 0 ? unknownModes.ports : ports;
 }
 
 /** A policy that was never set again is as it was made; of another one only what was heard counts. */

@@ -156,7 +156,8 @@ function containerOf(
     capabilitiesDrop: textList(capabilities, "drop", 64),
     ports: listField(container, "ports", 128)
       .map((port) => intField(port, "containerPort"))
-      .filter((port) => port > 0 && port <= 65_535),
+      .filter((port) => port > 0 && port <= 65_535)
+      .slice(),
   };
 }
 
