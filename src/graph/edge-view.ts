@@ -43,6 +43,7 @@ export interface FacetView extends SecurityView {
 /** Told to the rules as whose silence would make an edge unknown; more add nothing. */
 const observersMax = 16;
 const routes = ["passthrough", "blackhole", "inbound_passthrough", "declared"] as const;
+const routeTags = routes.map((route) => `route:${route}`);
 
 /** The facets of an edge that stand for themselves. */
 export function viewsOf(edge: Edge, facets: Facets, nodes: Nodes): FacetView[] {
@@ -157,16 +158,17 @@ function readWords(
   parts: readonly Facet[],
   shared: SharedWords,
 ): FacetWords {
-  const tagged = (prefix: string) => shared.list(taggedWords(parts, prefix));
+  const tags = tagsOf(parts);
+  const tagged = (prefix: string) => wordsAfter(prefix, tags, shared);
   return {
     columns,
     reporters: shared.list(unique(columns.map(({ reporter }) => reporterWord(reporter)))),
     channels: shared.list(unique(columns.map((column) => column.channel))),
-    route: routes.find((route) => hasTag(parts, `route:${route}`)) ?? "unknown",
+    route: routes.find((_, at) => tags.includes(routeTags[at] ?? "")) ?? "unknown",
     responseFlags: tagged("flag:"),
     srcPrincipals: tagged("src_principal:"),
     dstPrincipals: tagged("dst_principal:"),
-    observers: observersOf(parts, shared),
+    observers: observersOf(tags, shared),
   };
 }
 
@@ -187,10 +189,6 @@ function unite(parts: readonly Facet[]): Column[] {
     }
   }
   return united;
-}
-
-function hasTag(parts: readonly Facet[], tag: string): boolean {
-  return parts.some((part) => part.tags.has(tag));
 }
 
 /** Stable over restarts and orders of arrival: the keys of both ends, transport, protocol, port. */
@@ -245,20 +243,26 @@ export function edgeEntityOf(
 }
 
 /** Who told of the edge. */
-function observersOf(parts: readonly Facet[], shared: SharedWords): Observer[] {
-  const words = taggedWords(parts, "source:").slice(0, observersMax);
-  return words.map((word) => shared.observer(word));
+function observersOf(tags: readonly string[], shared: SharedWords): Observer[] {
+  const sources = unique(tags.filter((tag) => tag.startsWith("source:")));
+  return sources.slice(0, observersMax).map((tag) => shared.observer(tag));
 }
 
-/** The words of one sort that the facets' tags hold, sorted. */
-function taggedWords(parts: readonly Facet[], prefix: string): string[] {
-  const words: string[] = [];
-  for (const part of parts) {
-    for (const tag of part.tags.keys()) {
-      if (tag.startsWith(prefix)) words.push(tag.slice(prefix.length));
-    }
-  }
-  return unique(words);
+function tagsOf(parts: readonly Facet[]): readonly string[] {
+  const [only] = parts;
+  return parts.length === 1 && only ? only.tags.keys() : parts.flatMap(({ tags }) => tags.keys());
+}
+
+/** The words of one sort that the tags hold, sorted; nearly always it is one, or none. */
+function wordsAfter(
+  prefix: string,
+  tags: readonly string[],
+  shared: SharedWords,
+): readonly string[] {
+  const sort = tags.filter((tag) => tag.startsWith(prefix));
+  const [only] = sort;
+  if (sort.length === 1 && only !== undefined) return shared.listOfTag(only, prefix);
+  return shared.list(unique(sort.map((tag) => tag.slice(prefix.length))));
 }
 
 const spiffe = "spiffe://";

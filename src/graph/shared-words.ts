@@ -15,6 +15,7 @@ export class SharedWords {
   readonly #texts = new Map<string, string>();
   readonly #lists = new Map<string, readonly string[]>();
   readonly #observers = new Map<string, Observer>();
+  readonly #ofTags = new Map<string, readonly string[]>();
 
   text(text: string): string {
     const known = this.#texts.get(text);
@@ -33,13 +34,21 @@ export class SharedWords {
     return remember(this.#lists, listsMax, key, [...words]);
   }
 
-  /** `kind|key`, as source tags say it. */
-  observer(word: string): Observer {
-    const known = this.#observers.get(word);
+  /** The list of the one word that stands after the tag's prefix. */
+  listOfTag(tag: string, prefix: string): readonly string[] {
+    const known = this.#ofTags.get(tag);
     if (known) return known;
-    const at = word.indexOf("|");
-    const kind = word.slice(0, at) as SourceKind; // `sourceTag` wrote it
-    return remember(this.#observers, observersMax, word, { kind, key: word.slice(at + 1) });
+    return remember(this.#ofTags, listsMax, tag, this.list([tag.slice(prefix.length)]));
+  }
+
+  /** Of a source tag: `source:kind|key`. */
+  observer(tag: string): Observer {
+    const known = this.#observers.get(tag);
+    if (known) return known;
+    const from = tag.indexOf(":") + 1;
+    const at = tag.indexOf("|");
+    const kind = tag.slice(from, at) as SourceKind; // `sourceTag` wrote it
+    return remember(this.#observers, observersMax, tag, { kind, key: tag.slice(at + 1) });
   }
 }
 

@@ -53,7 +53,11 @@ export class TagCounts {
   }
 
   keys(): string[] {
-    return [...this].map(([tag]) => tag);
+    if (this.#map) return [...this.#map.keys()];
+    const list = this.#list ?? none;
+    const tags: string[] = [];
+    for (let at = 0; at < list.length; at += 2) tags.push(String(list[at]));
+    return tags;
   }
 
   *[Symbol.iterator](): Iterator<[string, number]> {
