@@ -298,7 +298,7 @@ test("spans that are nobody's call are known but not used; broken ones are count
   });
   const node_id = "sidecar~10.1.0.51~a.ns~ns.svc.cluster.local";
   const spans: [string, object, string][] = [
-    ["falco-event", span({ node_id }), "sdk-spans:not_ours_yet"],
+    ["falco-event", span({ node_id }), "falco:missing_field"],
     ["my-app", span({ "http.url": "/" }), "sdk-spans:missing_field"],
     ["my-app", span({ "http.url": "/" }, { kind: 1 }), "sdk-spans:not_a_call"],
     ["my-app", span({ "messaging.system": "kafka" }), "sdk-spans:not_ours_yet"],

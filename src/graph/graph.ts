@@ -325,7 +325,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
 
   #hear(observation: Observation, heard: Map<SourceRef, Set<Capability>>, receivedUs: Us): void {
     // Whoever speaks in another's name must not keep him alive.
-    if (observation.trust === "claimed") return;
+    if (observation.trust === "claimed" || isSelective(observation)) return;
     const capability =
       observation.kind === "heartbeat" ? observation.capability : capabilities[observation.kind];
     if (!capability) return;
@@ -587,4 +587,9 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
 function modeByWriter({ writer }: ProxyLeg): "ambient" | "waypoint" | "unknown" {
   if (writer === "ztunnel") return "ambient";
   return writer ?? "unknown";
+}
+
+function isSelective(observation: Observation): boolean {
+  if (observation.kind !== "process_seen" && observation.kind !== "socket_opened") return false;
+  return observation.selective === true;
 }

@@ -254,8 +254,17 @@ export interface ProcessRef {
   readonly containerImage: string;
 }
 
+/** Of what an agent tells only sometimes. */
+interface Selective {
+  /**
+   * The agent tells of what its own rules match, and of this by chance: that it was heard proves nothing of
+   * other processes and sockets, and neither does its silence. Absent = it tells of all.
+   */
+  readonly selective?: boolean;
+}
+
 /** A process was started, has ended or was seen running. About: its pod. */
-export interface ProcessSeen extends Observed {
+export interface ProcessSeen extends Observed, Selective {
   readonly kind: "process_seen";
   readonly event: "exec" | "exit" | "seen";
   readonly host: string;
@@ -264,7 +273,7 @@ export interface ProcessSeen extends Observed {
 }
 
 /** A process opened (connected) a socket; addresses are the socket's own. About: its pod. */
-export interface SocketOpened extends Observed {
+export interface SocketOpened extends Observed, Selective {
   readonly kind: "socket_opened";
   readonly host: string;
   readonly agent: string;

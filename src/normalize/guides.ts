@@ -6,6 +6,7 @@ import { guides as envoyAccessLog } from "./vocabulary/envoy-access-log.ts";
 import { guides as envoySpans } from "./vocabulary/envoy-spans.ts";
 import { guides as envoyStats } from "./vocabulary/envoy-stats.ts";
 import { guides as istioComponents } from "./vocabulary/istio-components.ts";
+import { guides as falco } from "./vocabulary/falco.ts";
 import { guides as hubbleFlows } from "./vocabulary/hubble-flows.ts";
 import { guides as hubbleMetrics } from "./vocabulary/hubble-metrics.ts";
 import { guides as istioMetrics } from "./vocabulary/istio-metrics.ts";
@@ -14,6 +15,7 @@ import { guides as netflow } from "./vocabulary/netflow.ts";
 import { guides as obiFlows } from "./vocabulary/obi-flows.ts";
 import { guides as otelNetwork } from "./vocabulary/otel-network.ts";
 import { guides as sdkSpans } from "./vocabulary/sdk-spans.ts";
+import { guides as processAttributes } from "./vocabulary/process-attributes.ts";
 import { guides as retina } from "./vocabulary/retina.ts";
 import { guides as tetragon } from "./vocabulary/tetragon.ts";
 import { guides as ztunnelLog } from "./vocabulary/ztunnel-log.ts";
@@ -29,6 +31,7 @@ export const sourceGuides: readonly SourceGuide[] = [
   ...envoyStats,
   ...k8sobjects,
   ...tetragon,
+  ...falco,
   ...netflow,
   ...obiFlows,
   ...hubbleFlows,
@@ -37,4 +40,5 @@ export const sourceGuides: readonly SourceGuide[] = [
   ...otelNetwork,
   ...coroot,
   ...caretta,
+  ...processAttributes,
 ];

@@ -69,7 +69,8 @@ interface PointsMetric {
 /** What decides whether a point has a number to count with. */
 interface UsableOf {
   readonly view: MetricsView;
-  readonly plan: Pick<EdgePlan, "vocabulary"> & Partial<Pick<EdgePlan, "measure"> & Pick<PointsPlan, "mayBeNegative">>;
+  readonly plan: Pick<EdgePlan, "vocabulary"> &
+    Partial<Pick<EdgePlan, "measure"> & Pick<PointsPlan, "mayBeNegative">>;
 }
 
 const maxNameBytes = 255;

@@ -7,6 +7,7 @@ import { EnvoyAccessLog } from "./vocabulary/envoy-access-log.ts";
 import { EnvoySpans } from "./vocabulary/envoy-spans.ts";
 import { EnvoyStats } from "./vocabulary/envoy-stats.ts";
 import { IstioComponents } from "./vocabulary/istio-components.ts";
+import { FalcoLogs, FalcoMetrics, FalcoSpans } from "./vocabulary/falco.ts";
 import { HubbleFlows } from "./vocabulary/hubble-flows.ts";
 import { HubbleMetrics } from "./vocabulary/hubble-metrics.ts";
 import { IstioMetrics } from "./vocabulary/istio-metrics.ts";
@@ -15,6 +16,7 @@ import { Netflow } from "./vocabulary/netflow.ts";
 import { ObiFlows } from "./vocabulary/obi-flows.ts";
 import { OtelNetwork } from "./vocabulary/otel-network.ts";
 import { SdkSpans } from "./vocabulary/sdk-spans.ts";
+import { ProcessLogs, ProcessMetrics } from "./vocabulary/process-attributes.ts";
 import { Retina } from "./vocabulary/retina.ts";
 import { Tetragon } from "./vocabulary/tetragon.ts";
 import { ZtunnelLog } from "./vocabulary/ztunnel-log.ts";
@@ -35,11 +37,17 @@ export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vo
       new OtelNetwork(workshop),
       new Coroot(workshop),
       new HubbleMetrics(workshop),
+      new FalcoMetrics(),
+      new ProcessMetrics(workshop),
       new Retina(workshop),
       new Caretta(workshop),
     ],
     // What no other vocabulary knows is an application's.
-    spans: [new EnvoySpans(workshop, interner), new SdkSpans(workshop, interner)],
+    spans: [
+      new EnvoySpans(workshop, interner),
+      new FalcoSpans(workshop, interner),
+      new SdkSpans(workshop, interner),
+    ],
     logs: [
       new EnvoyAccessLog(workshop, interner),
       new Netflow(workshop, interner),
@@ -47,6 +55,8 @@ export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vo
       new K8sObjects(workshop, interner),
       new ZtunnelLog(workshop, interner),
       new HubbleFlows(workshop, interner),
+      new FalcoLogs(workshop, interner),
+      new ProcessLogs(workshop, interner),
     ],
   };
 }

@@ -158,7 +158,9 @@ const isGood = (key: string): boolean => /^lab\/(?:n\/b-1|shop\/good-1|good)$/.t
 
 /** Samples and observations; signs of life are no items. */
 function yielded(batch: ObservationBatch): number {
-  return batch.samples.count + batch.observations.filter(({ kind }) => kind !== "heartbeat").length;
+  // An access is told beside the process that it is of.
+  const beside: ReadonlySet<string> = new Set(["heartbeat", "file_access"]);
+  return batch.samples.count + batch.observations.filter(({ kind }) => !beside.has(kind)).length;
 }
 
 /** What the vocabularies say of a name, asked apart from the run. */

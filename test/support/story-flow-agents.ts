@@ -1,9 +1,16 @@
-/** What Hubble, Caretta and Retina send, in their own words. */
+/** What Hubble, Caretta, Retina, Falco and the host metrics send, in their own words. */
 import { encodeLogs } from "../../src/cli/demo/otlp.ts";
 import { Signal } from "../../src/model/stages.ts";
-import { nameOf, startMs, type End, type Step } from "../scenarios/pipeline-world.ts";
-import { endOf, podAt, type Mesh, type StoryPod } from "./story-mesh.ts";
-import { keyValues, metricsRequest, type Attributes } from "./otlp-build.ts";
+import {
+  containerId,
+  nameOf,
+  startMs,
+  type End,
+  type Process,
+  type Step,
+} from "../scenarios/pipeline-world.ts";
+import { endOf, podAt, podNamed, type Mesh, type StoryPod } from "./story-mesh.ts";
+import { keyValues, metricsRequest, tracesRequest, type Attributes } from "./otlp-build.ts";
 import type { EntryOf } from "./story-schema.ts";
 
 const msOf = (atS: number): number => startMs + Math.round(atS * 1_000);
@@ -198,4 +205,104 @@ function retinaEnd(mesh: Mesh, side: string, ip: string): Attributes {
     [`${side}_pod`]: pod ? nameOf(pod) : "unknown",
     [`${side}_workload`]: pod?.workload ?? "unknown",
   };
+}
+
+/** An alert, whose rule prints the ids that the story gives and everything else. */
+export function falcoStep(
+  entry: EntryOf<"falco">,
+  process: Process,
+  to: End | null,
+  atS: number,
+): Step {
+  const { pod, container, containerId, image, exe, uid, gid } = process;
+  const [repository, tag] = image.split(":");
+  const from = { ip: pod.ip, port: entry.event === "connect" ? entry.port : 0 };
+  const fields = {
+    "container.id": containerId.replace(/^.*:\/\//, "").slice(0, 12),
+    "container.image.repository": repository,
+    "container.image.tag": tag,
+    "container.name": container,
+    "evt.type": entry.event === "exec" ? "execve" : "connect",
+    "k8s.ns.name": pod.namespace,
+    "k8s.pod.name": nameOf(pod),
+    "proc.exepath": exe,
+    "proc.name": exe.slice(exe.lastIndexOf("/") + 1),
+    "proc.pid": 4_000,
+    ...(entry.uid === undefined ? {} : { "user.uid": uid }),
+    ...(entry.gid === undefined ? {} : { "group.gid": gid }),
+    ...(to === null
+      ? {}
+      : {
+          "fd.cip": from.ip,
+          "fd.cport": from.port,
+          "fd.sip": to.ip,
+          "fd.sport": to.port,
+          "fd.l4proto": entry.event === "connect" && entry.udp ? "udp" : "tcp",
+        }),
+  };
+  const alert = {
+    hostname: pod.node,
+    output: "A rule matched",
+    output_fields: fields,
+    priority: "Notice",
+    rule: entry.event === "exec" ? "Process started" : "Connection opened",
+    source: "syscall",
+    tags: entry.tagged ? ["mesh_insights"] : ["T1059"],
+    time: new Date(msOf(atS)).toISOString().replace("Z", "000000Z"),
+  };
+  const request = entry.by_way_of === "spans" ? falcoSpan(alert, atS) : falcoLine(alert, atS);
+  return { atS, isObject: false, request };
+}
+
+function falcoLine(alert: object, atS: number): Step["request"] {
+  const attributes = { "log.file.name": "falco.log" };
+  const log = { timeMs: msOf(atS), attributes, body: JSON.stringify(alert) };
+  return encodeLogs({ "k8s.cluster.name": "demo" }, [log]);
+}
+
+interface Alert {
+  readonly rule: string;
+  readonly hostname: string;
+  readonly tags: readonly string[];
+  readonly output_fields: object;
+}
+
+function falcoSpan({ rule, hostname, tags, output_fields }: Alert, atS: number): Step["request"] {
+  const texts = Object.entries(output_fields).map(([name, value]) => [name, String(value)]);
+  const span = {
+    kind: 2,
+    name: rule,
+    attributes: keyValues({ rule, hostname, tags, ...Object.fromEntries(texts) }),
+    start_time_unix_nano: `${msOf(atS)}000000`,
+    end_time_unix_nano: `${msOf(atS) + 1_000}000000`,
+  };
+  const from = { resource: { "k8s.cluster.name": "demo" }, scope: "falco-event" };
+  return { signal: Signal.traces, bytes: tracesRequest(from, [span]) };
+}
+
+/** One scrape of one process: who it runs as is a name of the collector's own machine. */
+export function hostMetricsStep(mesh: Mesh, entry: EntryOf<"host_metrics">, atS: number): Step {
+  const [podName = "", container = ""] = entry.by.split("/");
+  const pod = podNamed(mesh, podName);
+  const resource = {
+    "process.pid": 4_711,
+    "process.parent_pid": 1,
+    "process.executable.name": entry.exe.slice(entry.exe.lastIndexOf("/") + 1),
+    "process.executable.path": entry.exe,
+    "process.command": entry.exe,
+    ...(entry.owner === undefined ? {} : { "process.owner": entry.owner }),
+    "k8s.namespace.name": pod.namespace,
+    "k8s.pod.name": nameOf(pod),
+    "k8s.container.name": container,
+    "container.id": containerId(pod, container),
+    "k8s.node.name": pod.node,
+    "k8s.cluster.name": pod.cluster,
+  };
+  const scope =
+    "github.com/open-telemetry/opentelemetry-collector-contrib/receiver/hostmetricsreceiver/internal/scraper/processscraper";
+  const point = { time_unix_nano: `${msOf(atS)}000000`, as_int: "4096" };
+  const sum = { aggregation_temporality: 2, is_monotonic: false, data_points: [point] };
+  const metric = { name: "process.memory.usage", unit: "By", sum };
+  const bytes = metricsRequest({ resource, scope }, [metric]);
+  return { atS, isObject: false, request: { signal: Signal.metrics, bytes } };
 }

@@ -72,6 +72,33 @@ const connect = z.strictObject({
   udp: z.boolean().default(false),
 });
 
+/** An alert of Falco; `tagged`: of a rule that tells of everything. Its ids are printed if they are given. */
+const falco = {
+  ...everyEntry,
+  from: z.literal("falco"),
+  ...processFields,
+  tagged: z.boolean().default(true),
+  /** `spans`: as falcosidekick sends it. */
+  by_way_of: z.enum(["file", "spans"]).default("file"),
+};
+const falcoExec = z.strictObject({ ...falco, event: z.literal("exec") });
+const falcoConnect = z.strictObject({
+  ...falco,
+  event: z.literal("connect"),
+  port,
+  to: end,
+  udp: z.boolean().default(false),
+});
+
+/** A process as the collector's host metrics tell of it, beside a pod's name that was added to it. */
+const hostMetrics = z.strictObject({
+  ...everyEntry,
+  from: z.literal("host_metrics"),
+  by: container,
+  exe: name,
+  owner: text.optional(),
+});
+
 const netflow = z.strictObject({
   ...everyEntry,
   from: z.literal("netflow"),
@@ -234,6 +261,7 @@ const everybody = z.strictObject({
 
 const entry = z.discriminatedUnion("from", [
   z.discriminatedUnion("event", [exec, connect]),
+  z.discriminatedUnion("event", [falcoExec, falcoConnect]),
   netflow,
   envoyLog,
   envoyMetrics,
@@ -243,6 +271,7 @@ const entry = z.discriminatedUnion("from", [
   hubble,
   caretta,
   retina,
+  hostMetrics,
   coroot,
   otelNetwork,
   k8s,
@@ -334,6 +363,7 @@ const expectation = z.strictObject({
 
 export const sourceNames = [
   "tetragon",
+  "falco",
   "netflow",
   "envoy_log",
   "envoy_metrics",
@@ -343,6 +373,7 @@ export const sourceNames = [
   "hubble",
   "caretta",
   "retina",
+  "host_metrics",
   "coroot",
   "otel_network",
   "k8s",

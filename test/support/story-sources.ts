@@ -19,7 +19,14 @@ import {
   type Step,
 } from "../scenarios/pipeline-world.ts";
 import { corootSteps, obiSteps, otelNetworkStep, ztunnelLine } from "./story-agents.ts";
-import { carettaGauge, hubbleSteps, linkSteps, retinaGauge } from "./story-flow-agents.ts";
+import {
+  carettaGauge,
+  falcoStep,
+  hostMetricsStep,
+  hubbleSteps,
+  linkSteps,
+  retinaGauge,
+} from "./story-flow-agents.ts";
 import { endOf, podNamed, type Mesh } from "./story-mesh.ts";
 import { otherObject } from "./story-objects.ts";
 import type { Entry, EntryOf, ServiceFields, SourceName } from "./story-schema.ts";
@@ -60,6 +67,8 @@ function onceAt(mesh: Mesh, entry: Entry, atS: number): readonly Made[] {
   switch (entry.from) {
     case "tetragon":
       return [tetragonStep(mesh, entry, atS)];
+    case "falco":
+      return [falcoStep(entry, processOf(mesh, entry), "to" in entry ? end(entry.to) : null, atS)];
     case "netflow":
       return [netflowStep(mesh, entry, atS)];
     case "envoy_log":
@@ -88,6 +97,8 @@ function onceAt(mesh: Mesh, entry: Entry, atS: number): readonly Made[] {
       return linkSteps(entry, carettaGauge(mesh, entry), atS);
     case "retina":
       return linkSteps(entry, retinaGauge(mesh, entry), atS);
+    case "host_metrics":
+      return [hostMetricsStep(mesh, entry, atS)];
     case "coroot":
       return corootSteps(mesh, entry, atS);
     case "otel_network":
@@ -106,7 +117,7 @@ function tetragonStep(mesh: Mesh, entry: Tetragon, atS: number): Step {
 }
 
 /** What it does not say of itself is as usual in that container. */
-function processOf(mesh: Mesh, entry: Tetragon): Process {
+function processOf(mesh: Mesh, entry: Tetragon | EntryOf<"falco">): Process {
   const [podName = "", container = ""] = entry.by.split("/");
   const pod = podNamed(mesh, podName);
   const isProxy = container === "istio-proxy";

@@ -29,6 +29,7 @@ const names = [
   "flow.end",
   "flow.sampler_address",
   "flow.tcp_flags",
+  "flow.sampling_rate",
 ];
 
 /** An exporter's clock may be a little ahead; a flow is reported within minutes of its end. */
@@ -36,6 +37,8 @@ const maxAheadUs = 5 * usPerSecond;
 const maxBehindUs = usPerHour;
 /** Of the OR over the flow: either ends the conversation. */
 const finOrReset = 0x01 | 0x04;
+
+const samplingRateMax = 1_000_000;
 
 /** Names and spellings of IANA's protocol numbers as the receiver writes them. */
 const transports: Readonly<Record<string, Transport>> = {
@@ -105,6 +108,9 @@ export class Netflow implements LogVocabulary {
     const host = canonicalIp(slots.internedText("flow.sampler_address"));
     const times = this.#times(record.context.receivedUs);
     const tcpFlags = slots.number("flow.tcp_flags");
+    // Of a sample; 0 = not given, and none is believed that would make one packet a million.
+    const rate = slots.number("flow.sampling_rate");
+    const each = rate >= 1 && rate <= samplingRateMax ? rate : 1;
     const transport = transports[slots.internedText("network.transport").toLowerCase()] ?? "other";
     return {
       kind: "flow",
@@ -121,8 +127,8 @@ export class Netflow implements LogVocabulary {
       dstPort: portOf(slots.number("destination.port")),
       transport,
       ...times,
-      bytes: Math.max(0, slots.number("flow.io.bytes")),
-      packets: Math.max(0, slots.number("flow.io.packets")),
+      bytes: Math.max(0, slots.number("flow.io.bytes")) * each,
+      packets: Math.max(0, slots.number("flow.io.packets")) * each,
       tcpFlags,
       closed: transport === "tcp" && tcpFlags > 0 && (tcpFlags & finOrReset) !== 0,
     };

@@ -4,8 +4,7 @@
  * they stand in columns of their own. An application chooses what it says of itself: its words are claimed
  * whoever hands them on, draw edges and prove nothing.
  *
- * Not read: what is no call over the network; messages, whose two ends never meet; and Falco's alerts, which
- * come as spans and are nobody's call.
+ * Not read: what is no call over the network, and messages, whose two ends never meet.
  */
 import type { TracesView } from "../../decode/views.ts";
 import type { TextInterner } from "../../lib/interner.ts";
@@ -16,7 +15,7 @@ import { noPeer, noPod } from "../names.ts";
 import type { Pairs, Resource } from "../resources.ts";
 import type { RecordAt, SourceGuide, SpanVocabulary, Workshop } from "../vocabulary.ts";
 import { isGrpcError } from "./envoy-names.ts";
-import { client, errorStatus, falcoScope, readSpan, Remembered, server } from "./span-record.ts";
+import { client, errorStatus, readSpan, Remembered, server } from "./span-record.ts";
 
 const vocabulary = "sdk-spans";
 const rememberedMax = 20_000;
@@ -117,12 +116,9 @@ export class SdkSpans implements SpanVocabulary {
 
   read(record: RecordAt<TracesView>): true {
     const { tally, batch } = this.#workshop;
-    if (record.scope === falcoScope) tally.dropped(vocabulary, "not_ours_yet");
-    else {
-      const half = this.#half(record);
-      if (typeof half === "string") tally.dropped(vocabulary, half);
-      else batch.add(half);
-    }
+    const half = this.#half(record);
+    if (typeof half === "string") tally.dropped(vocabulary, half);
+    else batch.add(half);
     return true;
   }
 

@@ -1,6 +1,7 @@
 /**
  * Tetragon's JSON events, one per log record: as text in the body, or parsed into the body or into
- * attributes by the collector. Processes that start, end or act, and sockets that processes connect.
+ * attributes by the collector. Processes that start, end or act, sockets that they connect, and files that
+ * they open.
  *
  * Arguments are never kept, since they hold secrets: the command is the executable alone. An id that
  * the event does not carry is -1, not 0, which is root.
@@ -14,6 +15,7 @@ import type { Json } from "../json.ts";
 import { JsonEvents } from "../json-events.ts";
 import { isUsableTime, parseRfc3339 } from "../times.ts";
 import type { LogVocabulary, RecordAt, SourceGuide, Workshop } from "../vocabulary.ts";
+import { readTetragonAccess } from "./tetragon-access.ts";
 import { readTetragonProcess } from "./tetragon-process.ts";
 
 const vocabulary = "tetragon";
@@ -24,6 +26,9 @@ const eventNames = [
   "process_exit",
   "process_kprobe",
   "process_connect",
+  "process_listen",
+  "process_accept",
+  "process_close",
   "process_tracepoint",
   "process_lsm",
   "process_uprobe",
@@ -138,6 +143,16 @@ export class Tetragon implements LogVocabulary {
         process,
       };
       batch.add(seen);
+      const access = isStopped(event.body) ? null : readTetragonAccess(event.body);
+      if (access)
+        batch.add({
+          ...observed,
+          kind: "file_access",
+          host,
+          agent: vocabulary,
+          process,
+          ...access,
+        });
     }
     batch.alive(observed.source, "processes", observed.timeUs);
   }
@@ -167,8 +182,8 @@ type SocketEnds = Pick<
 /** The socket that the event says was connected, or null when the event is about something else. */
 function socketOf(event: TetragonEvent): SocketEnds | null {
   if (event.name === "process_connect") return oldConnect(event.body);
-  if (event.name !== "process_kprobe") return null;
-  if (!connects.test(textField(event.body, "function_name"))) return null;
+  if (event.name !== "process_kprobe" && event.name !== "process_lsm") return null;
+  if (isStopped(event.body) || !connects.test(textField(event.body, "function_name"))) return null;
   for (const argument of listField(event.body, "args", 16)) {
     const ends = socketArgument(field(argument, "sock_arg")) ?? plainArgument(argument);
     if (ends) return ends;
@@ -176,9 +191,20 @@ function socketOf(event: TetragonEvent): SocketEnds | null {
   return null;
 }
 
+/** The policy made the call fail: nothing was reached. */
+function isStopped(body: Json): boolean {
+  return textField(body, "action") === "KPROBE_ACTION_OVERRIDE";
+}
+
+/** A socket that is about to connect has no other end yet. */
+function reached(address: string): string {
+  const ip = canonicalIp(address);
+  return ip === "0.0.0.0" || ip === "::" ? "" : ip;
+}
+
 /** `sock_arg`: both ends; the mark is left out of the JSON when it is 0. */
 function socketArgument(socket: Json): SocketEnds | null {
-  const dstIp = canonicalIp(textField(socket, "daddr"));
+  const dstIp = reached(textField(socket, "daddr"));
   if (dstIp === "") return null;
   return {
     srcIp: canonicalIp(textField(socket, "saddr")),
@@ -193,7 +219,7 @@ function socketArgument(socket: Json): SocketEnds | null {
 /** `sockaddr_arg`: only where to, as `security_socket_connect` sees it before a port is bound. */
 function plainArgument(argument: Json): SocketEnds | null {
   const address = field(argument, "sockaddr_arg");
-  const dstIp = canonicalIp(textField(address, "addr"));
+  const dstIp = reached(textField(address, "addr"));
   if (dstIp === "") return null;
   const dstPort = portField(address, "port");
   return { srcIp: "", srcPort: 0, dstIp, dstPort, transport: "other", mark: -1 };
