@@ -13,7 +13,7 @@ const podsPerWorkload = 5;
  * many series that most are known by a digest anyway, which takes 1.2 µs more, they get no more than that.
  */
 const memoBytes = 32 << 20;
-const memoBytesOfMany = 8 << 20;
+const memoBytesOfMany = 2 << 20;
 const memoSeriesMax = 200_000;
 
 export function pipelineOptions(config: Config, rules: readonly CompiledRule[]): PipelineOptions {

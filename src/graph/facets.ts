@@ -43,7 +43,6 @@ export interface Edge {
   facets: readonly Facet[];
   /** Connections around a proxy by port, from the bypass join, each with its event time; null = none. */
   around: Map<number, Map<string, Us>> | null;
-  isDirty: boolean;
 }
 
 export interface Facet {
@@ -442,7 +441,6 @@ export class Facets {
       transport,
       facets: [],
       around: null,
-      isDirty: true,
     };
     this.#edges.set(edgeKey(srcId, dstId, transport), edge);
     addTo(this.#bySrc, srcId, edge);

@@ -20,8 +20,8 @@ export interface FacetWords {
   readonly observers: readonly Observer[];
 }
 
-/** Some 4 MB of them. */
-const wordsMax = 16_384;
+/** Some 2 MB of them. */
+const wordsMax = 8_192;
 
 export class ViewWords<Facet> {
   readonly #words = new Map<Facet, FacetWords>();
