@@ -1,7 +1,8 @@
 /**
- * What Istio's own ConfigMaps declare for a whole cluster: the mesh's configuration, and what the sidecar
- * injector leaves out of the capture of every pod. Only those of Istio's own namespace count, since
- * anybody may name a ConfigMap of his own like that. It judges nothing.
+ * What Istio's own objects declare for a whole cluster: the mesh's configuration, what the sidecar
+ * injector leaves out of the capture of every pod, and whose tokens the whole mesh believes. Only those of
+ * Istio's own namespace count, since anybody may name a ConfigMap of his own like that, or excuse his own
+ * traffic by a RequestAuthentication. It judges nothing.
  */
 import { parseDestination, type DestinationPattern } from "../lib/destination.ts";
 import { canonicalIp } from "../lib/ip.ts";
@@ -12,6 +13,8 @@ import type { ObjectRecord } from "./objects.ts";
 import type { ServiceAddresses } from "./service-addresses.ts";
 
 interface ClusterSettings {
+  /** Where the keys of tokens' issuers are that the whole mesh believes, by the object that says so. */
+  readonly issuers: Map<string, readonly DestinationPattern[]>;
   readonly configs: Map<string, MeshConfigObject>;
   readonly injectors: Map<string, InjectorObject>;
 }
@@ -45,16 +48,19 @@ export class MeshSettings {
 
   /** Takes in what the table of objects has taken in; other types are passed over. */
   changed({ object, cluster, isGone }: ObjectRecord): void {
-    if (object.type !== "mesh_config" && object.type !== "injector") return;
+    const { type } = object;
+    if (type !== "mesh_config" && type !== "injector" && type !== "request_authentication") return;
     if (!this.#namespaces.includes(object.namespace)) return;
     const key = `${object.namespace}/${object.name}`;
-    const { configs, injectors } = this.#cluster(cluster);
+    const { configs, injectors, issuers } = this.#cluster(cluster);
     if (object.type === "mesh_config") this.#put(configs, key, object, isGone);
-    else {
+    else if (object.type === "request_authentication") {
+      this.#put(issuers, key, issuersOf(object.hosts), isGone);
+    } else {
       this.#put(injectors, key, object, isGone);
       this.#changedClusters.add(cluster);
     }
-    if (configs.size + injectors.size === 0) this.#clusters.delete(cluster);
+    if (configs.size + injectors.size + issuers.size === 0) this.#clusters.delete(cluster);
   }
 
   /** Clusters in which other things may be left out of the capture than before. */
@@ -84,6 +90,10 @@ export class MeshSettings {
    */
   isControlTraffic(cluster: string, destination: string, port: number, atUs: Us): boolean {
     if (this.#isProxyDestination(cluster, destination, port, atUs)) return true;
+    for (const issuers of this.#clusters.get(cluster)?.issuers.values() ?? none) {
+      if (issuers.some((one) => this.#isPattern(cluster, one, destination, port, atUs)))
+        return true;
+    }
     for (const config of this.#clusters.get(cluster)?.configs.values() ?? none) {
       const { discoveryHost: host, discoveryPort, providers, rootNamespace } = config;
       for (const one of [{ host, port: discoveryPort }, ...providers]) {
@@ -95,10 +105,19 @@ export class MeshSettings {
 
   #isProxyDestination(cluster: string, destination: string, port: number, atUs: Us): boolean {
     return this.#proxyDestinations.some((one) =>
-      one.network
-        ? port === one.port && one.network.contains(destination)
-        : this.#isAt(cluster, one, "", destination, port, atUs),
+      this.#isPattern(cluster, one, destination, port, atUs),
     );
+  }
+
+  #isPattern(
+    cluster: string,
+    one: DestinationPattern,
+    destination: string,
+    port: number,
+    atUs: Us,
+  ): boolean {
+    if (one.network) return port === one.port && one.network.contains(destination);
+    return this.#isAt(cluster, one, "", destination, port, atUs);
   }
 
   #isAt(
@@ -132,7 +151,7 @@ export class MeshSettings {
   #cluster(cluster: string): ClusterSettings {
     let settings = this.#clusters.get(cluster);
     if (!settings) {
-      settings = { configs: new Map(), injectors: new Map() };
+      settings = { configs: new Map(), injectors: new Map(), issuers: new Map() };
       this.#clusters.set(cluster, settings);
     }
     return settings;
@@ -143,6 +162,18 @@ export class MeshSettings {
     else if (map.has(key) || map.size < revisionsMax) map.set(key, value);
     else this.#dropped++;
   }
+}
+
+/**
+ * Those that are in the cluster: proxies that fetch keys themselves (istiod does so for them unless it is
+ * told otherwise) reach them on their own account. A name beyond it tells nothing of an address.
+ * https://istio.io/latest/docs/reference/commands/pilot-discovery/ PILOT_JWT_ENABLE_REMOTE_JWKS
+ */
+function issuersOf(hosts: readonly string[]): readonly DestinationPattern[] {
+  return hosts
+    .map(parseDestination)
+    .filter((one) => one !== null)
+    .filter(({ host }) => canonicalIp(host) !== "" || /\.svc(?:\.|$)/.test(host));
 }
 
 /** `istiod.istio-system.svc.cluster.local`, `.svc`, or less; null for a host beyond the cluster. */

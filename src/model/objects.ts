@@ -159,7 +159,7 @@ export interface RoutingObject extends Named {
   readonly type: RoutingType;
   /** Of workloads in its own namespace, everybody's in the mesh's root; null = it selects none by labels. */
   readonly selector: LabelSelector | null;
-  /** Host names that it is about, sorted, as it writes them. */
+  /** Host names that it is about, sorted, as it writes them; of keys of tokens as `host:port`. */
   readonly hosts: readonly string[];
   /** Namespaces that see it (`.` = its own, `*` = all), [] = it does not say. */
   readonly exportedTo: readonly string[];

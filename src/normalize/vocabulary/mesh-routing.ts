@@ -39,7 +39,7 @@ const byGivenLabels: SelectorOf = (spec) => {
 
 /** Istio's Gateway selects gateways of any namespace, and a rule for clients all that see it: not told. */
 const shapes: Readonly<Record<RoutingType, Shape>> = {
-  request_authentication: { selector: bySelector },
+  request_authentication: { selector: bySelector, hosts: (spec) => issuersOf(spec) },
   sidecar: { selector: byWorkloadLabels, hosts: (spec) => hostsOfParts(spec, "egress") },
   destination_rule: { hosts: (spec) => [textField(spec, "host")] },
   virtual_service: { hosts: listed },
@@ -81,6 +81,19 @@ function isAttached(spec: Json): boolean {
 
 function hostsOfParts(spec: Json, name: string): readonly string[] {
   return listField(spec, name, maxParts).flatMap((part) => textList(part, "hosts", maxHosts));
+}
+
+const defaultPorts: Readonly<Record<string, string>> = { "https:": "443", "http:": "80" };
+
+/** Where the keys of each token's issuer are, as `host:port`. */
+function issuersOf(spec: Json): readonly string[] {
+  return listField(spec, "jwtRules", maxParts).flatMap((rule) => {
+    const uri = textField(rule, "jwksUri");
+    if (!URL.canParse(uri)) return [];
+    const { protocol, hostname, port } = new URL(uri);
+    const given = port || (defaultPorts[protocol] ?? "");
+    return hostname === "" || given === "" ? [] : [`${hostname}:${given}`];
+  });
 }
 
 function hostnameOf(listener: Json): string {
