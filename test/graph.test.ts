@@ -407,3 +407,20 @@ test("delta counters add up, repeats of them do not", () => {
   world.pass(1);
   expect(onlyEdge(world).requests).toBe(12);
 });
+
+test("a late point of one series leaves the times that the others of its column told", () => {
+  const at = (series: number, second: number, value: number) => ({
+    series,
+    timeUs: atSecond(second),
+    value,
+  });
+  const world = new GraphWorld();
+  const series = [makeSeries(0), makeSeries(1, { isError: true })];
+  // The last of them to move is the second one.
+  const points = [at(0, 0, 0), at(1, 0, 0), at(0, 40, 9), at(1, 50, 5)];
+  world.push(makeBatch(atSecond(51), [], { series, samples: makeSamples(points) }));
+  world.push(makeBatch(atSecond(52), [], { samples: makeSamples([at(0, 20, 4)]) }));
+  world.pass(1);
+  const { requests, first_seen_age, last_seen_age } = onlyEdge(world);
+  expect([requests, first_seen_age, last_seen_age]).toEqual([14, atSecond(0), atSecond(50)]);
+});
