@@ -160,7 +160,7 @@ function amountsOf(flow: Flow, isReply: boolean): Amounts {
   else {
     amounts.bytesSent = Math.max(0, flow.bytes);
     // What goes on without a handshake was counted with its first record.
-    amounts.opened = hasHandshake(flow) ? 1 : 0;
+    amounts.opened = flow.transport === "udp" || hasHandshake(flow) ? 1 : 0;
     amounts.closed = flow.closed ? 1 : 0;
   }
   return amounts;

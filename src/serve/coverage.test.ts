@@ -146,7 +146,7 @@ test("the command says first what is not seen and what would show it", () => {
     false,
   ]);
   expect(lines[3]).toMatch(/^MISSING +OF WORKLOADS +RULES BLIND +RULES PARTLY +SOURCES$/);
-  expect(lines[4]).toMatch(/^flows +6 +2 +0 +netflow or obi-flows/);
+  expect(lines[4]).toMatch(/^flows +6 +2 +0 +netflow or hubble-flows or obi-flows/);
   expect(lines.slice(5, 7)).toEqual([
     expect.stringMatching(/^objects +1, and all of cluster c2 +2 +0 +k8sobjects$/),
     expect.stringMatching(/^sockets +4 +1 +0 +/),
