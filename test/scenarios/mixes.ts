@@ -215,6 +215,8 @@ const sources = {
   Caretta: written(conversations.map(({ at, src, dst }) => ({ at, src, dst, from: "caretta" }))),
   Retina: written(conversations.map(({ at, src, dst }) => ({ at, src, dst, from: "retina" }))),
   Tetragon: written(processes),
+  // Falco tells what its rules match: what the attacker does, and no connection of anybody else.
+  Falco: written(processes.slice(0, 2).map((one) => ({ ...one, from: "falco" }))),
   Coroot: written(
     reached.map(({ at, by, destination, actual }) => ({
       at,
@@ -251,7 +253,7 @@ const ambientTwin: MeshFields = meshSchema.parse({
 export const mixes: readonly { readonly sources: readonly Source[]; readonly isAmbient?: true }[] =
   [
     { sources: ["Istio metrics", "OTLP access logs", "Tetragon", "NetFlow", "k8sobjects"] },
-    { sources: ["sink metrics", "JSON access logs", "Tetragon", "Hubble flows", "k8sobjects"] },
+    { sources: ["sink metrics", "JSON access logs", "Falco", "Hubble flows", "k8sobjects"] },
     { sources: ["ztunnel logs", "ztunnel metrics", "k8sobjects"], isAmbient: true },
     { sources: ["OBI flows", "Tetragon", "k8sobjects"] },
     { sources: ["spans", "NetFlow", "k8sobjects"] },
