@@ -226,7 +226,9 @@ function entityOf(
   const metrics = listeners
     ? { plaintext_connections: listeners.reduce((sum, { count }) => sum + count, 0) }
     : numbersOf(component);
-  return { ...makeEntity("component"), kind, cluster, namespace, name, version, metrics };
+  const self = makeEntity("node");
+  Object.assign(self, { cluster, namespace, name, resolved: "inferred" });
+  return { ...makeEntity("component"), kind, cluster, namespace, name, self, version, metrics };
 }
 
 function instanceOf({ instances }: Component, { instance, timeUs }: ComponentSample): Instance {

@@ -99,6 +99,7 @@ const ofWorkloads: ReadonlySet<EntityType> = new Set([
   "process",
   "access",
   "workload",
+  "component",
 ]);
 
 /**

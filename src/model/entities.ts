@@ -283,6 +283,8 @@ const component = {
   cluster: "string",
   namespace: "string",
   name: "string",
+  /** Cluster, namespace and name as a place. */
+  self: "node",
   version: "string",
   desired: "int",
   available: "int",
@@ -455,7 +457,7 @@ export const entityTraits: Readonly<Record<EntityType, EntityTraits>> = {
   component: {
     lifecycle: "state",
     key: ["component.kind", "component.cluster", "component.namespace", "component.name"],
-    subject: "",
+    subject: "component.self",
     peer: "",
   },
   source: {

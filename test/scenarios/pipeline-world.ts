@@ -382,5 +382,29 @@ export function rows(atS: number, row: Row): readonly Step[] {
   });
 }
 
+/** Two scrapes of a pod, ten seconds apart: of each metric the values then. */
+export function scrapes(
+  atS: number,
+  by: Pod,
+  metrics: readonly {
+    readonly name: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly values: readonly [number, number];
+  }[],
+): readonly Step[] {
+  const target = { pod: nameOf(by), namespace: by.namespace };
+  const scraper = { "service.name": "kubernetes-pods", ...inCluster(by.cluster) };
+  return [0, 1].map((index) => {
+    const counters = metrics.map(({ name, labels, values }) => ({
+      name,
+      attributes: { ...target, ...labels },
+      value: values[index] ?? 0,
+    }));
+    const scrapeS = atS + 10 * index;
+    const request = encodeCounters(scraper, counters, msOf(scrapeS));
+    return { atS: scrapeS, isObject: false, request };
+  });
+}
+
 export const web = makePod("web", "10.244.1.10");
 export const cart = makePod("cart", "10.244.1.20");

@@ -165,6 +165,17 @@ const ztunnelMetrics = z.strictObject({
   ...metricFields,
 });
 
+/** Envoy's own counters of one listener, at two scrapes that lie ten seconds apart. */
+const envoyStats = z.strictObject({
+  ...everyEntry,
+  from: z.literal("envoy_stats"),
+  scraped: name,
+  port: port.default(8_080),
+  connections: z.tuple([z.number(), z.number()]),
+  /** Without it, that counter is left out. */
+  tls: z.tuple([z.number(), z.number()]).optional(),
+});
+
 const ztunnelLog = z.strictObject({
   ...everyEntry,
   from: z.literal("ztunnel_log"),
@@ -266,6 +277,7 @@ const entry = z.discriminatedUnion("from", [
   envoyLog,
   envoyMetrics,
   ztunnelMetrics,
+  envoyStats,
   ztunnelLog,
   obi,
   hubble,
@@ -368,6 +380,7 @@ export const sourceNames = [
   "envoy_log",
   "envoy_metrics",
   "ztunnel_metrics",
+  "envoy_stats",
   "ztunnel_log",
   "obi",
   "hubble",

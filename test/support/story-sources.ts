@@ -11,6 +11,7 @@ import {
   exec,
   object,
   rows,
+  scrapes,
   run,
   serverLine,
   wire,
@@ -87,6 +88,8 @@ function onceAt(mesh: Mesh, entry: Entry, atS: number): readonly Made[] {
     case "envoy_metrics":
     case "ztunnel_metrics":
       return rows(atS, rowOf(mesh, entry));
+    case "envoy_stats":
+      return envoyStatsSteps(mesh, entry, atS);
     case "ztunnel_log":
       return [ztunnelLine(mesh, entry, atS)];
     case "obi":
@@ -108,6 +111,17 @@ function onceAt(mesh: Mesh, entry: Entry, atS: number): readonly Made[] {
     case "everybody":
       return callSteps(mesh, entry, atS);
   }
+}
+
+function envoyStatsSteps(mesh: Mesh, entry: EntryOf<"envoy_stats">, atS: number) {
+  const labels = { http_conn_manager_prefix: `inbound_0.0.0.0_${entry.port}` };
+  const { connections, tls } = entry;
+  const name = "envoy_http_downstream_cx";
+  return scrapes(atS, podNamed(mesh, entry.scraped), [
+    { name: "istio_build", labels: { component: "proxy", tag: "1.29.1" }, values: [1, 1] },
+    { name: `${name}_total`, labels, values: connections },
+    ...(tls ? [{ name: `${name}_ssl_total`, labels, values: tls }] : []),
+  ]);
 }
 
 function tetragonStep(mesh: Mesh, entry: Tetragon, atS: number): Step {
