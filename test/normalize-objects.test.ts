@@ -198,6 +198,12 @@ test("secrets and configuration of others leave nothing behind, whatever calls t
   }
 });
 
+test("a number that JSON cannot hold is left out of a spec", () => {
+  const text = '{"metadata":{"name":"x","namespace":"n"},"spec":{"a":1e999,"b":[-1e999,2]}}';
+  const [one] = seen([{ body: text, attributes: attributesOf("virtualservices") }]);
+  expect(one).toMatchObject({ object: { spec: { b: [2] } } });
+});
+
 test("who set which field is stepped over, in either order of a message's fields", () => {
   const managedFields = Array.from({ length: 70_000 }, (_, index) => ({ [`f:${index}`]: {} }));
   const metadata = { managedFields, name: "web", namespace: "shop", labels: { app: "web" } };

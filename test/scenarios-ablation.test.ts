@@ -13,7 +13,7 @@ const rows: (readonly [Story, Cells])[] = [];
 
 beforeAll(() => {
   for (const story of found) rows.push([story, ablate(story)]);
-}, 300_000);
+}, 600_000);
 
 test("what is left of each attack is as in golden/ablation.md; -u writes it", async () => {
   await expect(renderAblation(rows, pending)).toMatchFileSnapshot("golden/ablation.md");

@@ -37,6 +37,8 @@ const meanings: Readonly<Record<Capability, string>> = {
   sockets: "connections as processes open them",
   processes: "processes with their user and group",
   objects: "what is declared: pods, their addresses, containers and owners, and policies",
+  inventory:
+    "pods with their addresses, owners and containers, by metrics: less than their objects say",
   relayed_metrics: "that a collector hands on metrics",
   relayed_traces: "that a collector hands on spans",
   relayed_logs: "that a collector hands on logs",

@@ -16,6 +16,7 @@ import { usPerMinute, type Us } from "../model/time.ts";
 import { contentHash } from "./content-hash.ts";
 import { agentId } from "./coverage.ts";
 import type { PodRecord } from "./identity.ts";
+import { describedBy } from "./pod-inventory.ts";
 
 /** The shipped collector lists all pods every 15 minutes. */
 const believedUs = 35 * usPerMinute;
@@ -63,7 +64,8 @@ export class CoverageHosts {
   }
 
   podChanged(pod: PodRecord): void {
-    const { facts, object } = pod;
+    const { facts, inventory } = pod;
+    const object = describedBy(pod);
     const name = facts.endUs > 0 ? "" : (object?.node ?? "");
     const known = this.#ofPod.get(pod);
     const key = `${facts.cluster}/${name}`;
@@ -72,7 +74,7 @@ export class CoverageHosts {
     const host = this.#hosts.get(key) ?? this.#newHost(key, facts.cluster, name);
     const isMeshed = facts.mode !== "none" && facts.mode !== "unknown";
     const before = host.pods.get(pod);
-    host.freshUs = Math.max(host.freshUs, pod.objectUs);
+    host.freshUs = Math.max(host.freshUs, pod.objectUs, inventory?.toldUs ?? 0);
     if (host.sinceUs === 0 || facts.fromUs < host.sinceUs) host.sinceUs = facts.fromUs;
     const address = object?.hostIp ?? "";
     if (address !== "") this.#addAgent(host, agentId(facts.cluster, address));

@@ -15,9 +15,11 @@ import {
   type CoverageState,
   type Membership,
 } from "../model/coverage.ts";
+import { inventoryKey } from "../model/keys.ts";
 import { forget, type CoverageRow, type WriteSet } from "../model/rows.ts";
 import type { Us } from "../model/time.ts";
 import type { PodRecord } from "./identity.ts";
+import { describedBy } from "./pod-inventory.ts";
 import type { NodeRecord, Nodes } from "./nodes.ts";
 
 const bitCount = coverageCapabilities.length;
@@ -406,10 +408,13 @@ function rowOf({ members, reporters, ...rest }: Workload, { entity }: NodeRecord
  * Who would tell of a pod: its proxy by name or address, the agents of its machine by name or address,
  * its cluster's feed if it has told of this one, and sources that have named it.
  */
-function witnessesOf({ facts, object, isAttested, toldBy }: PodRecord): string[] {
+function witnessesOf(pod: PodRecord): string[] {
+  const { facts, isAttested, inventory, toldBy } = pod;
   const { cluster, namespace, name, ips } = facts;
+  const object = describedBy(pod);
   const ids = new Set([`proxy|${cluster}/${namespace}/${name}`]);
   if (isAttested) ids.add(`objects|${cluster}`);
+  if (inventory) ids.add(`objects|${inventoryKey(cluster)}`);
   for (const ip of ips) ids.add(`proxy|${cluster}//${ip}`);
   for (const host of [object?.node, object?.hostIp]) if (host) ids.add(agentId(cluster, host));
   for (const id of toldBy ?? []) ids.add(id);

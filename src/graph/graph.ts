@@ -24,7 +24,9 @@ import { FlowEdges } from "./flow-edges.ts";
 import { EdgeCounters } from "./edge-counters.ts";
 import { graphCounters } from "./graph-counters.ts";
 import { collectGraph, restoreGraph } from "./graph-rows.ts";
+import { Inventories } from "./inventories.ts";
 import { IdentityTables, podName, type PodRecord } from "./identity.ts";
+import { capabilityOf } from "./capability-of.ts";
 import { ClusterCoverage } from "./cluster-coverage.ts";
 import { CoverageHosts } from "./coverage-hosts.ts";
 import { Components } from "./components.ts";
@@ -49,15 +51,6 @@ import { Spans } from "./spans.ts";
 
 export type { GraphOptions } from "./options.ts";
 
-/** Of flows only their vocabulary knows what they prove, and says so by a heartbeat. */
-const capabilities: Readonly<Partial<Record<Observation["kind"], Capability>>> = {
-  span_half: "spans",
-  proxy_leg: "proxy_logs",
-  socket_opened: "sockets",
-  process_seen: "processes",
-  object_seen: "objects",
-};
-
 /** Span halves are remembered one by one, but many share a placement. */
 const halvesPerPlacement = 4;
 
@@ -80,6 +73,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   readonly #flows: FlowEdges;
   readonly #sources: Sources;
   readonly #objects: ObjectTable;
+  readonly #inventories: Inventories;
   readonly #witnesses: PodWitnesses;
   readonly #coverage: Coverage;
   readonly #hosts: CoverageHosts;
@@ -121,6 +115,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#lines = new Lines(limits.placementsMax, ttlUs, this.#placements, this.#spans);
     this.#flows = new FlowEdges(limits.placementsMax, ttlUs, this.#placements);
     this.#objects = new ObjectTable({ ...limits, latenessUs });
+    this.#inventories = new Inventories(this.#identity, options.identity, latenessUs);
     const pods = new SourcePods(this.#identity);
     const sourceOptions = {
       sourcesMax: limits.sourcesMax,
@@ -189,6 +184,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#lines.advance(this.#nowUs);
     this.#flows.advance(this.#nowUs);
     this.#identity.advance(this.#nowUs);
+    this.#inventories.advance(this.#nowUs);
     this.#objects.advance(this.#nowUs);
     this.#scrapes.advance(this.#nowUs);
     this.#settleIdentity();
@@ -284,6 +280,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#settleObjects();
     this.#sources.restore(rows);
     for (const pod of this.#identity.pods) {
+      this.#inventories.podRestored(pod);
       this.#podCovered(pod);
       this.#declared.podRestored(pod);
     }
@@ -326,8 +323,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   #hear(observation: Observation, heard: Map<SourceRef, Set<Capability>>, receivedUs: Us): void {
     // Whoever speaks in another's name must not keep him alive.
     if (observation.trust === "claimed" || isSelective(observation)) return;
-    const capability =
-      observation.kind === "heartbeat" ? observation.capability : capabilities[observation.kind];
+    const capability = capabilityOf(observation);
     if (!capability) return;
     const { source, timeUs } = observation;
     const known = heard.get(source);
@@ -343,6 +339,10 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   #identify(observation: Observation): void {
     switch (observation.kind) {
       case "object_seen":
+        if (observation.object.type === "pod_inventory") {
+          this.#inventories.seen(observation, observation.object);
+          return;
+        }
         this.#identity.objectSeen(observation);
         this.#objects.seen(observation, this.#identity.clusterOf(observation.cluster));
         return;

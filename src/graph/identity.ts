@@ -27,6 +27,7 @@ import { Nodes, Sign, type NodeRecord } from "./nodes.ts";
 import type { GraphOptions } from "./options.ts";
 import { Peers } from "./peers.ts";
 import { factsOfClaim, factsOfObject, type Beside } from "./pod-facts.ts";
+import { describedBy } from "./pod-inventory.ts";
 import { PodNames } from "./pod-names.ts";
 import { endOf, makePodRecord, podName, Rank, withFacts, type PodRecord } from "./pod-record.ts";
 import { VirtualAddresses } from "./virtual-addresses.ts";
@@ -100,15 +101,8 @@ export class IdentityTables implements Identity {
   }
 
   get dropped(): number {
-    return (
-      this.#dropped +
-      this.#peers.dropped +
-      this.owners.dropped +
-      this.nodes.dropped +
-      this.virtual.dropped +
-      this.hosts.dropped +
-      this.mesh.dropped
-    );
+    const parts = [this.#peers, this.owners, this.nodes, this.virtual, this.mesh, this.hosts];
+    return parts.reduce((sum, { dropped }) => sum + dropped, this.#dropped);
   }
 
   get pods(): Iterable<PodRecord> {
@@ -219,9 +213,9 @@ export class IdentityTables implements Identity {
   }
 
   objectSeen(seen: ObjectSeen): void {
-    if (seen.object.type !== "pod") return;
+    const { object } = seen;
+    if (object.type !== "pod") return;
     const cluster = this.clusterOf(seen.cluster);
-    const object = seen.object;
     if (object.namespace === "" || object.name === "" || object.uid === "") return;
     // A forged object must not take a pod's proxy, address or life away.
     if (seen.trust === "claimed") return this.#objectClaimed(cluster, object, seen);
@@ -254,6 +248,15 @@ export class IdentityTables implements Identity {
     }
   }
 
+  /** What an inventory tells of a pod, which no object has described; null = not whose it is. */
+  podLearned(pod: PodRecord, owned: PodObject | null, facts: Partial<PodFacts>, atUs: Us): void {
+    this.#setFacts(pod, facts);
+    if (!owned) return;
+    const { serviceAccount, hostNetwork } = owned;
+    this.#home(pod, this.#workloadOf(pod.facts.cluster, owned), Rank.object, "metrics");
+    this.nodes.learn(this.nodes.get(pod.facts.nodeId), { serviceAccount, hostNetwork, atUs });
+  }
+
   /** Injectors leave out other things than before: pods that one of them may have injected follow. */
   settleCapture(): void {
     const clusters = this.mesh.takeChangedClusters();
@@ -272,11 +275,12 @@ export class IdentityTables implements Identity {
     const isChanged = this.controllers.takeChanged();
     if (!isChanged) return;
     for (const pod of this.#pods.values()) {
-      const { object, facts, isAttested } = pod;
-      if (!object || !isAttested) continue;
-      const { ownerKind, ownerName } = object;
-      if (!isChanged(facts.cluster, ownerKind, facts.namespace, ownerName)) continue;
-      this.#home(pod, this.#workloadOf(facts.cluster, object), Rank.object, "object");
+      const { facts, isAttested } = pod;
+      const object = isAttested || pod.inventory ? describedBy(pod) : null;
+      const { ownerKind = "", ownerName = "" } = object ?? {};
+      if (!object || !isChanged(facts.cluster, ownerKind, facts.namespace, ownerName)) continue;
+      const resolved = isAttested ? "object" : "metrics";
+      this.#home(pod, this.#workloadOf(facts.cluster, object), Rank.object, resolved);
     }
   }
 
@@ -423,6 +427,9 @@ export class IdentityTables implements Identity {
   }
 
   #applyObject(pod: PodRecord, object: PodObject, timeUs: Us, beside: Beside): void {
+    // Nothing counts beside the object: neither what an inventory told, nor the end that it concluded.
+    if (pod.inventory) this.#setFacts(pod, { endUs: 0 });
+    delete pod.inventory;
     pod.object = object;
     pod.objectUs = timeUs;
     pod.isAttested = true;

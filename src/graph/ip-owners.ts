@@ -44,6 +44,8 @@ export interface Sighting {
   readonly endLoUs: Us;
   readonly endHiUs: Us;
   readonly isListed: boolean;
+  /** It is said to hold the address then, whatever was said of its end before. */
+  readonly lives?: boolean;
 }
 
 export type Holder =
@@ -355,6 +357,11 @@ function mergeSighting(claim: Claim, sighting: Sighting): boolean {
       claim.endHiUs = 0;
       hasMoved = true;
     }
+  }
+  if (sighting.lives === true && claim.endHiUs > 0 && sighting.atUs >= claim.endHiUs) {
+    claim.endLoUs = 0;
+    claim.endHiUs = 0;
+    hasMoved = true;
   }
   if (sighting.atUs < claim.firstUs) {
     claim.firstUs = sighting.atUs;

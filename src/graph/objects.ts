@@ -114,9 +114,11 @@ export class ObjectTable {
   /** Takes in one word about one object; `cluster` is the cluster's own name, aliases resolved. */
   seen(seen: ObjectSeen, cluster: string): void {
     const { object: told, timeUs, event } = seen;
-    if (told.type === "pod" || told.type === "other" || seen.trust === "claimed") return;
+    if (!isDeclared(told) || seen.trust === "claimed") return;
     const key = objectKey(cluster, told.type, told.namespace, told.name);
     let record = this.#records.get(key);
+    // A cluster keeps ten ReplicaSets of each Deployment.
+    if (!record && isController(told) && isSelfEvident(told)) return;
     const { object, text } = this.#bounded(cluster, told, record?.bytes ?? 0);
     if (text.length > contentMax) {
       this.#dropped++;
@@ -125,8 +127,6 @@ export class ObjectTable {
     const content = contentHash([text]);
     const isNew = record === undefined;
     const { latenessUs } = this.#options;
-    // A cluster keeps ten ReplicaSets of each Deployment.
-    if (isNew && isController(object) && isSelfEvident(object)) return;
     record ??= this.#add(key, cluster, seen, object);
     if (!record) return;
     if (event === "listed") this.#listed(record, timeUs);
@@ -354,6 +354,10 @@ export class ObjectTable {
 interface Bounded {
   readonly object: DeclaredObject;
   readonly text: string;
+}
+
+function isDeclared(object: ObjectSeen["object"]): object is DeclaredObject {
+  return object.type !== "pod" && object.type !== "pod_inventory" && object.type !== "other";
 }
 
 function isController(object: DeclaredObject): object is ControllerObject {

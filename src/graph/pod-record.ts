@@ -2,6 +2,7 @@
 import type { ObjectSeen, PodName, PodObject } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 import type { PodFacts } from "./contracts.ts";
+import type { Inventory } from "./pod-inventory.ts";
 import { objectBorderUs } from "./options.ts";
 import { unknownProxy } from "./pods.ts";
 
@@ -18,6 +19,8 @@ export interface PodRecord {
   objectUs: Us;
   /** Whether that object came from a believed sender. */
   isAttested: boolean;
+  /** What an inventory has told of it; left out while none has. */
+  inventory?: Inventory;
   rank: Rank;
   lastUs: Us;
   /** Other sources (`kind|key`) that tell of it; left out while none does. */

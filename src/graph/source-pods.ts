@@ -6,6 +6,7 @@ import { makeEntity, type NodeEntity } from "../model/entities.ts";
 import type { SourceRef } from "../model/observations.ts";
 import { usPerMinute, type Us } from "../model/time.ts";
 import type { IdentityTables, PodRecord } from "./identity.ts";
+import { describedBy } from "./pod-inventory.ts";
 import type { Runs } from "./source-liveness.ts";
 
 /** The shipped collector lists all pods every 15 minutes. */
@@ -47,8 +48,9 @@ export class SourcePods {
     this.#hostsUs = nowUs;
     this.#hosts.clear();
     for (const pod of this.#identity.pods) {
-      if (!pod.object || pod.object.node === "") continue;
-      const host = `${pod.facts.cluster}/${pod.object.node}`;
+      const node = describedBy(pod)?.node ?? "";
+      if (node === "") continue;
+      const host = `${pod.facts.cluster}/${node}`;
       const runs = podRuns(pod, nowUs);
       const known = this.#hosts.get(host) ?? "no";
       if (runs === "yes" || known === "no") this.#hosts.set(host, runs);
@@ -56,7 +58,7 @@ export class SourcePods {
   }
 }
 
-function podRuns({ facts, object, objectUs }: PodRecord, nowUs: Us): Runs {
+function podRuns({ facts, objectUs, inventory }: PodRecord, nowUs: Us): Runs {
   if (facts.endUs > 0 && facts.endUs <= nowUs) return "no";
-  return object && nowUs - objectUs <= believedUs ? "yes" : "unknown";
+  return nowUs - Math.max(objectUs, inventory?.toldUs ?? 0) <= believedUs ? "yes" : "unknown";
 }

@@ -96,6 +96,7 @@ export interface StoredWorkload {
 
 export interface StoredFeed {
   readonly cluster: string;
+  readonly capability: "objects" | "inventory";
   readonly state: CoverageState;
 }
 

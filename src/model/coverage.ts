@@ -16,6 +16,7 @@ export const coverageCapabilities = [
   "processes",
   "objects",
   "attributed_flows",
+  "inventory",
 ] as const satisfies readonly Capability[];
 export type CoverageCapability = (typeof coverageCapabilities)[number];
 export type CoverageState = "live" | "silent" | "never";
@@ -32,6 +33,7 @@ export const agentMask = maskOf(["flows", "sockets", "processes", "attributed_fl
 /** What only proxies tell of. */
 export const proxyMask = maskOf(["proxy_metrics", "proxy_logs", "spans"]);
 const objectsMask = maskOf(["objects"]);
+const inventoryMask = maskOf(["inventory"]);
 
 /** Capabilities that have no bit (what collectors relay) are left out. */
 export function maskOf(capabilities: Iterable<string>): number {
@@ -114,18 +116,20 @@ export function judge(rule: RuleNeeds, live: number, mesh: Membership = "yes"): 
 }
 
 /**
- * What the rule can make of a cluster whose objects are told of, or are not, if all else were told: for what
+ * What the rule can make of a cluster of whose objects `feeds` (bits) tell, if all else were told: for what
  * is of no workload (the mesh's configuration, policies, addresses that nobody explains). Without objects
  * a rule on workloads sees those alone that telemetry calls by their names.
  */
-export function judgeFeed(rule: RuleNeeds, hasObjects: boolean): Judged {
-  if (hasObjects || rule.needs.length === 0) return judged;
-  const known = judgeMember(rule, ~objectsMask);
+export function judgeFeed(rule: RuleNeeds, feeds: number): Judged {
+  if ((feeds & objectsMask) !== 0 || rule.needs.length === 0) return judged;
+  const known = judgeMember(rule, ~(objectsMask | inventoryMask) | feeds);
   if (known.judgement !== "judged" || !ofWorkloads.has(rule.on)) return known;
   return { judgement: "partly", missing: objectsMask };
 }
 
-function judgeMember(rule: RuleNeeds, live: number): Judged {
+function judgeMember(rule: RuleNeeds, told: number): Judged {
+  // Objects tell all that an inventory does.
+  const live = (told & objectsMask) === 0 ? told : told | inventoryMask;
   let missing = -1;
   for (const set of rule.needs) {
     const lacks = maskOf(set) & ~live;

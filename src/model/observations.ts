@@ -29,6 +29,8 @@ export type Capability =
   | "sockets"
   | "processes"
   | "objects"
+  /** Pods with their addresses, owners and containers, by metrics about objects: less than they say. */
+  | "inventory"
   /** Of a collector: it handed on requests of this signal. */
   | "relayed_metrics"
   | "relayed_traces"
@@ -357,10 +359,13 @@ export interface FileAccess extends Observed {
   readonly access: "read" | "write" | "memory";
 }
 
-/** Bytes of a whole pod over a window. About: the pod. (No source yet.) */
+/** Bytes that went through an interface of a pod since it started, in one direction or both. About: the pod. */
 export interface PodVolume extends Observed {
   readonly kind: "pod_volume";
   readonly pod: PodName;
+  /** "" = all together. */
+  readonly interface: string;
+  /** Running totals; -1 = not of that direction. */
   readonly bytesSent: number;
   readonly bytesReceived: number;
 }
@@ -447,6 +452,49 @@ export interface PodObject {
   readonly phase: string;
 }
 
+/** One fact of a pod, as an inventory tells it. Names and texts are "" where it does not say. */
+export type PodFact =
+  | {
+      readonly of: "pod";
+      readonly ip: string;
+      readonly hostIp: string;
+      readonly node: string;
+      readonly hostNetwork: boolean;
+      readonly ownerKind: string;
+      readonly ownerName: string;
+    }
+  | { readonly of: "address"; readonly ip: string }
+  /** Its controller. */
+  | { readonly of: "owner"; readonly kind: string; readonly name: string }
+  | {
+      readonly of: "container";
+      readonly name: string;
+      readonly image: string;
+      readonly containerId: string;
+      readonly init: boolean;
+      readonly restartPolicy: string;
+    }
+  /** How often a container was started again. */
+  | { readonly of: "restarts"; readonly name: string; readonly count: number }
+  | { readonly of: "account"; readonly name: string }
+  /** Some of its labels and annotations: what is not here may be on the pod all the same. */
+  | { readonly of: "labels"; readonly names: Readonly<Record<string, string>> }
+  | { readonly of: "annotations"; readonly names: Readonly<Record<string, string>> }
+  | { readonly of: "start"; readonly atUs: Us }
+  | { readonly of: "end"; readonly atUs: Us };
+
+/** What one list of an inventory says of a pod, or a part of that: others may follow in other requests. */
+export interface PodInventory {
+  readonly type: "pod_inventory";
+  /** "" where it does not say. */
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** Whose list it is: each of several instances has one of its own. */
+  readonly teller: string;
+  readonly facts: readonly PodFact[];
+}
+
 /** Another Kubernetes object, kept as it came, for the vocabularies that follow. */
 export interface OtherObject {
   readonly type: "other";
@@ -464,7 +512,9 @@ export interface ObjectSeen extends Observed {
   readonly kind: "object_seen";
   readonly event: "listed" | "added" | "modified" | "deleted";
   readonly cluster: string;
-  readonly object: PodObject | DeclaredObject | OtherObject;
+  /** Told by metrics about the object; absent = by the object itself. */
+  readonly form?: "inventory";
+  readonly object: PodObject | PodInventory | DeclaredObject | OtherObject;
 }
 
 /** A sign of life: this source delivered telemetry of this capability. */

@@ -10,7 +10,10 @@ import { guides as falco } from "./vocabulary/falco.ts";
 import { guides as hubbleFlows } from "./vocabulary/hubble-flows.ts";
 import { guides as hubbleMetrics } from "./vocabulary/hubble-metrics.ts";
 import { guides as istioMetrics } from "./vocabulary/istio-metrics.ts";
+import { guides as k8sCluster } from "./vocabulary/k8s-cluster.ts";
 import { guides as k8sobjects } from "./vocabulary/k8sobjects.ts";
+import { guides as kubeStateMetrics } from "./vocabulary/kube-state-metrics.ts";
+import { guides as kubeletStats } from "./vocabulary/kubelet-stats.ts";
 import { guides as netflow } from "./vocabulary/netflow.ts";
 import { guides as obiFlows } from "./vocabulary/obi-flows.ts";
 import { guides as otelNetwork } from "./vocabulary/otel-network.ts";
@@ -30,6 +33,9 @@ export const sourceGuides: readonly SourceGuide[] = [
   ...istioComponents,
   ...envoyStats,
   ...k8sobjects,
+  ...kubeStateMetrics,
+  ...kubeletStats,
+  ...k8sCluster,
   ...tetragon,
   ...falco,
   ...netflow,

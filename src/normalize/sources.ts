@@ -1,4 +1,5 @@
 /** Senders of telemetry as shared objects: one `SourceRef` per sender, so that identity compares them. */
+import { inventoryKey } from "../model/keys.ts";
 import type { SourceKind, SourceRef } from "../model/observations.ts";
 
 /** Resource attribute by which a collector says that telemetry came through it; a name of ours. */
@@ -29,6 +30,11 @@ export class Sources {
 
   objects(cluster: string): SourceRef {
     return this.#of("objects", cluster, cluster, "");
+  }
+
+  /** Metrics about a cluster's objects: another feed than the objects themselves. */
+  inventory(cluster: string): SourceRef {
+    return this.#of("objects", inventoryKey(cluster), cluster, "");
   }
 
   /** Null where the attribute is missing, which is "". */

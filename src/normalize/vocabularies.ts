@@ -11,7 +11,10 @@ import { FalcoLogs, FalcoMetrics, FalcoSpans } from "./vocabulary/falco.ts";
 import { HubbleFlows } from "./vocabulary/hubble-flows.ts";
 import { HubbleMetrics } from "./vocabulary/hubble-metrics.ts";
 import { IstioMetrics } from "./vocabulary/istio-metrics.ts";
+import { K8sCluster } from "./vocabulary/k8s-cluster.ts";
 import { K8sObjects } from "./vocabulary/k8sobjects.ts";
+import { KubeStateMetrics } from "./vocabulary/kube-state-metrics.ts";
+import { KubeletStats } from "./vocabulary/kubelet-stats.ts";
 import { Netflow } from "./vocabulary/netflow.ts";
 import { ObiFlows } from "./vocabulary/obi-flows.ts";
 import { OtelNetwork } from "./vocabulary/otel-network.ts";
@@ -28,6 +31,7 @@ export interface Vocabularies {
 }
 
 export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vocabularies {
+  const k8sCluster = new K8sCluster();
   return {
     metrics: [
       new IstioMetrics(workshop),
@@ -41,6 +45,9 @@ export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vo
       new ProcessMetrics(workshop),
       new Retina(workshop),
       new Caretta(workshop),
+      new KubeStateMetrics(workshop),
+      new KubeletStats(workshop),
+      k8sCluster,
     ],
     // What no other vocabulary knows is an application's.
     spans: [
@@ -51,6 +58,7 @@ export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vo
     logs: [
       new EnvoyAccessLog(workshop, interner),
       new Netflow(workshop, interner),
+      k8sCluster,
       new Tetragon(workshop, interner),
       new K8sObjects(workshop, interner),
       new ZtunnelLog(workshop, interner),

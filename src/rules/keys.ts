@@ -59,6 +59,7 @@ const capabilities = [
   "processes",
   "objects",
   "attributed_flows",
+  "inventory",
 ] as const satisfies readonly Capability[];
 const sourceKinds = [
   "proxy",

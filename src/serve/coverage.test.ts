@@ -34,7 +34,7 @@ const workload = (name: string, parts: Partial<StoredWorkload> = {}): StoredWork
 };
 
 const stored: StoredCoverage = {
-  feeds: [{ cluster: "c1", state: "live" }],
+  feeds: [{ cluster: "c1", capability: "objects", state: "live" }],
   groups: [
     group("shop", 5, ["sockets", "flows"]),
     group("shop", 2, ["sockets"], { heard: maskOf(["sockets", "flows"]) }),
@@ -111,7 +111,11 @@ test("of a workload of which nobody says whether it is in the mesh no rule judge
 });
 
 test("a cluster whose objects nobody tells is told of, even if it is our own and nothing was heard", () => {
-  const nobody = { groups: [], feeds: [{ cluster: "c2", state: "live" as const }], workloads: [] };
+  const nobody = {
+    groups: [],
+    feeds: [{ cluster: "c2", capability: "objects" as const, state: "live" as const }],
+    workloads: [],
+  };
   const rules = [
     rule("declared", { on: "cluster", needs: [["objects"]], partly: [] }),
     rule("one"),
@@ -133,7 +137,10 @@ test("a cluster whose objects nobody tells is told of, even if it is our own and
 test("the command says first what is not seen and what would show it", () => {
   const workloads = [...stored.workloads, workload("c", { mesh: "unknown", heard: 1 })];
   const groups = [...stored.groups, group("shop", 1, [], { mesh: "unknown", heard: 1 })];
-  const feeds = [...stored.feeds, { cluster: "c2", state: "silent" as const }];
+  const feeds = [
+    ...stored.feeds,
+    { cluster: "c2", capability: "objects" as const, state: "silent" as const },
+  ];
   const rules = [rule("two", { needs: [["flows"]] }), rule("one")];
   const coverage = coverageOf({ groups, workloads, feeds }, rules, { namespace: "shop" });
   const lines = coverageText(coverage).split("\n");

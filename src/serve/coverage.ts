@@ -19,6 +19,7 @@ import {
   coverageStates,
   judge,
   judgeFeed,
+  maskOf,
   mayBeMeshed,
   type CoverageGroup,
   type Judged,
@@ -151,13 +152,14 @@ function clustersOf(
   rules: readonly RuleMeta[],
   ownCluster: string,
 ): ApiClusterCoverage[] {
-  const known = new Map(feeds.map((feed) => [feed.cluster, feed]));
-  const names = new Set([...groups.map(({ cluster }) => cluster), ...known.keys()]);
+  const names = new Set([...groups, ...feeds].map(({ cluster }) => cluster));
   if (ownCluster !== "") names.add(ownCluster);
   const clusters = [...names].map((cluster): ApiClusterCoverage => {
-    const objects = known.get(cluster)?.state ?? "never";
-    const isTold = objects === "live";
-    return { cluster, objects, rules: openOf(rules, (rule) => judgeFeed(rule, isTold)) };
+    const own = feeds.filter((feed) => feed.cluster === cluster);
+    const objects = own.find(({ capability }) => capability === "objects")?.state ?? "never";
+    const heard = own.filter(({ state }) => state === "live");
+    const told = maskOf(heard.map(({ capability }) => capability));
+    return { cluster, objects, rules: openOf(rules, (rule) => judgeFeed(rule, told)) };
   });
   return clusters.toSorted((a, b) => b.rules.length - a.rules.length);
 }

@@ -86,7 +86,7 @@ export function makePod(workload: string, ip: string, changes: Partial<Pod> = {}
 }
 
 export const nameOf = (pod: Pod): string => `${pod.workload}-6d4b75cb9d-${pod.suffix}`;
-const uidOf = (pod: Pod): string => createHash("md5").update(nameOf(pod)).digest("hex");
+export const uidOf = (pod: Pod): string => createHash("md5").update(nameOf(pod)).digest("hex");
 /** Each start has an id of its own. */
 export const containerId = (pod: Pod, name: string, restarts = 0): string =>
   createHash("sha256")

@@ -13,6 +13,7 @@ import { pipelineOptions } from "../../src/engine/options.ts";
 import { Pipeline } from "../../src/engine/pipeline.ts";
 import type { StoredCoverage } from "../../src/model/api-coverage.ts";
 import { mayBeMeshed, memberships, type Judgement } from "../../src/model/coverage.ts";
+import { feedOf } from "../../src/model/keys.ts";
 import { makeEntity } from "../../src/model/entities.ts";
 import type {
   CoverageRow,
@@ -128,8 +129,8 @@ class Run {
     return {
       groups: rows.map((row) => ({ ...row, workloads: 1 })),
       workloads: rows.filter(mayBeMeshed),
-      feeds: [...this.#feeds.values()].map(({ key: cluster, state }) => ({
-        cluster,
+      feeds: [...this.#feeds.values()].map(({ key, state }) => ({
+        ...feedOf(key),
         state: state === "silent" ? ("silent" as const) : ("live" as const),
       })),
     };

@@ -256,6 +256,20 @@ const k8s = z.strictObject({
   cluster: name.optional(),
 });
 
+/** A scrape of kube-state-metrics: what it does not name is not in the cluster then. */
+const kubeStateMetrics = z.strictObject({
+  ...everyEntry,
+  from: z.literal("kube_state_metrics"),
+  pods: z.array(name).min(1),
+  /** Which of several instances was scraped. */
+  instance: name.default("10.244.1.90:8080"),
+  /** Whether its operator allows the annotations of pods. */
+  annotations: z.boolean().default(true),
+  honor_labels: z.boolean().default(false),
+  /** Metrics that are dropped on the way. */
+  without: z.array(name).default([]),
+});
+
 /** One call through the client's sidecar, as five sources tell it. */
 const everybody = z.strictObject({
   ...everyEntry,
@@ -287,6 +301,7 @@ const entry = z.discriminatedUnion("from", [
   coroot,
   otelNetwork,
   k8s,
+  kubeStateMetrics,
   everybody,
 ]);
 export type Entry = z.output<typeof entry>;
@@ -390,6 +405,7 @@ export const sourceNames = [
   "coroot",
   "otel_network",
   "k8s",
+  "kube_state_metrics",
 ] as const;
 export type SourceName = (typeof sourceNames)[number];
 

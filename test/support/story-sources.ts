@@ -28,6 +28,7 @@ import {
   linkSteps,
   retinaGauge,
 } from "./story-flow-agents.ts";
+import { inventorySteps } from "./story-inventory.ts";
 import { endOf, podNamed, type Mesh } from "./story-mesh.ts";
 import { otherObject } from "./story-objects.ts";
 import type { Entry, EntryOf, ServiceFields, SourceName } from "./story-schema.ts";
@@ -108,6 +109,8 @@ function onceAt(mesh: Mesh, entry: Entry, atS: number): readonly Made[] {
       return [otelNetworkStep(mesh, entry, atS)];
     case "k8s":
       return [k8sStep(mesh, entry, atS)];
+    case "kube_state_metrics":
+      return inventorySteps(mesh, entry, atS);
     case "everybody":
       return callSteps(mesh, entry, atS);
   }

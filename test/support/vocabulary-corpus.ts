@@ -12,6 +12,7 @@ import {
   tracesRequest,
   type Attributes,
 } from "./otlp-build.ts";
+import { readSamples } from "./prometheus-text.ts";
 import { readRecording, recordingPaths } from "./recordings.ts";
 
 /** A part of a request as protobufjs reads it: numbers of 64 bits as text, bytes in base64. */
@@ -106,6 +107,7 @@ const plain = (value: unknown): Plain => (value ?? {}) as Plain; // a message, o
 function fixtureItems(name: string): CorpusItem[] {
   if (name.endsWith(".md")) return [];
   const text = readFileSync(path.join(folder, name), "utf8").trim();
+  if (name.endsWith(".prom")) return sampleItems(name, text);
   if (!name.endsWith(".json")) {
     const items = name.startsWith("k8s-") ? objectItems : lineItems;
     return text.split("\n").flatMap((line) => items(name, line));
@@ -123,6 +125,17 @@ function fixtureItems(name: string): CorpusItem[] {
 
 type Fixture = MetricFixture | SpanFixture | Attributes;
 
+/** Each sample of a page that is scraped. */
+function sampleItems(from: string, text: string): CorpusItem[] {
+  const metrics = readSamples(text).map(({ name, labels, value }) => ({
+    name,
+    temporality: "gauge",
+    points: [{ value, attributes: labels }],
+  }));
+  const resource = { "service.name": from, "service.instance.id": "10.244.1.90:8080" };
+  return metricItems(from, { scope: "otelcol/prometheusreceiver", resource, metrics });
+}
+
 /** As the receiver lists it, as it watches it, and with the type in an attribute. */
 function objectItems(from: string, line: string): CorpusItem[] {
   const parsed = JSON.parse(line) as Attributes; // an object, or one with the name of its resource
@@ -130,6 +143,7 @@ function objectItems(from: string, line: string): CorpusItem[] {
   const attributes = { "k8s.resource.name": parsed["resource"] ?? "pods" };
   const forms = [
     { body, attributes },
+    { body: JSON.stringify(body), attributes },
     { body: { type: "MODIFIED", object: body }, attributes },
     { body, attributes: { ...attributes, "event.type": "DELETED" } },
   ];

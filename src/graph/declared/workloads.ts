@@ -7,6 +7,7 @@ import { FewSet } from "../../lib/few-set.ts";
 import type { NodeEntity } from "../../model/entities.ts";
 import type { PeerAuthenticationObject } from "../../model/objects.ts";
 import type { PodRecord } from "../identity.ts";
+import { describedBy } from "../pod-inventory.ts";
 import type { NodeRecord, Nodes } from "../nodes.ts";
 import { peerModes, unknownModes, type PeerModes } from "./peer-mode.ts";
 import { authorizes, governs } from "./policies.ts";
@@ -107,7 +108,7 @@ export class Workloads {
     const workload = this.#byNode.get(node.id) ?? this.#add(node);
     workload.pods.add(pod);
     this.#ofPod.set(pod, workload);
-    const account = pod.object?.serviceAccount ?? "";
+    const account = describedBy(pod)?.serviceAccount ?? "";
     if (account !== "" && !workload.accounts.has(account)) this.#addAccount(workload, account);
     this.dirty.add(workload);
   }

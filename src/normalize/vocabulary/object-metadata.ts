@@ -81,6 +81,8 @@ export function readSpec(
 
 function withoutNulls(value: Json, depth: number): Json {
   if (value === null || value === undefined || depth === 0) return undefined;
+  // Text of JSON can hold a number that is too large for one.
+  if (typeof value === "number" && !Number.isFinite(value)) return undefined;
   if (Array.isArray(value)) {
     return value
       .map((item: Json) => withoutNulls(item, depth - 1))

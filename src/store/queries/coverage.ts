@@ -12,6 +12,7 @@ import {
   type CoverageGroup,
   type Membership,
 } from "../../model/coverage.ts";
+import { feedOf } from "../../model/keys.ts";
 
 type Stored<Row> = Omit<Row, "mesh"> & { readonly mesh: number };
 
@@ -29,9 +30,9 @@ export class CoverageQueries {
         OR namespace = @namespace
       GROUP BY 1, 2, 3, 4, 5
       ORDER BY 1, 2`);
-    // A feed's key is its cluster; one that is expected and was never heard stands for none.
+    // One that is expected and was never heard stands for none.
     this.#feeds = database.prepare(`
-      SELECT key AS cluster, iif(state = 'silent', 'silent', 'live') AS state
+      SELECT key, iif(state = 'silent', 'silent', 'live') AS state
       FROM source
       WHERE kind = 'objects'
         AND first_seen_us > 0
@@ -49,13 +50,14 @@ export class CoverageQueries {
   coverage({ namespace }: CoverageFilter): StoredCoverage {
     // The columns of the SELECTs.
     const groups = this.#groups.all({ namespace: namespace ?? null }) as Stored<CoverageGroup>[];
+    const feeds = this.#feeds.all() as { key: string; state: StoredFeed["state"] }[];
     const workloads =
       namespace === undefined
         ? []
         : (this.#workloads.all({ namespace }) as Stored<StoredWorkload>[]);
     return {
       groups: groups.map(withMembership),
-      feeds: this.#feeds.all() as StoredFeed[],
+      feeds: feeds.map(({ key, state }) => ({ ...feedOf(key), state })),
       workloads: workloads.map(withMembership),
     };
   }
