@@ -137,7 +137,8 @@ function eventOf(leg: ProxyLeg): PlacedEvent {
     port: leg.upstreamHostPort || leg.downstreamLocalPort || leg.servicePort,
     // A forged line must not make plaintext look encrypted.
     security: isInbound && isMutualTls(leg) && leg.trust !== "claimed" ? [1, 0] : [0, 0],
-    isBare: isInbound && !isMutualTls(leg) && leg.trust !== "claimed",
+    // A shape that shows no TLS does not show that there was none.
+    isBare: isInbound && leg.showsTls && !isMutualTls(leg) && leg.trust !== "claimed",
     tags: tagsOf(leg),
   };
 }

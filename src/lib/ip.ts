@@ -28,6 +28,46 @@ const noHostPort: HostPort = { ip: "", port: 0 };
 /** `1.2.3.4:80`, `[2001:db8::1]:80`, `1.2.3.4`, `2001:db8::1`; ip "" when there is no address in it. */
 export function parseHostPort(text: string): HostPort {
   if (text === "" || text === "-") return noHostPort;
+  return parseV4Port(text) ?? parseOther(text);
+}
+
+/** `1.2.3.4:80`, by far the most common form, in one walk; null = another form. */
+function parseV4Port(text: string): HostPort | null {
+  let octet = -1;
+  let octets = 0;
+  for (let at = 0; at < text.length && at < 16; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    if (digit >= 0 && digit <= 9) {
+      if (octet === 0) return null; // a leading zero
+      octet = octet < 0 ? digit : octet * 10 + digit;
+      if (octet > 255) return null;
+      continue;
+    }
+    if (octet < 0) return null;
+    octets++;
+    octet = -1;
+    if (text[at] === "." && octets < 4) continue;
+    if (text[at] !== ":" || octets !== 4) return null;
+    const port = smallNumber(text, at + 1);
+    return port < 0 ? null : { ip: text.slice(0, at), port: port <= 65_535 ? port : 0 };
+  }
+  return null;
+}
+
+/** One to five digits that end the text; -1 = something else. */
+function smallNumber(text: string, start: number): number {
+  const length = text.length - start;
+  if (length < 1 || length > 5) return -1;
+  let value = 0;
+  for (let at = start; at < text.length; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
+function parseOther(text: string): HostPort {
   const bracket = text.startsWith("[") ? text.indexOf("]") : -1;
   const colon = text.lastIndexOf(":");
   const isBareV6 = bracket < 0 && text.indexOf(":") !== colon;

@@ -43,23 +43,39 @@ export class AttributeSlots {
   readonly #interner: TextInterner;
   readonly #slots: ReadonlyMap<string, number>;
   readonly #keys: readonly Buffer[];
-  /** Slot + 1 of a bucket's first key, and of the next one after each. */
+  /** Of each key: where its value goes, and how good the key is for that, 0 = best. */
+  readonly #slotOf: Uint16Array;
+  readonly #rankOf: Uint16Array;
+  /** Key + 1 of a bucket's first key, and of the next one after each. */
   readonly #first = new Uint16Array(bucketOf(maxKeyLength + 1, 0));
   readonly #next: Uint16Array;
   readonly #found: Int32Array;
+  /** The rank of the key whose value was found. */
+  readonly #foundRank: Uint16Array;
   #bytes: Buffer = Buffer.alloc(0);
   #attributes: Attributes | null = null;
 
-  constructor(names: readonly string[], interner: TextInterner) {
+  /** `keysOf`: of a name that may be spelt in several ways all its keys, best first; else it is its key. */
+  constructor(
+    names: readonly string[],
+    interner: TextInterner,
+    keysOf: ReadonlyMap<string, readonly string[]> = new Map(),
+  ) {
+    const keys = names.flatMap((name, slot) =>
+      (keysOf.get(name) ?? [name]).map((key, rank) => ({ key: Buffer.from(key), slot, rank })),
+    );
     this.#interner = interner;
     this.#slots = new Map(names.map((name, slot) => [name, slot]));
-    this.#keys = names.map((name) => Buffer.from(name));
-    this.#next = new Uint16Array(names.length);
+    this.#keys = keys.map(({ key }) => key);
+    this.#slotOf = Uint16Array.from(keys, ({ slot }) => slot);
+    this.#rankOf = Uint16Array.from(keys, ({ rank }) => rank);
+    this.#next = new Uint16Array(keys.length);
     this.#found = new Int32Array(names.length);
-    for (const [slot, key] of this.#keys.entries()) {
+    this.#foundRank = new Uint16Array(names.length);
+    for (const [index, key] of this.#keys.entries()) {
       const bucket = bucketOf(key.length, key.at(-1) ?? 0);
-      this.#next[slot] = this.#first[bucket] ?? 0;
-      this.#first[bucket] = slot + 1;
+      this.#next[index] = this.#first[bucket] ?? 0;
+      this.#first[bucket] = index + 1;
     }
   }
 
@@ -69,24 +85,33 @@ export class AttributeSlots {
     this.#attributes = attributes;
     this.#found.fill(-1);
     for (let index = start; index < end; index++) {
-      const slot = this.#slotOf(
+      const key = this.#keyAt(
         bytes,
         attributes.keyStart[index] ?? 0,
         attributes.keyEnd[index] ?? 0,
       );
-      if (slot >= 0) this.#found[slot] = index;
+      if (key >= 0) this.#note(key, index);
     }
   }
 
-  /** The slot of the key with these bytes, -1 = none wants it. */
-  #slotOf(bytes: Buffer, start: number, end: number): number {
+  /** The same whatever the order of the attributes, but for the same key again: the last counts. */
+  #note(key: number, index: number): void {
+    const slot = this.#slotOf[key] ?? 0;
+    const rank = this.#rankOf[key] ?? 0;
+    if ((this.#found[slot] ?? -1) >= 0 && (this.#foundRank[slot] ?? 0) < rank) return;
+    this.#found[slot] = index;
+    this.#foundRank[slot] = rank;
+  }
+
+  /** Which of the wanted keys has these bytes, -1 = none. */
+  #keyAt(bytes: Buffer, start: number, end: number): number {
     const length = end - start;
     if (length === 0 || length > maxKeyLength) return -1;
-    let slot = (this.#first[bucketOf(length, bytes[end - 1] ?? 0)] ?? 0) - 1;
-    while (slot >= 0 && !isEqual(this.#keys[slot], bytes, start, length)) {
-      slot = (this.#next[slot] ?? 0) - 1;
+    let key = (this.#first[bucketOf(length, bytes[end - 1] ?? 0)] ?? 0) - 1;
+    while (key >= 0 && !isEqual(this.#keys[key], bytes, start, length)) {
+      key = (this.#next[key] ?? 0) - 1;
     }
-    return slot;
+    return key;
   }
 
   has(name: string): boolean {

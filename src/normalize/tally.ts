@@ -46,6 +46,7 @@ export type DropReason =
   | "missing_field"
   | "no_value"
   | "not_a_call"
+  | "not_a_proxy"
   | "not_a_number"
   | "not_ours_yet"
   | "too_long"

@@ -2,7 +2,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ObservationBatch } from "../../src/model/observations.ts";
-import { parseAccessLogText } from "../../src/normalize/vocabulary/access-log-line.ts";
+import { parseAccessLogText } from "../../src/normalize/vocabulary/access-log-text.ts";
 import { parseNodeId, parseUpstreamCluster } from "../../src/normalize/vocabulary/envoy-names.ts";
 import { NormalizeRun } from "../support/normalize-run.ts";
 import { requestArbitrary } from "../support/otlp-arbitrary.ts";

@@ -290,12 +290,18 @@ function flowRecord(atS: number, from: End, to: End, options: WireOptions) {
   };
 }
 
-function line(atS: number, tail: string): Step {
+/** How a line of an access log comes here. */
+export type Carry = (line: { readonly text: string; readonly timeMs: number }) => OtlpRequest;
+
+/** As Istio's provider sends it. */
+const overOtlp: Carry = ({ text: body, timeMs }) =>
+  encodeLogs({}, [{ timeMs, attributes: {}, body: `${body}\n` }]);
+
+function line(atS: number, tail: string, carry: Carry): Step {
   const body =
     `[${iso(msOf(atS))}] "GET /api HTTP/1.1" 200 - via_upstream - "-" 0 512 8 8 "-" "demo/1" ` +
-    `"0f1e2d3c-0000-4000-8000-${String(msOf(atS)).slice(-12).padStart(12, "0")}" "cart:80" ${tail}\n`;
-  const log = { timeMs: msOf(atS), attributes: {}, body };
-  return { atS, isObject: false, request: encodeLogs({}, [log]) };
+    `"0f1e2d3c-0000-4000-8000-${String(msOf(atS)).slice(-12).padStart(12, "0")}" "cart:80" ${tail}`;
+  return { atS, isObject: false, request: carry({ text: body, timeMs: msOf(atS) }) };
 }
 
 const text = ({ ip, port }: End): string =>
@@ -312,18 +318,25 @@ export function clientLine(
   own: End,
   endpoint: End,
   name = `outbound|${service.port}||cart.shop.svc.cluster.local`,
+  carry: Carry = overOtlp,
 ): Step {
   const tail = `"${text(endpoint)}" ${name} ${text(own)} ${text(service)} ${text(fromApp)} - default`;
-  return line(atS, tail);
+  return line(atS, tail, carry);
 }
 
 /** What a server's sidecar logs; without a server name the caller came in plaintext. */
-export function serverLine(atS: number, from: End, endpoint: End, isMutualTls: boolean): Step {
+export function serverLine(
+  atS: number,
+  from: End,
+  endpoint: End,
+  isMutualTls: boolean,
+  carry: Carry = overOtlp,
+): Step {
   const sni = isMutualTls ? "outbound_.80_._.cart.shop.svc.cluster.local" : "-";
   const tail =
     `"${text(endpoint)}" inbound|${endpoint.port}|| 127.0.0.6:39999 ${text(endpoint)} ` +
     `${text(from)} ${sni} default`;
-  return line(atS, tail);
+  return line(atS, tail, carry);
 }
 
 export interface Row {

@@ -16,7 +16,7 @@ const folder = path.join(import.meta.dirname, "../fixtures/recordings");
 
 /** All recordings, as paths that `readRecording` takes: `collector/gateway.bin`, … */
 export function recordingPaths(): string[] {
-  return ["collector", "envoy"].flatMap((source) =>
+  return ["access-log", "collector", "envoy"].flatMap((source) =>
     readdirSync(path.join(folder, source))
       .filter((name) => name.endsWith(".bin") || name.endsWith(".u32le"))
       .map((name) => `${source}/${name}`),

@@ -27,9 +27,20 @@ export function ztunnelLine(mesh: Mesh, entry: EntryOf<"ztunnel_log">, atS: numb
   ];
   const time = new Date(msOf(atS)).toISOString().replace("Z", "000Z");
   const head = [time, isBroken ? "error" : "info", "access", "connection complete"];
-  const body = [...head, fields.join(" ")].join("\t");
-  const log = { timeMs: msOf(atS), attributes: { "log.file.name": "0.log" }, body };
+  const line = [...head, fields.join(" ")].join("\t");
+  const object = ztunnelObject(head, fields);
+  const attributes = { "log.file.name": "0.log", ...(entry.form === "attributes" ? object : {}) };
+  const body = entry.form === "text" ? line : JSON.stringify(object);
+  const log = { timeMs: entry.form === "text" ? msOf(atS) : 0, attributes, body };
   return { atS, isObject: false, request: encodeLogs({ "k8s.cluster.name": "demo" }, [log]) };
+}
+
+/** The same under `LOG_FORMAT=json`. */
+function ztunnelObject(head: readonly string[], fields: readonly string[]): Record<string, string> {
+  const [time = "", level = "", scope = "", message = ""] = head;
+  const pairs = [...fields.join(" ").matchAll(/([a-z_.]+)=(?:"([^"]*)"|(\S+))/g)];
+  const values = pairs.map(([, key = "", quoted, bare]) => [key, quoted ?? bare ?? ""] as const);
+  return { level, time, scope, message, ...Object.fromEntries(values) };
 }
 
 function workloadFields(side: string, pod: StoryPod | undefined, hasIdentity: boolean): string[] {

@@ -113,11 +113,16 @@ const netflow = z.strictObject({
   cluster: name.optional(),
 });
 
+/** How the line comes here; `app_file`: from the output of the application beside the proxy. */
+const form = z.enum(["text", "labels", "attributes", "json", "cri_text", "cri_json", "app_file"]);
+export type LogForm = z.output<typeof form>;
+
 const envoyLog = z.discriminatedUnion("side", [
   z.strictObject({
     ...everyEntry,
     from: z.literal("envoy_log"),
     side: z.literal("client"),
+    form: form.default("text"),
     app: end,
     service: end,
     own: end,
@@ -128,6 +133,9 @@ const envoyLog = z.discriminatedUnion("side", [
     ...everyEntry,
     from: z.literal("envoy_log"),
     side: z.literal("server"),
+    form: form.default("text"),
+    /** The address that a header of the caller's claims; the log then shows it instead of the caller's. */
+    forwarded_for: text.optional(),
     peer: end,
     local: end,
     mtls: z.boolean(),
@@ -180,6 +188,7 @@ const ztunnelLog = z.strictObject({
   ...everyEntry,
   from: z.literal("ztunnel_log"),
   direction: z.enum(["inbound", "outbound"]),
+  form: z.enum(["text", "json", "attributes"]).default("text"),
   src: end,
   /** What the connection was for; with `hbone` the wire's port is 15008. */
   dst: end,

@@ -29,7 +29,8 @@ import {
   retinaGauge,
 } from "./story-flow-agents.ts";
 import { inventorySteps } from "./story-inventory.ts";
-import { endOf, podNamed, type Mesh } from "./story-mesh.ts";
+import { carriedAs } from "./story-log-forms.ts";
+import { endOf, podAt, podNamed, type Mesh } from "./story-mesh.ts";
 import { otherObject } from "./story-objects.ts";
 import type { Entry, EntryOf, ServiceFields, SourceName } from "./story-schema.ts";
 
@@ -39,6 +40,21 @@ export interface StoryStep extends Step {
   readonly trust: Entry["trust"];
   /** When it arrives whatever the order of the others, in seconds of the story. */
   readonly arrivesS?: number;
+}
+
+function envoyLogStep(mesh: Mesh, entry: EntryOf<"envoy_log">, atS: number): Step {
+  const end = (text: string) => endOf(mesh, text);
+  if (entry.side === "server") {
+    const local = end(entry.local);
+    const carry = carriedAs(entry.form, podAt(mesh, local.ip));
+    const peer =
+      entry.forwarded_for === undefined ? end(entry.peer) : end(`${entry.forwarded_for}:0`);
+    return serverLine(atS, peer, local, entry.mtls, carry);
+  }
+  const own = end(entry.own);
+  const carry = carriedAs(entry.form, podAt(mesh, own.ip));
+  const [socket, service, upstream] = [end(entry.app), end(entry.service), end(entry.upstream)];
+  return clientLine(atS, socket, service, own, upstream, entry.route, carry);
 }
 
 type Tetragon = EntryOf<"tetragon">;
@@ -65,7 +81,6 @@ const sourceOf = ({ from }: Entry): SourceName => (from === "everybody" ? "tetra
 type Made = Step & { readonly source?: SourceName };
 
 function onceAt(mesh: Mesh, entry: Entry, atS: number): readonly Made[] {
-  const end = (text: string) => endOf(mesh, text);
   switch (entry.from) {
     case "tetragon":
       return [tetragonStep(mesh, entry, atS)];
@@ -74,18 +89,7 @@ function onceAt(mesh: Mesh, entry: Entry, atS: number): readonly Made[] {
     case "netflow":
       return [netflowStep(mesh, entry, atS)];
     case "envoy_log":
-      return [
-        entry.side === "server"
-          ? serverLine(atS, end(entry.peer), end(entry.local), entry.mtls)
-          : clientLine(
-              atS,
-              end(entry.app),
-              end(entry.service),
-              end(entry.own),
-              end(entry.upstream),
-              entry.route,
-            ),
-      ];
+      return [envoyLogStep(mesh, entry, atS)];
     case "envoy_metrics":
     case "ztunnel_metrics":
       return rows(atS, rowOf(mesh, entry));

@@ -1,12 +1,13 @@
 /**
- * One access-log line in parts, from any of the shapes it arrives in: Istio's default text, or its field
- * names as attributes, as JSON text or as a key-value list. Absent parts, `-` and null read as "".
+ * One access-log line in parts, from any of the shapes it arrives in. The default text stands in
+ * `access-log-text.ts`; this file reads named fields: attributes, a key-value list, JSON text. Absent
+ * parts, `-` and null read as "".
  *
- * Envoy does not escape quotes, and path, user agent and request id are the caller's words. So the text
- * is read from both ends: what stands left of the path and right of the request id cannot be moved by
- * anything that a caller writes in between.
+ * Whoever switches the log on chooses the names. Known are those of Istio's JSON format and of Envoy's
+ * command operators, in the usual spellings (`upstream_host`, `UPSTREAM_HOST`, `upstreamHost`,
+ * `upstream-host`). No other name is guessed from what its values look like.
  */
-import { isObject, textField, type Json } from "../json.ts";
+import { isObject, textOf, type Json } from "../json.ts";
 
 export interface AccessLogLine {
   readonly startTime: string;
@@ -26,119 +27,154 @@ export interface AccessLogLine {
   readonly downstreamLocal: string;
   readonly downstreamRemote: string;
   readonly serverName: string;
+  readonly traceparent: string;
+  /** Whether this shape would show SNI, peer identity or TLS version if there were any. */
+  readonly showsTls: boolean;
+  /** A caller's words may have been taken for the proxy's. */
+  readonly isForgeable: boolean;
 }
 
-/** What a field's name is in Istio's JSON format and in labels that follow it. */
-const fieldNames: Readonly<Record<keyof AccessLogLine, string>> = {
-  startTime: "start_time",
-  method: "method",
-  protocol: "protocol",
-  responseCode: "response_code",
-  responseFlags: "response_flags",
-  responseCodeDetails: "response_code_details",
-  terminationDetails: "connection_termination_details",
-  bytesReceived: "bytes_received",
-  bytesSent: "bytes_sent",
-  durationMs: "duration",
-  requestId: "request_id",
-  upstreamHost: "upstream_host",
-  upstreamCluster: "upstream_cluster",
-  upstreamLocal: "upstream_local_address",
-  downstreamLocal: "downstream_local_address",
-  downstreamRemote: "downstream_remote_address",
-  serverName: "requested_server_name",
-};
+/**
+ * Our names of fields, each with the operators that say the same, best first. What the socket's own peer
+ * was is better than what a header says of it; a retry's host is that of its last attempt in both.
+ */
+const operators = {
+  start_time: ["start_time"],
+  method: ["method"],
+  protocol: ["protocol"],
+  response_code: ["response_code"],
+  response_flags: ["response_flags"],
+  response_code_details: ["response_code_details"],
+  connection_termination_details: ["connection_termination_details"],
+  bytes_received: ["bytes_received"],
+  bytes_sent: ["bytes_sent"],
+  duration: ["duration"],
+  request_id: ["request_id", "x_request_id"],
+  upstream_host: ["upstream_host", "upstream_remote_address"],
+  upstream_cluster: ["upstream_cluster", "upstream_cluster_raw"],
+  upstream_local_address: ["upstream_local_address"],
+  downstream_local_address: ["downstream_local_address", "downstream_direct_local_address"],
+  downstream_remote_address: ["downstream_direct_remote_address", "downstream_remote_address"],
+  requested_server_name: ["requested_server_name"],
+  downstream_peer_uri_san: ["downstream_peer_uri_san"],
+  downstream_tls_version: ["downstream_tls_version"],
+  traceparent: ["traceparent"],
+  trace_id: ["trace_id", "x_b3_traceid"],
+  span_id: ["span_id", "x_b3_spanid"],
+  // Who wrote the line, as Istio's samples and our guides name it.
+  node_id: ["node_id"],
+  pod: ["pod", "pod_name", "k8s.pod.name"],
+  namespace: ["namespace", "pod_namespace", "k8s.namespace.name"],
+  cluster: ["cluster", "istio_meta_cluster_id", "k8s.cluster.name"],
+  workload: ["workload", "istio_meta_workload_name"],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
 
-export const accessLogFieldNames: readonly string[] = Object.values(fieldNames);
+export type AccessLogField = keyof typeof operators;
 
-/** Lines are cut off here: Envoy's longest honest ones are long paths. */
-export const maxLineLength = 16_384;
+/** Every field with all names it may have, best first. */
+export const accessLogNames: ReadonlyMap<AccessLogField, readonly string[]> = new Map(
+  Object.entries(operators).map(([field, names]) => [
+    field as AccessLogField, // the keys of `operators`
+    names.flatMap(spellings),
+  ]),
+);
 
-/** `[time] "METHOD PATH PROTOCOL" code flags details termination "failure" received sent duration service "xff"…` */
-const head =
-  /^\[([^\]]{1,64})\] "(\S+) (\S+) (\S+)" (\d{1,3}) (\S+) (\S+) (\S+) "(.*?)" (\d+|-) (\d+|-) (\d+|-) (\S+) "/;
-
-/** Whether a text may be a line of the default format: cheap, and right about everything else's lines. */
-export function looksLikeAccessLog(text: string): boolean {
-  return text.startsWith("[") && text.includes('] "');
+function spellings(name: string): string[] {
+  const camel = name.replace(/_([a-z\d])/g, (_, letter: string) => letter.toUpperCase());
+  return [...new Set([name, name.toUpperCase(), camel, name.replaceAll("_", "-")])];
 }
 
-/** A line of Istio's default text format, or null. */
-export function parseAccessLogText(text: string): AccessLogLine | null {
-  const start = text.length > maxLineLength ? null : head.exec(text);
-  if (!start) return null;
-  const lastQuote = text.lastIndexOf('"');
-  const quoted = quotedFromEnd(text, lastQuote);
-  const tail = text
-    .slice(lastQuote + 1)
-    .trim()
-    .split(" ");
-  const [upstreamCluster, upstreamLocal, downstreamLocal, downstreamRemote, serverName] = tail;
-  if (!quoted || serverName === undefined) return null;
-  return {
-    startTime: start[1] ?? "",
-    method: known(start[2]),
-    protocol: known(start[4]),
-    responseCode: start[5] ?? "",
-    responseFlags: known(start[6]),
-    responseCodeDetails: known(start[7]),
-    terminationDetails: known(start[8]),
-    bytesReceived: known(start[10]),
-    bytesSent: known(start[11]),
-    durationMs: known(start[12]),
-    requestId: known(quoted.requestId),
-    upstreamHost: known(quoted.upstreamHost),
-    upstreamCluster: known(upstreamCluster),
-    upstreamLocal: known(upstreamLocal),
-    downstreamLocal: known(downstreamLocal),
-    downstreamRemote: known(downstreamRemote),
-    serverName: known(serverName),
-  };
+/** A variant with one of these shows whether the downstream spoke mTLS. */
+const tlsFields: readonly AccessLogField[] = [
+  "requested_server_name",
+  "downstream_peer_uri_san",
+  "downstream_tls_version",
+];
+
+/** Named texts of one record. */
+export interface NamedTexts {
+  /** Whether the field is there at all, be it empty. */
+  has(field: AccessLogField): boolean;
+  /** "" = absent. */
+  text(field: AccessLogField): string;
 }
 
-/** The last three quoted fields: `"request id" "authority" "upstream host"`. */
-function quotedFromEnd(
-  text: string,
-  lastQuote: number,
-): { requestId: string; upstreamHost: string } | null {
-  const hostStart = text.lastIndexOf('"', lastQuote - 1);
-  const authorityStart = text.lastIndexOf('" "', hostStart - 3);
-  const requestIdStart = text.lastIndexOf('" "', authorityStart - 1);
-  if (hostStart < 0 || authorityStart < 0 || requestIdStart < 0) return null;
-  return {
-    requestId: text.slice(requestIdStart + 3, authorityStart),
-    upstreamHost: text.slice(hostStart + 1, lastQuote),
-  };
+/** Whether these are an access log's names, and no other program's. */
+export function isAccessLog(named: NamedTexts): boolean {
+  return (
+    named.has("downstream_remote_address") &&
+    (named.has("upstream_cluster") ||
+      named.has("upstream_host") ||
+      named.has("downstream_local_address"))
+  );
 }
 
 /** A line from named fields; null when it does not hold both of a connection's inner ends. */
-export function accessLogFromFields(text: (name: string) => string): AccessLogLine | null {
-  const line: AccessLogLine = {
-    startTime: known(text(fieldNames.startTime)),
-    method: known(text(fieldNames.method)),
-    protocol: known(text(fieldNames.protocol)),
-    responseCode: known(text(fieldNames.responseCode)),
-    responseFlags: known(text(fieldNames.responseFlags)),
-    responseCodeDetails: known(text(fieldNames.responseCodeDetails)),
-    terminationDetails: known(text(fieldNames.terminationDetails)),
-    bytesReceived: known(text(fieldNames.bytesReceived)),
-    bytesSent: known(text(fieldNames.bytesSent)),
-    durationMs: known(text(fieldNames.durationMs)),
-    requestId: known(text(fieldNames.requestId)),
-    upstreamHost: known(text(fieldNames.upstreamHost)),
-    upstreamCluster: known(text(fieldNames.upstreamCluster)),
-    upstreamLocal: known(text(fieldNames.upstreamLocal)),
-    downstreamLocal: known(text(fieldNames.downstreamLocal)),
-    downstreamRemote: known(text(fieldNames.downstreamRemote)),
-    serverName: known(text(fieldNames.serverName)),
+export function accessLogFromFields(named: NamedTexts): AccessLogLine | null {
+  const field = (name: AccessLogField): string => known(named.text(name));
+  const downstreamRemote = field("downstream_remote_address");
+  const downstreamLocal = field("downstream_local_address");
+  if (downstreamRemote === "" || downstreamLocal === "") return null;
+  return {
+    startTime: field("start_time"),
+    method: field("method"),
+    protocol: field("protocol"),
+    responseCode: field("response_code"),
+    responseFlags: field("response_flags"),
+    responseCodeDetails: field("response_code_details"),
+    terminationDetails: field("connection_termination_details"),
+    bytesReceived: field("bytes_received"),
+    bytesSent: field("bytes_sent"),
+    durationMs: field("duration"),
+    requestId: field("request_id"),
+    upstreamHost: field("upstream_host"),
+    upstreamCluster: field("upstream_cluster"),
+    upstreamLocal: field("upstream_local_address"),
+    downstreamLocal,
+    downstreamRemote,
+    serverName: field("requested_server_name"),
+    traceparent: field("traceparent"),
+    showsTls: tlsFields.some((name) => named.has(name)),
+    isForgeable: false,
   };
-  return line.downstreamRemote === "" || line.downstreamLocal === "" ? null : line;
 }
 
-export function accessLogFromObject(value: Json): AccessLogLine | null {
-  return isObject(value) ? accessLogFromFields((name) => textField(value, name, 512)) : null;
+/** Where a key's value belongs, and how good the key is for it: 0 = best. */
+const placeOfKey: ReadonlyMap<string, readonly [field: AccessLogField, rank: number]> = new Map(
+  [...accessLogNames].flatMap(([field, names]) =>
+    names.map((name, rank) => [name, [field, rank]] as const),
+  ),
+);
+
+/** A decoded object is looked through so far. */
+const maxKeys = 1_024;
+const maxFieldLength = 512;
+
+/** The named fields of a decoded body; null when it is no object. */
+export function namedTextsOf(value: Json): NamedTexts | null {
+  if (!isObject(value)) return null;
+  const found = new Map<AccessLogField, { rank: number; value: Json }>();
+  let keys = 0;
+  for (const key of Object.keys(value)) {
+    if (++keys > maxKeys) break;
+    const place = placeOfKey.get(key);
+    if (!place) continue;
+    const [field, rank] = place;
+    const before = found.get(field);
+    if (!before || rank < before.rank) found.set(field, { rank, value: value[key] });
+  }
+  return {
+    has: (field) => found.has(field),
+    text: (field) => textOf(found.get(field)?.value, maxFieldLength),
+  };
 }
 
-function known(text: string | undefined): string {
+/** Whether JSON text may be an access log's object. */
+export function mayBeAccessLogJson(text: string): boolean {
+  if (!text.includes("ownstream") && !text.includes("DOWNSTREAM")) return false;
+  return /downstream[_-]?(?:direct[_-]?)?remote[_-]?address/i.test(text);
+}
+
+export function known(text: string | undefined): string {
   return text === undefined || text === "-" ? "" : text;
 }

@@ -1,67 +1,51 @@
 /**
- * Envoy's access log: lines of Istio's default text or of labels with Istio's JSON names, straight from
+ * Envoy's access log: Istio's default text, Istio's JSON, or labels that an operator chose, straight from
  * Envoy or through a file. Each line is a connection through a proxy, and one request on it.
  * The same line told twice (two loggers, a file beside OTLP) has the same `lineId`.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { anyValueToJson } from "../../decode/any-value.ts";
 import { ValueKind, type LogsView } from "../../decode/views.ts";
 import type { TextInterner } from "../../lib/interner.ts";
-import { canonicalIp, parseHostPort } from "../../lib/ip.ts";
-import type { PodName, ProxyLeg, SourceRef } from "../../model/observations.ts";
+import { parseHostPort, type HostPort } from "../../lib/ip.ts";
+import type { ProxyLeg } from "../../model/observations.ts";
 import { AttributeSlots, valueText } from "../attributes.ts";
-import { isObject, parseJsonObject, textField, type Json } from "../json.ts";
-import { noPod } from "../names.ts";
+import { field, parseJsonObject } from "../json.ts";
+import type { DropReason } from "../tally.ts";
 import { halvesToNanos, halvesToUs, isUsableTime, parseRfc3339, type ExactTime } from "../times.ts";
 import type { LogVocabulary, RecordAt, SourceGuide, Workshop } from "../vocabulary.ts";
-import { isDenial, isFailure, knownFlags, noNodeId, parseNodeId } from "./envoy-names.ts";
 import {
+  accessLogFromFields,
+  accessLogNames,
+  isAccessLog,
+  known,
+  mayBeAccessLogJson,
+  namedTextsOf,
+  type AccessLogLine,
+  type NamedTexts,
+} from "./access-log-line.ts";
+import { looksLikeAccessLog, maxLineLength, parseAccessLogText } from "./access-log-text.ts";
+import { LineWriters } from "./access-log-writer.ts";
+import {
+  isDenial,
+  isFailure,
+  knownFlags,
   parseUpstreamCluster,
   withoutInternalAddress,
   type UpstreamCluster,
 } from "./envoy-names.ts";
-import {
-  accessLogFieldNames,
-  accessLogFromFields,
-  accessLogFromObject,
-} from "./access-log-line.ts";
-import { looksLikeAccessLog, maxLineLength, parseAccessLogText } from "./access-log-line.ts";
-import type { AccessLogLine } from "./access-log-line.ts";
+import { bareLine, fileNames, filePathName, isProxyFile, logFileOf } from "./log-carrier.ts";
 
 const vocabulary = "envoy-access-log";
 
-/** Labels beside Istio's own fields, as its samples and our guides name them. */
-const labelNames = [
-  "pod",
-  "namespace",
-  "cluster",
-  "workload",
-  "downstream_peer_uri_san",
-  "downstream_tls_version",
-];
-
-/** A variant with one of these shows whether the downstream spoke mTLS. */
-const tlsNames = ["requested_server_name", "downstream_peer_uri_san", "downstream_tls_version"];
-
-/** The resource label in which Envoy's logger puts the node id, unless Istio switched it off. */
-const nodeName = "node_name";
-
 const virtualInbound = "inbound-vip|";
-/** What Envoy writes before the host that it reaches through HBONE. */
-const tunnel = "envoy://connect_originate/";
+/** What Envoy writes before the host that it reaches through HBONE; `inner_` within another one. */
+const tunnels = ["envoy://connect_originate/", "envoy://inner_connect_originate/"] as const;
 
-const maxNameLength = 253;
 const maxDurationMs = 31 * 86_400_000;
 const maxServerName = 255;
-
-type Extra = (name: string) => string;
-
-interface ReadLine {
-  readonly line: AccessLogLine;
-  readonly extra: Extra;
-  /** Whether this shape would show SNI, peer identity or TLS version if there were any. */
-  readonly showsTls: boolean;
-}
+/** Names of upstream clusters that are kept read; a mesh has some thousands. */
+const maxClusters = 8_192;
 
 export const guides: readonly SourceGuide[] = [
   {
@@ -73,13 +57,18 @@ export const guides: readonly SourceGuide[] = [
       "`accessLogging[].providers` that names it. Istio sends an empty resource: add " +
       '`logFormat.labels` with `pod: "%ENVIRONMENT(POD_NAME)%"` and `namespace: ' +
       '"%ENVIRONMENT(POD_NAMESPACE)%"`, and `downstream_peer_uri_san: ' +
-      '"%DOWNSTREAM_PEER_URI_SAN%"` for who called with mTLS.',
+      '"%DOWNSTREAM_PEER_URI_SAN%"` for who called with mTLS. Keep the default ' +
+      "`logFormat.text`; or choose labels for its operators as well, named as they are " +
+      "(`downstream_remote_address`, `UPSTREAM_HOST`, `upstreamLocalAddress`): at least the two " +
+      "downstream addresses and the upstream's cluster, host and local address.",
     gives: ["proxy_logs"],
     cannotTell:
       "What went around the proxy, and which process opened the connection. A line is " +
       "written when the request or connection ends, so a long one is told late. Without " +
       "`downstream_peer_uri_san` or `downstream_tls_version` only a server name in the line " +
-      "shows mTLS.",
+      "shows mTLS. Behind an ingress the downstream remote address is what `X-Forwarded-For` " +
+      "says, and no caller's: `%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%` shows the socket's. Labels " +
+      "under other names are not guessed.",
     reference: "https://istio.io/latest/docs/tasks/observability/logs/otel-provider/",
   },
   {
@@ -93,19 +82,37 @@ export const guides: readonly SourceGuide[] = [
       "which names the pod.",
     gives: ["proxy_logs"],
     cannotTell:
-      "As over OTLP. The default format names no identity of the caller, so of mTLS only " +
+      "As over OTLP. Lines of other containers are not believed, since any application can " +
+      "print one. The default format names no identity of the caller, so of mTLS only " +
       "the server name tells, which Istio's own clients send.",
     reference: "https://istio.io/latest/docs/tasks/observability/logs/access-log/",
   },
 ];
 
+interface ReadLine {
+  readonly line: AccessLogLine;
+  /** Labels beside the line, or the line's own fields. */
+  readonly named: NamedTexts;
+}
+
 export class EnvoyAccessLog implements LogVocabulary {
   readonly #workshop: Workshop;
   readonly #slots: AttributeSlots;
+  readonly #writers: LineWriters;
+  /** The attributes of the record at hand. */
+  readonly #labels: NamedTexts;
+  readonly #clusters = new Map<string, UpstreamCluster>();
 
   constructor(workshop: Workshop, interner: TextInterner) {
     this.#workshop = workshop;
-    this.#slots = new AttributeSlots([...accessLogFieldNames, ...labelNames], interner);
+    const slots = new AttributeSlots(
+      [...accessLogNames.keys(), ...fileNames],
+      interner,
+      accessLogNames,
+    );
+    this.#slots = slots;
+    this.#writers = new LineWriters(workshop);
+    this.#labels = { has: (name) => slots.has(name), text: (name) => slots.text(name, 512) };
   }
 
   read(record: RecordAt<LogsView>): boolean {
@@ -114,11 +121,8 @@ export class EnvoyAccessLog implements LogVocabulary {
     this.#slots.read(bytes, attributes, records.attrStart[record.index] ?? 0, attrEnd);
     const found = this.#line(record);
     if (found === null) return false;
-    if (found === "bad_line") {
-      this.#workshop.tally.dropped(vocabulary, "bad_line");
-      return true;
-    }
-    this.#leg(record, found);
+    if (typeof found === "string") this.#workshop.tally.dropped(vocabulary, found);
+    else this.#leg(record, found);
     return true;
   }
 
@@ -126,59 +130,97 @@ export class EnvoyAccessLog implements LogVocabulary {
    * The line in whatever shape the record holds it; null = no access log at all. The default text comes
    * first: it is complete, while labels are those that somebody chose. Labels beside it add to it.
    */
-  #line(record: RecordAt<LogsView>): ReadLine | "bad_line" | null {
-    const slots = this.#slots;
-    const extra: Extra = (name) => (slots.text(name) === "-" ? "" : slots.text(name));
+  #line(record: RecordAt<LogsView>): ReadLine | DropReason | null {
     const { bytes, bodies, records } = record.view;
     const body = records.body[record.index] ?? -1;
     const kind = body < 0 ? ValueKind.empty : bodies.kind[body];
-    const text = kind === ValueKind.string ? valueText(bytes, bodies, body, maxLineLength) : "";
-    const line = looksLikeAccessLog(text) ? parseAccessLogText(text) : null;
-    if (line) return { line, extra, showsTls: true };
-    if (slots.has("upstream_cluster") && slots.has("downstream_remote_address")) {
-      const labelled = accessLogFromFields((name) => slots.text(name));
-      const showsTls = tlsNames.some((name) => slots.has(name));
-      return labelled ? { line: labelled, extra, showsTls } : "bad_line";
+    const first = kind === ValueKind.string ? (bytes[bodies.start[body] ?? 0] ?? 0) : 0;
+    if (first === openBracket) {
+      const found = this.#text(valueText(bytes, bodies, body, maxLineLength), false);
+      if (found !== null && found !== "bad_line") return found;
+      return this.#labelled() ?? found;
     }
-    if (kind === ValueKind.kvlist) return readFields(anyValueToJson(bytes, bodies, body));
-    if (text.startsWith("{") && text.includes('"downstream_remote_address"')) {
-      return readFields(parseJsonObject(text, maxLineLength)) ?? "bad_line";
+    const labelled = this.#labelled();
+    if (labelled !== null) return labelled;
+    if (kind === ValueKind.kvlist) {
+      const found = holdsLine(bytes, bodies.start[body] ?? 0, bodies.end[body] ?? 0);
+      return found ? this.#object(anyValueToJson(bytes, bodies, body)) : null;
     }
-    return looksLikeAccessLog(text) ? "bad_line" : null;
+    if (first !== openBrace && !isDigit(first)) return null;
+    const { text, isPart } = bareLine(valueText(bytes, bodies, body, maxLineLength));
+    return text.startsWith("{") ? this.#json(text, isPart) : this.#text(text, isPart);
   }
 
-  #leg(record: RecordAt<LogsView>, { line, extra, showsTls }: ReadLine): void {
-    const downstreamRemote = parseHostPort(line.downstreamRemote);
+  #text(text: string, isPart: boolean): ReadLine | DropReason | null {
+    if (!looksLikeAccessLog(text)) return null;
+    if (isPart) return "too_long";
+    const line = parseAccessLogText(text);
+    return line === null ? "bad_line" : { line, named: this.#labels };
+  }
+
+  #labelled(): ReadLine | DropReason | null {
+    return isAccessLog(this.#labels) ? fromFields(this.#labels) : null;
+  }
+
+  #json(text: string, isPart: boolean): ReadLine | DropReason | null {
+    if (!mayBeAccessLogJson(text)) return null;
+    if (isPart) return "too_long";
+    return this.#object(parseJsonObject(text, maxLineLength)) ?? "bad_line";
+  }
+
+  /** A parsed line, or a parsed wrapper of Docker's or a log shipper's around a line. */
+  #object(value: unknown): ReadLine | DropReason | null {
+    const named = namedTextsOf(value);
+    if (named === null) return null;
+    if (isAccessLog(named)) return fromFields(named);
+    const log = field(value, "log");
+    if (typeof log !== "string") return null;
+    const text = log.slice(0, maxLineLength);
+    if (!text.startsWith("{")) return this.#text(text, false);
+    if (!mayBeAccessLogJson(text)) return null;
+    const inner = namedTextsOf(parseJsonObject(text, maxLineLength));
+    return inner !== null && isAccessLog(inner) ? fromFields(inner) : "bad_line";
+  }
+
+  #leg(record: RecordAt<LogsView>, { line, named }: ReadLine): void {
+    const { batch, tally } = this.#workshop;
+    const downstreamRemote = peerOf(line.downstreamRemote);
     const downstreamLocal = parseHostPort(line.downstreamLocal);
     if (downstreamRemote.ip === "" && downstreamLocal.ip === "") {
-      return this.#workshop.tally.dropped(vocabulary, "missing_address");
+      return tally.dropped(vocabulary, "missing_address");
     }
+    const path = this.#slots.text(filePathName);
+    const isFromFile = path !== "" || fileNames.some((name) => this.#slots.has(name));
+    const file = logFileOf(record.resource, path, isFromFile);
+    if (file !== null && !isProxyFile(file)) return tally.dropped(vocabulary, "not_a_proxy");
     const upstreamLocal = parseHostPort(line.upstreamLocal);
     const upstreamHost = parseHostPort(withoutInternalAddress(line.upstreamHost));
-    const upstream = parseUpstreamCluster(line.upstreamCluster);
-    const side = sideOf(line, upstream);
+    const upstream = this.#upstream(line.upstreamCluster);
+    const isVirtual = line.upstreamCluster.startsWith(virtualInbound);
+    const home = this.#writers.home(record.resource, named);
+    const side = sideOf(line, upstream, home.address, downstreamRemote.ip, downstreamLocal.ip);
+    // An inbound caller connected to it, or an outbound connection was made from it. A waypoint's
+    // callers connect to a service's virtual address.
+    const inboundIp = side === "inbound" && !isVirtual ? downstreamLocal.ip : "";
+    const own = side === "outbound" ? upstreamLocal.ip : inboundIp;
+    const { pod, source, isNobody } = this.#writers.of(home, named, file, own);
     const start = parseRfc3339(line.startTime);
     const time = timeOf(record, start);
-    const own = ownAddress(line, side, downstreamLocal.ip, upstreamLocal.ip);
-    const pod = this.#pod(record, extra, own);
-    const source = this.#source(pod);
     const flags = knownFlags(line.responseFlags);
     const code = countOf(line.responseCode);
-    const { view, index } = record;
+    const span = this.#spanOf(record, line, named);
     const leg: ProxyLeg = {
       kind: "proxy_leg",
       timeUs: time.us,
       nanos: time.nanos,
       source,
-      trust: record.context.trust,
+      trust: line.isForgeable ? "claimed" : record.context.trust,
       side,
-      ...(isWaypoint(record, line) ? { writer: "waypoint" } : {}),
-      ...(line.upstreamHost.startsWith(tunnel) ? { tunnelled: true } : {}),
       cluster: pod.cluster,
       pod,
       lineId: lineIdOf(line, start.us || time.us),
       endUs: time.us + Math.min(countOf(line.durationMs), maxDurationMs) * 1_000,
-      protocol: line.method === "" ? "tcp" : line.protocol === "" ? "http" : protocolOf(line),
+      protocol: line.method === "" ? "tcp" : protocolOf(line),
       isConnection: line.method === "",
       downstreamRemoteIp: downstreamRemote.ip,
       downstreamRemotePort: downstreamRemote.port,
@@ -193,9 +235,9 @@ export class EnvoyAccessLog implements LogVocabulary {
       serviceNamespace: upstream.service.namespace,
       servicePort: upstream.port,
       serverName: line.serverName.slice(0, maxServerName),
-      peerPrincipal: extra("downstream_peer_uri_san").slice(0, 512),
-      tlsVersion: extra("downstream_tls_version").slice(0, 32),
-      showsTls,
+      peerPrincipal: known(named.text("downstream_peer_uri_san")),
+      tlsVersion: known(named.text("downstream_tls_version")).slice(0, 32),
+      showsTls: line.showsTls,
       responseCode: code,
       responseFlags: flags,
       isError: code >= 500 || (code === 0 && isFailure(flags)),
@@ -203,146 +245,190 @@ export class EnvoyAccessLog implements LogVocabulary {
       bytesSent: countOf(line.bytesSent),
       bytesReceived: countOf(line.bytesReceived),
       requestId: line.requestId.slice(0, 128),
-      traceId: hexText(
-        view.bytes,
-        view.records.traceIdStart[index],
-        view.records.traceIdEnd[index],
-      ),
-      spanId: hexText(view.bytes, view.records.spanIdStart[index], view.records.spanIdEnd[index]),
+      traceId: span.traceId,
+      spanId: span.spanId,
     };
-    this.#workshop.batch.add(leg);
-    if (source !== this.#nobody()) this.#workshop.batch.alive(source, "proxy_logs", time.us);
+    batch.add(withRarities(leg, isVirtual || home.role === "waypoint", line.upstreamHost));
+    if (!isNobody && !line.isForgeable) batch.alive(source, "proxy_logs", time.us);
   }
 
-  /**
-   * Who wrote the line: its node id, else labels of line or resource, else the proxy's own address. A
-   * resource with another address than the line's is the pod of an agent that carried it, not the proxy's.
-   */
-  #pod(record: RecordAt<LogsView>, extra: Extra, own: string): PodName {
-    const { clusters } = this.#workshop;
-    const { pairs } = record.resource;
-    const node = parseNodeIdOnce(pairs.get(nodeName));
-    const ip = canonicalIp(pairs.get("k8s.pod.ip") ?? "");
-    const isCarrier = ip !== "" && own !== "" && ip !== own;
-    const carried = (name: string) => (isCarrier ? "" : (pairs.get(name) ?? ""));
-    const cluster = extra("cluster") || pairs.get("k8s.cluster.name") || "";
-    const pod = node.pod || extra("pod") || carried("k8s.pod.name");
-    const namespace = node.namespace || extra("namespace") || carried("k8s.namespace.name");
-    return {
-      ...noPod,
-      cluster: clusters.nameOf(cluster.slice(0, maxNameLength)),
-      namespace: namespace.slice(0, 63),
-      pod: pod.slice(0, maxNameLength),
-      podUid: carried("k8s.pod.uid").slice(0, 64),
-      workload: extra("workload").slice(0, maxNameLength),
-      address: node.address || own || ip,
-    };
+  /** The record's own ids, else those that an operator had written into the line. */
+  #spanOf(record: RecordAt<LogsView>, line: AccessLogLine, named: NamedTexts): SpanIds {
+    const { bytes, records } = record.view;
+    const { index } = record;
+    const traceId = hexText(bytes, records.traceIdStart[index], records.traceIdEnd[index]);
+    if (traceId !== "") {
+      const spanId = hexText(bytes, records.spanIdStart[index], records.spanIdEnd[index]);
+      return { traceId, spanId };
+    }
+    if (line.traceparent !== "") return fromTraceparent(line.traceparent);
+    if (!named.has("trace_id")) return noSpan;
+    const told = known(named.text("trace_id")).toLowerCase();
+    const spanId = hexOf(known(named.text("span_id")).toLowerCase(), 16);
+    // B3 allows ids of 64 bits.
+    return { traceId: hexOf(told.length === 16 ? told.padStart(32, "0") : told, 32), spanId };
   }
 
-  #source(pod: PodName): SourceRef {
-    const { sources } = this.#workshop;
-    if (pod.pod !== "") return sources.proxy(pod.cluster, pod.namespace, pod.pod);
-    return pod.address === "" ? this.#nobody() : sources.proxy(pod.cluster, "", pod.address);
-  }
-
-  /** Lines of which not even the proxy's address is known prove nobody's liveness. */
-  #nobody(): SourceRef {
-    const { clusters, sources } = this.#workshop;
-    return sources.proxy(clusters.local, "", "");
+  /** Read once per name. */
+  #upstream(name: string): UpstreamCluster {
+    const kept = this.#clusters.get(name);
+    if (kept) return kept;
+    const upstream = parseUpstreamCluster(name);
+    if (this.#clusters.size >= maxClusters) this.#clusters.clear();
+    if (name.length <= 512) this.#clusters.set(flatCopy(name), upstream);
+    return upstream;
   }
 }
 
-/** A JSON or key-value body; null when it is not an access log's. */
-function readFields(value: Json): ReadLine | null {
-  if (!isObject(value) || !Object.hasOwn(value, "downstream_remote_address")) return null;
-  const line = accessLogFromObject(value);
-  const extra: Extra = (name) => {
-    const text = textField(value, name, 512);
-    return text === "-" ? "" : text;
-  };
-  const showsTls = tlsNames.some((name) => Object.hasOwn(value, name));
-  return line ? { line, extra, showsTls } : null;
+const openBracket = 0x5b;
+const openBrace = 0x7b;
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
 }
 
-/** The record's own time is finer than the text's; a line read from a file has only the text's. */
+/** Opening a body costs more than a look whether it has the keys: objects of Kubernetes are large. */
+function holdsLine(bytes: Buffer, start: number, end: number): boolean {
+  const body = bytes.subarray(start, end);
+  return body.includes("emote") || body.includes("REMOTE") || body.includes("\n\u0003log");
+}
+
+function fromFields(named: NamedTexts): ReadLine | DropReason {
+  const line = accessLogFromFields(named);
+  return line === null ? "bad_line" : { line, named };
+}
+
+/** A text that does not hold on to the line it was cut from. */
+function flatCopy(text: string): string {
+  return Buffer.from(text).toString();
+}
+
+/** Where there is no port, the address is what a header or PROXY line says, and no socket's. */
+function peerOf(text: string): HostPort {
+  const peer = parseHostPort(text);
+  return peer.port === 0 ? nobody : peer;
+}
+
+const nobody: HostPort = { ip: "", port: 0 };
+
+/**
+ * When the request began. The record's own time is finer than the text's where both tell of the same
+ * millisecond; else it is when the line was written, or read from a file.
+ */
 function timeOf(record: RecordAt<LogsView>, start: ExactTime): ExactTime {
   const { records } = record.view;
   const low = records.timeLow[record.index] ?? 0;
   const high = records.timeHigh[record.index] ?? 0;
   const { receivedUs } = record.context;
   const us = halvesToUs(low, high);
-  if (isUsableTime(us, receivedUs)) return { us, nanos: halvesToNanos(low, high) };
-  return isUsableTime(start.us, receivedUs) ? start : { us: receivedUs, nanos: 0 };
+  const isStart = isUsableTime(start.us, receivedUs);
+  if (isUsableTime(us, receivedUs) && (!isStart || Math.abs(us - start.us) < 1_000)) {
+    return { us, nanos: halvesToNanos(low, high) };
+  }
+  return isStart ? start : { us: receivedUs, nanos: 0 };
 }
 
 /**
  * The upstream cluster tells the side. Where there is none (denied or unroutable before a cluster was
- * chosen) an SNI of Istio's own making, or the inbound listener's loopback source, tells an inbound line.
+ * chosen) an SNI of Istio's own making, the inbound listener's loopback source, or which end is the
+ * proxy's own tells it.
  */
-function sideOf(line: AccessLogLine, upstream: UpstreamCluster): ProxyLeg["side"] {
-  if (upstream.direction !== "unknown") return upstream.direction;
-  const isInbound =
-    line.serverName.startsWith("outbound_.") || line.upstreamLocal.startsWith("127.0.0.6:");
-  return isInbound ? "inbound" : "unknown";
-}
-
-/** By its node id, or by the clusters that only a waypoint has: a service's address inside a tunnel. */
-function isWaypoint(record: RecordAt<LogsView>, line: AccessLogLine): boolean {
-  if (line.upstreamCluster.startsWith(virtualInbound)) return true;
-  return parseNodeIdOnce(record.resource.pairs.get(nodeName)).role === "waypoint";
-}
-
-/**
- * The proxy's own address, where a line shows it for certain: what an inbound caller connected to, or what
- * an outbound connection was made from. A waypoint's callers connect to a service's virtual address.
- */
-function ownAddress(
+function sideOf(
   line: AccessLogLine,
-  side: ProxyLeg["side"],
-  downstreamLocalIp: string,
-  upstreamLocalIp: string,
-): string {
-  if (side === "outbound") return upstreamLocalIp;
-  const isVirtual = line.upstreamCluster.startsWith(virtualInbound);
-  return side === "inbound" && !isVirtual ? downstreamLocalIp : "";
+  upstream: UpstreamCluster,
+  ownIp: string,
+  remoteIp: string,
+  localIp: string,
+): ProxyLeg["side"] {
+  if (upstream.direction !== "unknown") return upstream.direction;
+  if (line.serverName.startsWith("outbound_.") || line.upstreamLocal.startsWith("127.0.0.6:")) {
+    return "inbound";
+  }
+  if (line.upstreamCluster !== "" || ownIp === "" || remoteIp === localIp) return "unknown";
+  if (ownIp === localIp) return "inbound";
+  return ownIp === remoteIp ? "outbound" : "unknown";
+}
+
+/** What few lines say; a literal that may lack parts would cost every line a quarter of its time. */
+function withRarities(leg: ProxyLeg, isWaypoint: boolean, upstreamHost: string): ProxyLeg {
+  const isTunnelled =
+    upstreamHost.startsWith("envoy://") && tunnels.some((head) => upstreamHost.startsWith(head));
+  if (!isWaypoint && !isTunnelled) return leg;
+  return {
+    ...leg,
+    ...(isWaypoint ? { writer: "waypoint" } : {}),
+    ...(isTunnelled ? { tunnelled: true } : {}),
+  };
 }
 
 /** What names the filter that said no; the application's own 403 is not a denial. */
-const denials = /^(rbac_access_denied|ext_authz_denied|ext_authz_error|jwt_authn_access_denied)/;
+const denials = [
+  "rbac_access_denied",
+  "ext_authz_denied",
+  "ext_authz_error",
+  "jwt_authn_access_denied",
+] as const;
 
 /** HTTP filters write into the code's details, TCP filters into the connection's. */
 function isDenied(line: AccessLogLine, flags: string): boolean {
   const { responseCodeDetails, terminationDetails } = line;
-  return isDenial(flags) || denials.test(responseCodeDetails) || denials.test(terminationDetails);
+  return (
+    isDenial(flags) ||
+    denials.some(
+      (head) => responseCodeDetails.startsWith(head) || terminationDetails.startsWith(head),
+    )
+  );
 }
 
-function protocolOf(line: AccessLogLine): string {
-  return line.protocol.startsWith("HTTP/") ? "http" : line.protocol.toLowerCase().slice(0, 16);
+function protocolOf({ protocol }: AccessLogLine): string {
+  if (protocol === "" || protocol.startsWith("HTTP/")) return "http";
+  return protocol.toLowerCase().slice(0, 16);
 }
 
 /** Every variant of a line carries its start (milliseconds in text), its addresses and the request id. */
 function lineIdOf(line: AccessLogLine, startUs: number): string {
-  const parts = [
-    Math.floor(startUs / 1_000),
-    line.downstreamRemote,
-    line.downstreamLocal,
-    line.upstreamLocal,
-    line.upstreamHost,
-    line.requestId,
-  ];
-  return createHash("sha256").update(parts.join(" ")).digest("hex").slice(0, 32);
+  const { downstreamRemote, downstreamLocal, upstreamLocal, upstreamHost, requestId } = line;
+  const ends = `${downstreamRemote} ${downstreamLocal} ${upstreamLocal} ${upstreamHost}`;
+  const text = `${Math.floor(startUs / 1_000)} ${ends} ${requestId}`;
+  return hash("sha256", text, "hex").slice(0, 32);
 }
 
-/** A count in decimal digits; 0 for everything else. Doubles come from JSON through a file. */
+/** A count in decimal digits, with or without a fraction of zeros; 0 for everything else. */
 function countOf(text: string): number {
-  const value = /^\d{1,15}(\.0*)?$/.test(text) ? Number(text) : 0;
-  return Math.floor(value);
+  let value = 0;
+  for (let at = 0; at < text.length; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    if (digit === -2 && at > 0) return isAllZeros(text, at + 1) ? value : 0;
+    if (digit < 0 || digit > 9 || at >= 15) return 0;
+    value = value * 10 + digit;
+  }
+  return value;
 }
 
-function parseNodeIdOnce(text: string | undefined): ReturnType<typeof parseNodeId> {
-  return text === undefined ? noNodeId : parseNodeId(text);
+function isAllZeros(text: string, start: number): boolean {
+  for (let at = start; at < text.length; at++) if (text[at] !== "0") return false;
+  return true;
+}
+
+interface SpanIds {
+  readonly traceId: string;
+  readonly spanId: string;
+}
+
+const noSpan: SpanIds = { traceId: "", spanId: "" };
+
+/** `00-<32 hex>-<16 hex>-01` of W3C Trace Context. */
+function fromTraceparent(text: string): SpanIds {
+  const [version, traceId = "", spanId = ""] = text.slice(0, 64).split("-");
+  if (version !== "00" || hexOf(traceId, 32) === "" || hexOf(spanId, 16) === "") return noSpan;
+  return { traceId, spanId };
+}
+
+/** Hexadecimal digits of that number, not all 0; else "". */
+function hexOf(text: string, length: number): string {
+  return text.length === length && /^[\da-f]+$/.test(text) && !/^0+$/.test(text) ? text : "";
 }
 
 function hexText(bytes: Buffer, start = 0, end = 0): string {
-  return bytes.toString("hex", start, Math.min(end, start + 16));
+  return end <= start ? "" : bytes.toString("hex", start, Math.min(end, start + 16));
 }

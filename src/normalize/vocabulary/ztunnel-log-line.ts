@@ -42,42 +42,113 @@ export const ztunnelHeadNames = ["time", "level", "scope", "message"] as const;
 export const maxZtunnelLine = 8_192;
 const maxFieldLength = 512;
 
-/** Time, level and scope; container runtimes may have put their own time and stream before them. */
-const head =
-  /^(?:\S{20,40} std(?:out|err) [FP] )?(\d{4}-\d\d-\d\d[Tt]\S{9,30})\s{1,4}(\w{1,8})\s{1,4}access\s{1,4}/;
+/** Lines of ztunnel's that are no connection's: of its DNS proxy, and of requests within connections. */
+export const otherScopes: ReadonlySet<string> = new Set(["dns", "http access"]);
 
-/** Whether the start of a text (some hundred characters) may begin such a line. */
-export function looksLikeZtunnel(start: string): boolean {
-  if (start.startsWith("{")) return start.includes('"access"') && !start.includes('"process_');
-  return head.test(start);
+/** `time TAB level TAB scope TAB …`; collectors and people turn the tabs into spaces. */
+interface Head {
+  readonly time: string;
+  readonly level: string;
+  readonly scope: string;
+  /** Behind the scope. */
+  readonly end: number;
 }
 
-/** A line of the text format, or null. */
-export function parseZtunnelText(text: string): ZtunnelLine | null {
-  const found = head.exec(text);
-  if (!found) return null;
-  const rest = text.slice(found[0].length);
-  const fieldsAt = rest.indexOf("src.addr=");
+/** Null when the text is no line of ztunnel's, to which its first hundred characters are enough. */
+export function readZtunnelHead(text: string): Head | null {
+  const year = text.charCodeAt(0) - 48;
+  if (!(year >= 0 && year <= 9) || text[4] !== "-" || (text[10] !== "T" && text[10] !== "t")) {
+    return null;
+  }
+  const timeEnd = wordEnd(text, 0);
+  const levelAt = wordStart(text, timeEnd);
+  const levelEnd = wordEnd(text, levelAt);
+  const scopeAt = wordStart(text, levelEnd);
+  let end = wordEnd(text, scopeAt);
+  if (timeEnd < 20 || timeEnd > 41 || levelEnd - levelAt > 8 || end === scopeAt) return null;
+  if (text.startsWith("http access", scopeAt)) end = scopeAt + 11;
+  const scope = text.slice(scopeAt, end);
+  if (scope !== "access" && !otherScopes.has(scope)) return null;
+  const level = text.slice(levelAt, levelEnd).toLowerCase();
+  return { time: text.slice(0, timeEnd), level, scope, end };
+}
+
+/** Longer words stand in no head. */
+const maxWord = 64;
+
+function isGap(text: string, at: number): boolean {
+  return text[at] === "\t" || text[at] === " ";
+}
+
+function wordEnd(text: string, start: number): number {
+  let at = start;
+  while (at < text.length && at - start < maxWord && !isGap(text, at)) at++;
+  return at;
+}
+
+function wordStart(text: string, end: number): number {
+  let at = end;
+  while (at - end < 4 && isGap(text, at)) at++;
+  return at;
+}
+
+/** Whether the start of a JSON text (some hundred characters) may begin such a line. */
+export function mayBeZtunnelJson(start: string): boolean {
+  return start.includes('"scope"') && (start.includes("access") || start.includes('"dns"'));
+}
+
+/** A line of the text format whose head is that, or null. */
+export function parseZtunnelText(text: string, head: Head): ZtunnelLine | null {
+  const fieldsAt = text.indexOf("src.addr=", head.end);
   if (fieldsAt < 0) return null;
-  const fields = parseFields(rest.slice(fieldsAt));
+  const fields = parseFields(text, fieldsAt);
   return {
-    time: found[1] ?? "",
-    level: (found[2] ?? "").toLowerCase(),
-    message: rest.slice(0, fieldsAt).trim(),
+    time: head.time,
+    level: head.level,
+    message: text.slice(head.end, fieldsAt).trim(),
     field: (name) => known(fields.get(name)),
   };
 }
 
+const maxKey = 32;
+const maxPairs = 64;
+
 /** `key=value key="quoted value"`; what follows the first fault is left out. */
-function parseFields(text: string): ReadonlyMap<string, string> {
+function parseFields(text: string, start: number): ReadonlyMap<string, string> {
   const fields = new Map<string, string>();
-  const pair = /\s*([a-z][a-z_.]{0,31})=(?:"((?:[^"\\]|\\.)*)"|([^\s"]\S*)?)(?=\s|$)/y;
-  for (let found = pair.exec(text); found; found = pair.exec(text)) {
-    const [whole, key = "", quoted, bare] = found;
-    if (whole === "" || fields.size > 64) break;
-    if (!fields.has(key)) fields.set(key, quoted ?? bare ?? "");
+  let at = start;
+  for (let pairs = 0; pairs <= maxPairs; pairs++) {
+    while (isGap(text, at) || text[at] === "\n") at++;
+    const equals = text.indexOf("=", at);
+    if (equals <= at || equals - at > maxKey) break;
+    const key = text.slice(at, equals);
+    const isQuoted = text[equals + 1] === '"';
+    const valueAt = isQuoted ? equals + 2 : equals + 1;
+    const valueEnd = isQuoted ? closingQuote(text, valueAt) : bareEnd(text, valueAt);
+    if (valueEnd < 0) break;
+    at = isQuoted ? valueEnd + 1 : valueEnd;
+    if (at < text.length && !isGap(text, at) && text[at] !== "\n") break;
+    if (!fields.has(key)) fields.set(key, text.slice(valueAt, valueEnd));
   }
   return fields;
+}
+
+/** Where the quote is that no backslash stands before; -1 = there is none. */
+function closingQuote(text: string, start: number): number {
+  for (let at = start; at < text.length; at++) {
+    if (text[at] === "\\") at++;
+    else if (text[at] === '"') return at;
+  }
+  return -1;
+}
+
+function bareEnd(text: string, start: number): number {
+  let at = start;
+  while (at < text.length && !isGap(text, at) && text[at] !== "\n") {
+    if (text[at] === '"') return -1;
+    at++;
+  }
+  return at;
 }
 
 /** A line from ztunnel's own keys in JSON or a key-value list; null when it is not one. */

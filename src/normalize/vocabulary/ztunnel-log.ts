@@ -5,21 +5,33 @@
  *
  * Not read: lines of opened connections (the same ones end later), and HTTP lines of other builds.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { anyValueToJson } from "../../decode/any-value.ts";
 import { ValueKind, type LogsView } from "../../decode/views.ts";
 import type { TextInterner } from "../../lib/interner.ts";
 import { ipScope, parseHostPort, type HostPort } from "../../lib/ip.ts";
 import type { PodName, ProxyLeg, Security, SourceRef } from "../../model/observations.ts";
 import { AttributeSlots, valueText } from "../attributes.ts";
-import { parseJsonObject } from "../json.ts";
+import { field, parseJsonObject, textField } from "../json.ts";
 import { hostToService, noPod } from "../names.ts";
+import type { DropReason } from "../tally.ts";
 import { halvesToNanos, halvesToUs, isUsableTime, parseRfc3339, type ExactTime } from "../times.ts";
 import type { LogVocabulary, RecordAt, SourceGuide, Workshop } from "../vocabulary.ts";
 import {
-  looksLikeZtunnel,
+  bareLine,
+  isDockerStart,
+  fileNames,
+  filePathName,
+  isProxyFile,
+  logFileOf,
+  type LogFile,
+} from "./log-carrier.ts";
+import {
   maxZtunnelLine,
+  mayBeZtunnelJson,
+  otherScopes,
   parseZtunnelText,
+  readZtunnelHead,
   ztunnelFields,
   ztunnelFromFields,
   ztunnelFromObject,
@@ -28,7 +40,6 @@ import {
 } from "./ztunnel-log-line.ts";
 
 const vocabulary = "ztunnel-log";
-const filePath = "log.file.path";
 
 /** What the two ends of a connection are called in a line. */
 type End = "src" | "dst";
@@ -61,7 +72,7 @@ export class ZtunnelLog implements LogVocabulary {
 
   constructor(workshop: Workshop, interner: TextInterner) {
     this.#workshop = workshop;
-    const names = [...ztunnelFields, ...ztunnelHeadNames, filePath];
+    const names = [...ztunnelFields, ...ztunnelHeadNames, ...fileNames];
     this.#slots = new AttributeSlots(names, interner);
   }
 
@@ -71,32 +82,49 @@ export class ZtunnelLog implements LogVocabulary {
     this.#slots.read(bytes, attributes, records.attrStart[record.index] ?? 0, attrEnd);
     const line = this.#line(record);
     if (line === null) return false;
-    const { tally } = this.#workshop;
-    if (line === "bad_line") tally.dropped(vocabulary, line);
-    else if (line.message === "connection opened") this.#alive(record, line);
-    else if (!line.message.startsWith("connection ")) tally.dropped(vocabulary, "not_ours_yet");
-    else this.#leg(record, line);
+    const reason = typeof line === "string" ? line : this.#leftOut(record, line);
+    if (reason !== null) this.#workshop.tally.dropped(vocabulary, reason);
+    else if (typeof line !== "string") this.#tell(record, line);
     return true;
   }
 
+  /** Why the line says nothing, or null. */
+  #leftOut(record: RecordAt<LogsView>, line: ZtunnelLine): DropReason | null {
+    const file = this.#file(record);
+    if (file !== null && !isProxyFile(file)) return "not_a_proxy";
+    return line.message.startsWith("connection ") ? null : "not_ours_yet";
+  }
+
+  #tell(record: RecordAt<LogsView>, line: ZtunnelLine): void {
+    if (line.message === "connection opened") this.#alive(record, line);
+    else this.#leg(record, line);
+  }
+
+  #file(record: RecordAt<LogsView>): LogFile | null {
+    const path = this.#slots.text(filePathName);
+    const isFromFile = path !== "" || fileNames.some((name) => this.#slots.has(name));
+    return logFileOf(record.resource, path, isFromFile);
+  }
+
   /** The line in whatever shape the record holds it; null = nothing of ztunnel's. */
-  #line(record: RecordAt<LogsView>): ZtunnelLine | "bad_line" | null {
+  #line(record: RecordAt<LogsView>): ZtunnelLine | DropReason | null {
     const slots = this.#slots;
     if (slots.has("src.addr") && slots.has("dst.addr")) {
+      if (otherScopes.has(slots.text("scope", 32))) return "not_ours_yet";
       return ztunnelFromFields((name) => slots.text(name, 512)) ?? "bad_line";
     }
     const { bytes, bodies, records } = record.view;
     const body = records.body[record.index] ?? -1;
     if (body < 0) return null;
     if (bodies.kind[body] === ValueKind.kvlist) {
-      return ztunnelFromObject(anyValueToJson(bytes, bodies, body));
+      if (!holdsScope(bytes, bodies.start[body] ?? 0, bodies.end[body] ?? 0)) return null;
+      return objectLine(anyValueToJson(bytes, bodies, body));
     }
     if (bodies.kind[body] !== ValueKind.string) return null;
-    if (!looksLikeZtunnel(valueText(bytes, bodies, body, headLength))) return null;
-    const text = valueText(bytes, bodies, body, maxZtunnelLine);
-    if (!text.startsWith("{")) return parseZtunnelText(text) ?? "bad_line";
-    const object = parseJsonObject(text, maxZtunnelLine);
-    return ztunnelFromObject(object) ?? (text.includes('"src.addr"') ? "bad_line" : null);
+    const first = bytes[bodies.start[body] ?? 0] ?? 0;
+    if (first !== openBrace && !isDigit(first)) return null;
+    const start = valueText(bytes, bodies, body, headLength);
+    return mayBeZtunnel(start) ? textLine(valueText(bytes, bodies, body, maxZtunnelLine)) : null;
   }
 
   #alive(record: RecordAt<LogsView>, line: ZtunnelLine): void {
@@ -191,12 +219,55 @@ export class ZtunnelLog implements LogVocabulary {
       const namespace = (pairs.get("k8s.namespace.name") ?? "").slice(0, 63);
       return sources.proxy(cluster, namespace, pod.slice(0, maxNameLength));
     }
-    const path = this.#slots.text(filePath, 512) || (pairs.get(filePath) ?? "").slice(0, 512);
-    const found = /\/pods\/([a-z0-9-]{1,63})_(ztunnel[a-z0-9.-]{0,200})_/.exec(path);
-    if (found) return sources.proxy(cluster, found[1] ?? "", found[2] ?? "");
+    const file = this.#file(record);
+    if (file?.pod.startsWith("ztunnel") === true) {
+      return sources.proxy(cluster, file.namespace, file.pod);
+    }
     const node = (pairs.get("k8s.node.name") ?? "").slice(0, maxNameLength);
     return sources.proxy(cluster, "", node === "" ? "ztunnel" : `ztunnel@${node}`);
   }
+}
+
+const openBrace = 0x7b;
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
+}
+
+/** Opening a body costs more than a look whether it has the keys: objects of Kubernetes are large. */
+function holdsScope(bytes: Buffer, start: number, end: number): boolean {
+  const body = bytes.subarray(start, end);
+  return body.includes("access") && (body.includes("scope") || body.includes("log"));
+}
+
+/** Whether the start of a text, in whatever a container runtime puts around it, may be ztunnel's. */
+function mayBeZtunnel(start: string): boolean {
+  if (isDockerStart(start)) return start.includes("access") || start.includes("dns");
+  const { text } = bareLine(start);
+  return text.startsWith("{") ? mayBeZtunnelJson(text) : readZtunnelHead(text) !== null;
+}
+
+function textLine(carried: string): ZtunnelLine | DropReason | null {
+  const { text, isPart } = bareLine(carried);
+  if (isPart) return "too_long";
+  if (text.startsWith("{")) {
+    const object = parseJsonObject(text, maxZtunnelLine);
+    return objectLine(object) ?? (text.includes('"src.addr"') ? "bad_line" : null);
+  }
+  const head = readZtunnelHead(text);
+  if (head === null) return null;
+  if (otherScopes.has(head.scope)) return "not_ours_yet";
+  return parseZtunnelText(text, head) ?? "bad_line";
+}
+
+/** A parsed line, or a parsed wrapper of a log shipper's around one. */
+function objectLine(value: unknown): ZtunnelLine | DropReason | null {
+  const log = field(value, "log");
+  if (typeof log === "string" && !isDockerStart(log)) {
+    return textLine(log.slice(0, maxZtunnelLine));
+  }
+  if (otherScopes.has(textField(value, "scope", 32))) return "not_ours_yet";
+  return ztunnelFromObject(value);
 }
 
 /** The pod at one end; its identity knows the namespace better than early releases did. */
@@ -284,5 +355,5 @@ function countOf(text: string): number {
 function lineIdOf(line: ZtunnelLine, endUs: number): string {
   const parts = ["src.addr", "dst.addr", "dst.hbone_addr", "direction", "bytes_sent"] as const;
   const text = `ztunnel ${endUs} ${parts.map((name) => line.field(name)).join(" ")}`;
-  return createHash("sha256").update(text).digest("hex").slice(0, 32);
+  return hash("sha256", text, "hex").slice(0, 32);
 }
