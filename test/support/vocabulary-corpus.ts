@@ -174,6 +174,7 @@ function spanItems(from: string, { scope, resource, spans }: SpanFixture): Corpu
 /** As a file's line, and, of JSON, parsed into the body or into attributes. */
 function lineItems(from: string, line: string): CorpusItem[] {
   const parsed = line.startsWith("{") ? [JSON.parse(line) as Attributes] : [];
+  if (parsed[0] && "what" in parsed[0]) return recordItems(from, parsed[0]);
   const records = [
     { body: line, observedNs },
     ...parsed.flatMap((body) => [
@@ -182,6 +183,12 @@ function lineItems(from: string, line: string): CorpusItem[] {
     ]),
   ];
   return itemsOf(from, "logs", logsRequest({ resource: { "k8s.node.name": "node-1" } }, records));
+}
+
+/** A record as its carrier sends it, which says what it shows. */
+function recordItems(from: string, { resource = {}, attributes = {}, body }: Attributes) {
+  const record = { attributes: attributes as Attributes, body, observedNs }; // of this folder
+  return itemsOf(from, "logs", logsRequest({ resource: resource as Attributes }, [record]));
 }
 
 interface MetricFixture {

@@ -139,10 +139,14 @@ export function accessLogFromFields(named: NamedTexts): AccessLogLine | null {
   };
 }
 
+const slotOf: ReadonlyMap<AccessLogField, number> = new Map(
+  [...accessLogNames.keys()].map((field, slot) => [field, slot]),
+);
+
 /** Where a key's value belongs, and how good the key is for it: 0 = best. */
-const placeOfKey: ReadonlyMap<string, readonly [field: AccessLogField, rank: number]> = new Map(
-  [...accessLogNames].flatMap(([field, names]) =>
-    names.map((name, rank) => [name, [field, rank]] as const),
+const placeOfKey: ReadonlyMap<string, { readonly slot: number; readonly rank: number }> = new Map(
+  [...accessLogNames.values()].flatMap((names, slot) =>
+    names.map((name, rank) => [name, { slot, rank }] as const),
   ),
 );
 
@@ -153,21 +157,24 @@ const maxFieldLength = 512;
 /** The named fields of a decoded body; null when it is no object. */
 export function namedTextsOf(value: Json): NamedTexts | null {
   if (!isObject(value)) return null;
-  const found = new Map<AccessLogField, { rank: number; value: Json }>();
+  const values: Json[] = [];
+  const ranks = new Uint8Array(slotOf.size).fill(absent);
   let keys = 0;
   for (const key of Object.keys(value)) {
     if (++keys > maxKeys) break;
     const place = placeOfKey.get(key);
-    if (!place) continue;
-    const [field, rank] = place;
-    const before = found.get(field);
-    if (!before || rank < before.rank) found.set(field, { rank, value: value[key] });
+    if (!place || place.rank >= (ranks[place.slot] ?? 0)) continue;
+    ranks[place.slot] = place.rank;
+    values[place.slot] = value[key];
   }
   return {
-    has: (field) => found.has(field),
-    text: (field) => textOf(found.get(field)?.value, maxFieldLength),
+    has: (field) => (ranks[slotOf.get(field) ?? -1] ?? absent) !== absent,
+    text: (field) => textOf(values[slotOf.get(field) ?? -1], maxFieldLength),
   };
 }
+
+/** Worse than any rank. */
+const absent = 255;
 
 /** Whether JSON text may be an access log's object. */
 export function mayBeAccessLogJson(text: string): boolean {

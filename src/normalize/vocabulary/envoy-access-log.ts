@@ -34,7 +34,7 @@ import {
   withoutInternalAddress,
   type UpstreamCluster,
 } from "./envoy-names.ts";
-import { bareLine, fileNames, filePathName, isProxyFile, logFileOf } from "./log-carrier.ts";
+import { bareLine, fileNames, isProxyFile, LogFiles } from "./log-carrier.ts";
 
 const vocabulary = "envoy-access-log";
 
@@ -99,6 +99,7 @@ export class EnvoyAccessLog implements LogVocabulary {
   readonly #workshop: Workshop;
   readonly #slots: AttributeSlots;
   readonly #writers: LineWriters;
+  readonly #files = new LogFiles();
   /** The attributes of the record at hand. */
   readonly #labels: NamedTexts;
   readonly #clusters = new Map<string, UpstreamCluster>();
@@ -189,9 +190,7 @@ export class EnvoyAccessLog implements LogVocabulary {
     if (downstreamRemote.ip === "" && downstreamLocal.ip === "") {
       return tally.dropped(vocabulary, "missing_address");
     }
-    const path = this.#slots.text(filePathName);
-    const isFromFile = path !== "" || fileNames.some((name) => this.#slots.has(name));
-    const file = logFileOf(record.resource, path, isFromFile);
+    const file = this.#files.of(record.resource, this.#slots);
     if (file !== null && !isProxyFile(file)) return tally.dropped(vocabulary, "not_a_proxy");
     const upstreamLocal = parseHostPort(line.upstreamLocal);
     const upstreamHost = parseHostPort(withoutInternalAddress(line.upstreamHost));

@@ -3,7 +3,8 @@
  * lay in. A file tells whose container wrote the line. That matters twice: it names the proxy's pod where
  * nothing better does, and an application that prints lines like a proxy's is not believed.
  */
-import type { Resource } from "../resources.ts";
+import type { AttributeSlots } from "../attributes.ts";
+import type { Pairs, Resource } from "../resources.ts";
 
 /** Attribute of the collector's file_log receiver, on the record or its resource. */
 export const filePathName = "log.file.path";
@@ -60,16 +61,30 @@ export interface LogFile {
   readonly container: string;
 }
 
-/**
- * `/var/log/pods/<namespace>_<pod>_<uid>/<container>/0.log`, or what the collector's container parser
- * made of it. Null where nothing says that the record came from a file, or whose file it was.
- */
-export function logFileOf(resource: Resource, path: string, isFromFile: boolean): LogFile | null {
-  const { pairs } = resource;
-  const found = parsePodPath(path || (pairs.get(filePathName) ?? ""));
-  if (found) return found;
-  const container = pairs.get("k8s.container.name") ?? "";
-  if (container === "" || !(isFromFile || fileNames.some((name) => pairs.has(name)))) return null;
+/** Whose files records lay in; those of one file come in runs, and its path is read once. */
+export class LogFiles {
+  #path = "";
+  #file: LogFile | null = null;
+
+  /**
+   * `/var/log/pods/<namespace>_<pod>_<uid>/<container>/0.log`, or what the collector's container parser
+   * made of it. Null where nothing says that the record came from a file, or whose file it was.
+   */
+  of({ pairs }: Resource, slots: AttributeSlots): LogFile | null {
+    const path = slots.internedText(filePathName) || (pairs.get(filePathName) ?? "");
+    if (path !== "" && path !== this.#path) {
+      this.#path = path.length > maxPath ? "" : path;
+      this.#file = parsePodPath(path);
+    }
+    const found = path === "" ? null : this.#file;
+    const container = pairs.get("k8s.container.name") ?? "";
+    if (found !== null || container === "") return found;
+    const isFromFile = fileNames.some((name) => slots.has(name) || pairs.has(name));
+    return isFromFile ? parsedFile(pairs, container) : null;
+  }
+}
+
+function parsedFile(pairs: Pairs, container: string): LogFile {
   return {
     namespace: (pairs.get("k8s.namespace.name") ?? "").slice(0, 63),
     pod: (pairs.get("k8s.pod.name") ?? "").slice(0, 253),

@@ -36,6 +36,10 @@ export const ztunnelFields = [
 
 export type ZtunnelField = (typeof ztunnelFields)[number];
 
+const indexOfField: ReadonlyMap<ZtunnelField, number> = new Map(
+  ztunnelFields.map((name, index) => [name, index]),
+);
+
 /** Beside the fields, in ztunnel's JSON. */
 export const ztunnelHeadNames = ["time", "level", "scope", "message"] as const;
 
@@ -75,6 +79,7 @@ export function readZtunnelHead(text: string): Head | null {
 
 /** Longer words stand in no head. */
 const maxWord = 64;
+const maxKey = 32;
 
 function isGap(text: string, at: number): boolean {
   return text[at] === "\t" || text[at] === " ";
@@ -101,36 +106,49 @@ export function mayBeZtunnelJson(start: string): boolean {
 export function parseZtunnelText(text: string, head: Head): ZtunnelLine | null {
   const fieldsAt = text.indexOf("src.addr=", head.end);
   if (fieldsAt < 0) return null;
-  const fields = parseFields(text, fieldsAt);
+  const values = parseFields(text, fieldsAt);
   return {
     time: head.time,
     level: head.level,
     message: text.slice(head.end, fieldsAt).trim(),
-    field: (name) => known(fields.get(name)),
+    field: (name) => known(values[indexOfField.get(name) ?? -1]),
   };
 }
 
-const maxKey = 32;
 const maxPairs = 64;
 
 /** `key=value key="quoted value"`; what follows the first fault is left out. */
-function parseFields(text: string, start: number): ReadonlyMap<string, string> {
-  const fields = new Map<string, string>();
+function parseFields(text: string, start: number): readonly string[] {
+  const values: string[] = [];
   let at = start;
+  let next = 0;
   for (let pairs = 0; pairs <= maxPairs; pairs++) {
     while (isGap(text, at) || text[at] === "\n") at++;
     const equals = text.indexOf("=", at);
     if (equals <= at || equals - at > maxKey) break;
-    const key = text.slice(at, equals);
     const isQuoted = text[equals + 1] === '"';
     const valueAt = isQuoted ? equals + 2 : equals + 1;
     const valueEnd = isQuoted ? closingQuote(text, valueAt) : bareEnd(text, valueAt);
     if (valueEnd < 0) break;
+    const field = fieldAt(text, at, equals - at, next);
     at = isQuoted ? valueEnd + 1 : valueEnd;
     if (at < text.length && !isGap(text, at) && text[at] !== "\n") break;
-    if (!fields.has(key)) fields.set(key, text.slice(valueAt, valueEnd));
+    if (field < 0) continue;
+    values[field] ??= text.slice(valueAt, valueEnd);
+    next = field + 1;
   }
-  return fields;
+  return values;
+}
+
+/** Which field's name stands there; ztunnel writes them in order, so the next one is tried first. */
+function fieldAt(text: string, at: number, length: number, next: number): number {
+  const count = ztunnelFields.length;
+  for (let tried = 0; tried < count; tried++) {
+    const index = (next + tried) % count;
+    const name = ztunnelFields[index] ?? "";
+    if (name.length === length && text.startsWith(name, at)) return index;
+  }
+  return -1;
 }
 
 /** Where the quote is that no backslash stands before; -1 = there is none. */

@@ -7,25 +7,17 @@
  */
 import { hash } from "node:crypto";
 import { anyValueToJson } from "../../decode/any-value.ts";
-import { ValueKind, type LogsView } from "../../decode/views.ts";
+import { ValueKind, type AnyValues, type LogsView } from "../../decode/views.ts";
 import type { TextInterner } from "../../lib/interner.ts";
 import { ipScope, parseHostPort, type HostPort } from "../../lib/ip.ts";
 import type { PodName, ProxyLeg, Security, SourceRef } from "../../model/observations.ts";
 import { AttributeSlots, valueText } from "../attributes.ts";
 import { field, parseJsonObject, textField } from "../json.ts";
-import { hostToService, noPod } from "../names.ts";
+import { hostToService } from "../names.ts";
 import type { DropReason } from "../tally.ts";
 import { halvesToNanos, halvesToUs, isUsableTime, parseRfc3339, type ExactTime } from "../times.ts";
 import type { LogVocabulary, RecordAt, SourceGuide, Workshop } from "../vocabulary.ts";
-import {
-  bareLine,
-  isDockerStart,
-  fileNames,
-  filePathName,
-  isProxyFile,
-  logFileOf,
-  type LogFile,
-} from "./log-carrier.ts";
+import { bareLine, isDockerStart, fileNames, isProxyFile, LogFiles } from "./log-carrier.ts";
 import {
   maxZtunnelLine,
   mayBeZtunnelJson,
@@ -69,6 +61,7 @@ export const guides: readonly SourceGuide[] = [
 export class ZtunnelLog implements LogVocabulary {
   readonly #workshop: Workshop;
   readonly #slots: AttributeSlots;
+  readonly #files = new LogFiles();
 
   constructor(workshop: Workshop, interner: TextInterner) {
     this.#workshop = workshop;
@@ -90,7 +83,7 @@ export class ZtunnelLog implements LogVocabulary {
 
   /** Why the line says nothing, or null. */
   #leftOut(record: RecordAt<LogsView>, line: ZtunnelLine): DropReason | null {
-    const file = this.#file(record);
+    const file = this.#files.of(record.resource, this.#slots);
     if (file !== null && !isProxyFile(file)) return "not_a_proxy";
     return line.message.startsWith("connection ") ? null : "not_ours_yet";
   }
@@ -98,12 +91,6 @@ export class ZtunnelLog implements LogVocabulary {
   #tell(record: RecordAt<LogsView>, line: ZtunnelLine): void {
     if (line.message === "connection opened") this.#alive(record, line);
     else this.#leg(record, line);
-  }
-
-  #file(record: RecordAt<LogsView>): LogFile | null {
-    const path = this.#slots.text(filePathName);
-    const isFromFile = path !== "" || fileNames.some((name) => this.#slots.has(name));
-    return logFileOf(record.resource, path, isFromFile);
   }
 
   /** The line in whatever shape the record holds it; null = nothing of ztunnel's. */
@@ -123,8 +110,9 @@ export class ZtunnelLog implements LogVocabulary {
     if (bodies.kind[body] !== ValueKind.string) return null;
     const first = bytes[bodies.start[body] ?? 0] ?? 0;
     if (first !== openBrace && !isDigit(first)) return null;
-    const start = valueText(bytes, bodies, body, headLength);
-    return mayBeZtunnel(start) ? textLine(valueText(bytes, bodies, body, maxZtunnelLine)) : null;
+    return mayBeZtunnel(bytes, bodies, body)
+      ? textLine(valueText(bytes, bodies, body, maxZtunnelLine))
+      : null;
   }
 
   #alive(record: RecordAt<LogsView>, line: ZtunnelLine): void {
@@ -219,7 +207,7 @@ export class ZtunnelLog implements LogVocabulary {
       const namespace = (pairs.get("k8s.namespace.name") ?? "").slice(0, 63);
       return sources.proxy(cluster, namespace, pod.slice(0, maxNameLength));
     }
-    const file = this.#file(record);
+    const file = this.#files.of(record.resource, this.#slots);
     if (file?.pod.startsWith("ztunnel") === true) {
       return sources.proxy(cluster, file.namespace, file.pod);
     }
@@ -229,6 +217,7 @@ export class ZtunnelLog implements LogVocabulary {
 }
 
 const openBrace = 0x7b;
+const dash = 0x2d;
 
 function isDigit(byte: number): boolean {
   return byte >= 0x30 && byte <= 0x39;
@@ -240,11 +229,14 @@ function holdsScope(bytes: Buffer, start: number, end: number): boolean {
   return body.includes("access") && (body.includes("scope") || body.includes("log"));
 }
 
-/** Whether the start of a text, in whatever a container runtime puts around it, may be ztunnel's. */
-function mayBeZtunnel(start: string): boolean {
+/** Whether a text, in whatever a container runtime puts around it, may be ztunnel's: by its first bytes. */
+function mayBeZtunnel(bytes: Buffer, bodies: AnyValues, body: number): boolean {
+  const at = bodies.start[body] ?? 0;
+  if (bytes[at] !== openBrace)
+    return bytes[at + 4] === dash && ((bytes[at + 10] ?? 0) | 32) === 116;
+  const start = valueText(bytes, bodies, body, headLength);
   if (isDockerStart(start)) return start.includes("access") || start.includes("dns");
-  const { text } = bareLine(start);
-  return text.startsWith("{") ? mayBeZtunnelJson(text) : readZtunnelHead(text) !== null;
+  return mayBeZtunnelJson(start);
 }
 
 function textLine(carried: string): ZtunnelLine | DropReason | null {
@@ -273,10 +265,19 @@ function objectLine(value: unknown): ZtunnelLine | DropReason | null {
 /** The pod at one end; its identity knows the namespace better than early releases did. */
 function podOf(line: ZtunnelLine, end: End, cluster: string, address: string): PodName {
   const pod = line.field(`${end}.workload`).slice(0, maxNameLength);
-  if (pod === "") return { ...noPod, cluster, address };
-  const identity = /^spiffe:\/\/[^/]+\/ns\/([^/]+)\//.exec(line.field(`${end}.identity`));
-  const namespace = (identity?.[1] ?? line.field(`${end}.namespace`)).slice(0, 63);
-  return { ...noPod, cluster, namespace, pod, address };
+  const told =
+    pod === "" ? "" : namespaceIn(line.field(`${end}.identity`)) || line.field(`${end}.namespace`);
+  const namespace = told.slice(0, 63);
+  return { cluster, namespace, pod, podUid: "", workload: "", workloadKind: "", address };
+}
+
+/** Of `spiffe://cluster.local/ns/bookinfo/sa/reviews`; "" of any other text. */
+function namespaceIn(identity: string): string {
+  if (!identity.startsWith("spiffe://")) return "";
+  const at = identity.indexOf("/", 9);
+  if (at <= 9 || !identity.startsWith("/ns/", at)) return "";
+  const end = identity.indexOf("/", at + 4);
+  return end < 0 ? "" : identity.slice(at + 4, end);
 }
 
 /** Where the connection was to go: inside HBONE, the address that the client asked the tunnel for. */
@@ -353,7 +354,7 @@ function countOf(text: string): number {
 
 /** The same in text and JSON; the two ends of a connection write two lines. */
 function lineIdOf(line: ZtunnelLine, endUs: number): string {
-  const parts = ["src.addr", "dst.addr", "dst.hbone_addr", "direction", "bytes_sent"] as const;
-  const text = `ztunnel ${endUs} ${parts.map((name) => line.field(name)).join(" ")}`;
+  const ends = `${line.field("src.addr")} ${line.field("dst.addr")} ${line.field("dst.hbone_addr")}`;
+  const text = `ztunnel ${endUs} ${ends} ${line.field("direction")} ${line.field("bytes_sent")}`;
   return hash("sha256", text, "hex").slice(0, 32);
 }
