@@ -31,14 +31,11 @@ const lines = bodiesOf("envoy/logs-istio-default.u32le").flatMap(
   (body) => body.toString("latin1").match(/\[\d{4}-[^\n]+(?=\n)/g) ?? [],
 );
 
-const names = [
-  ...["start_time", "method", "path", "protocol", "response_code", "response_flags"],
-  ...["response_code_details", "connection_termination_details"],
-  ...["upstream_transport_failure_reason", "bytes_received", "bytes_sent", "duration"],
-  ...["upstream_service_time", "x_forwarded_for", "user_agent", "request_id", "authority"],
-  ...["upstream_host", "upstream_cluster", "upstream_local_address", "downstream_local_address"],
-  ...["downstream_remote_address", "requested_server_name", "route_name"],
-];
+const names = (
+  "start_time method path protocol response_code response_flags response_code_details connection_termination_details " +
+  "upstream_transport_failure_reason bytes_received bytes_sent duration upstream_service_time x_forwarded_for user_agent request_id " +
+  "authority upstream_host upstream_cluster upstream_local_address downstream_local_address downstream_remote_address requested_server_name route_name"
+).split(" ");
 const numbers = new Set(["response_code", "bytes_received", "bytes_sent", "duration"]);
 
 function fieldsOf(line) {

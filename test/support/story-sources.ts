@@ -85,7 +85,9 @@ function onceAt(mesh: Mesh, entry: Entry, atS: number): readonly Made[] {
     case "tetragon":
       return [tetragonStep(mesh, entry, atS)];
     case "falco":
-      return [falcoStep(entry, processOf(mesh, entry), "to" in entry ? end(entry.to) : null, atS)];
+      return [
+        falcoStep(entry, processOf(mesh, entry), "to" in entry ? endOf(mesh, entry.to) : null, atS),
+      ];
     case "netflow":
       return [netflowStep(mesh, entry, atS)];
     case "envoy_log":
