@@ -21,6 +21,9 @@ const flow = wire(1, 40_001, outside, 443);
 const late = outboundLine(1, 39_000, [outside, 443], 40_001, [outside, 443]);
 const found = ["web b5 203.0.113.5:443 medium"];
 
+const otherPod = makePod({ uid: "u7", name: "other-1", nodeId: 7, ips: ["10.1.0.52"] });
+const otherName = { ...app.pod, pod: "other-1", podUid: "u7", address: "10.1.0.52" };
+
 function passSeconds(world: World, count: number): void {
   for (let second = 0; second < count; second += 5) world.pass(seconds(5));
 }
@@ -209,6 +212,23 @@ test("what a full table lost accuses nobody, and takes nothing back", () => {
   world.take(alive(40));
   passSeconds(world, 100);
   expect(world.findings()).toEqual([]);
+  expect(undecided(world)["capacity"]).toBeGreaterThan(0);
+});
+
+test("a pod whose proxy logs more destinations than are kept is not judged, and nobody else is spared", () => {
+  const world = worldOf();
+  const other = "10.1.0.52";
+  world.take({ kind: "pod", pod: otherPod });
+  world.take(alive(-20, { downstreamRemoteIp: other, pod: otherName }));
+  world.take(wire(1, 40_002, outside, 443, { srcIp: other }));
+  for (let line = 0; line < 2_010; line++) {
+    const reached = [`10.4.${line >> 8}.${line & 255}`, 8080] as const;
+    world.take(outboundLine(1, 39_000, reached, 41_000, reached));
+  }
+  world.take(alive(40));
+  world.take(alive(40, { downstreamRemoteIp: other, pod: otherName, lineId: "other-40" }));
+  passSeconds(world, 100);
+  expect(world.findings()).toEqual(["other b5 203.0.113.5:443 medium"]);
   expect(undecided(world)["capacity"]).toBeGreaterThan(0);
 });
 

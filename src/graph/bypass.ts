@@ -110,6 +110,7 @@ export class Bypass implements ConnectionJudge {
       endOf: (cluster, ip, port) => this.#ends.find(cluster, ip, port),
       isBlind: (pod, end, fromUs) => this.#isBlind(pod, end, fromUs),
       hasLine: (key, atUs) => this.#wire.hasLine(key, atUs),
+      isLineForgotten: (pod, atUs) => this.#wire.isLineForgotten(pod, atUs),
     };
     this.#talkers = new Talkers(identity, options, this.#sayings, overflowed);
     this.#control = new ControlTraffic(identity, options);

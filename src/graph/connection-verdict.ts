@@ -45,6 +45,8 @@ export interface Scene {
   isBlind(pod: PodFacts, end: SourceEnd, fromUs: Us): boolean;
   /** Whether the log of the address's proxy has a line of that key (`lineKeys`) from around then. */
   hasLine(key: string, atUs: Us): boolean;
+  /** Whether the pod's log told of too many destinations around then to know of all. */
+  isLineForgotten(pod: PodFacts, atUs: Us): boolean;
 }
 
 export interface Verdict {
@@ -161,6 +163,7 @@ function mayBeProxys(
   scene: Scene,
 ): boolean {
   if (!wire.isWeak || wire.flows.length === 0) return false;
+  if (scene.isLineForgotten(pod, socket.timeUs)) return true;
   const ends = [socket, ...wire.flows.map(({ flow }) => flow)];
   return ends.some(({ dstIp, dstPort }) =>
     lineKeysOf(pod, cluster, dstIp, dstPort).some((key) => scene.hasLine(key, socket.timeUs)),

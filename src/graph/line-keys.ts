@@ -25,6 +25,11 @@ export function lineKeysOf(
   return pod.ips.map((ip) => lineKey(cluster, ip, toIp, toPort));
 }
 
+/** Whose lines they are: the pod's address. */
+export function lineOwner(cluster: string, ip: string): string {
+  return `${cluster}|${ip}`;
+}
+
 function lineKey(cluster: string, ip: string, toIp: string, toPort: number): string {
-  return `${cluster}|${ip} ${hostPort(toIp, toPort)}`;
+  return `${lineOwner(cluster, ip)} ${hostPort(toIp, toPort)}`;
 }

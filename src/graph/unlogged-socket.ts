@@ -60,6 +60,7 @@ function doubtOf(record: SocketRecord, pod: PodFacts, scene: WireScene): string 
   const { timeUs } = socket;
   const untilUs = timeUs + scene.options.latenessUs;
   if (end.isBlind || scene.isBlind(pod, end, timeUs - scene.options.latenessUs)) return "capacity";
+  if (scene.isLineForgotten(pod, timeUs)) return "capacity";
   // It logged before the connection began as well as after it would have been told.
   for (const atUs of [timeUs, untilUs]) {
     const life = scene.lifePast(pod, atUs);

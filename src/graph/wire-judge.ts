@@ -17,7 +17,7 @@ import type { Identity, PodFacts } from "./contracts.ts";
 import { wireToFlow } from "./flow-entity.ts";
 import { Gaps } from "./gaps.ts";
 import { LegLiveness } from "./leg-liveness.ts";
-import { lineKeys, lineKeysOf } from "./line-keys.ts";
+import { lineKeys, lineKeysOf, lineOwner } from "./line-keys.ts";
 import type { Leg } from "./legs.ts";
 import { Legless } from "./legless.ts";
 import { LostLines } from "./lost-lines.ts";
@@ -40,6 +40,8 @@ const stronger = ["b4"] as const;
 const graceOverUs = 15 * usPerSecond;
 
 const tunnelSendersMax = 5_000;
+/** Of one pod's log. */
+const destinationsMax = 2_000;
 
 /** Why a missing leg proves nothing. */
 const reasons = [
@@ -125,7 +127,7 @@ export class WireJudge {
     const liveness = this.#liveness;
     this.#habits = new TlsHabits(options.retentionUs);
     const habits = this.#habits;
-    this.#logged = new SeenTimes(options.retentionUs);
+    this.#logged = new SeenTimes(options.retentionUs, destinationsMax);
     const logged = this.#logged;
     this.#scene = {
       identity,
@@ -151,6 +153,7 @@ export class WireJudge {
       losesLines: (pod, fromUs, toUs) => this.#lost.has(podKey(pod), { fromUs, toUs }),
       orient: (flow, end) => world.orient(flow, end),
       hasLine: (key, atUs) => logged.isNear(key, atUs),
+      isLineForgotten: (pod, atUs) => this.isLineForgotten(pod, atUs),
       endsOfSockets: (pod) => world.ends.ofSockets(pod),
       endsToward: (key) => world.ends.toward(key),
       endAt: (ip, key) => world.ends.findAt(ip, key),
@@ -167,10 +170,13 @@ export class WireJudge {
     for (const key of this.#habits.line(line)) {
       for (const end of this.#untoldTls.of(key)) this.#again.add(end);
     }
+    const owner = lineOwner(line.cluster, line.downstreamRemoteIp);
     for (const key of lineKeys(line)) {
-      this.#logged.note(key, line.timeUs);
+      this.#logged.note(key, line.timeUs, owner, nowUs);
       this.#judgeAgain(this.#unlogged.of(key));
-      for (const end of this.#unreached.of(key)) this.#again.add(end);
+      if (this.#unreached.has(key)) {
+        for (const end of this.#unreached.of(key)) this.#again.add(end);
+      }
     }
     if (
       this.#pending.size + this.#lifeless.size === 0 ||
@@ -223,6 +229,11 @@ export class WireJudge {
   /** Whether the log of the address's proxy has a line of that key (`lineKeys`) from around then. */
   hasLine(key: string, atUs: Us): boolean {
     return this.#logged.isNear(key, atUs);
+  }
+
+  /** Whether the pod's log told of too many destinations around then to know of all. */
+  isLineForgotten(pod: PodFacts, atUs: Us): boolean {
+    return pod.ips.some((ip) => this.#logged.isForgotten(lineOwner(pod.cluster, ip), atUs));
   }
 
   forgetSocket(record: SocketRecord): void {

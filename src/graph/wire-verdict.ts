@@ -306,6 +306,7 @@ function lifeAround(
  */
 function doubtOfLog(chain: Chain, place: Place, pod: PodFacts, scene: WireScene): string {
   const { cluster, ip, port } = place;
+  if (scene.isLineForgotten(pod, chain.fromUs)) return "capacity";
   if (scene.losesLines(pod, chain.fromUs, chain.flowToUs)) return "lines_lost";
   const keys = lineKeysOf(pod, cluster, ip, port);
   if (keys.some((key) => scene.hasLine(key, chain.fromUs))) return "reached_by_proxy";
