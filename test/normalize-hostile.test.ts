@@ -312,3 +312,16 @@ test("spans that are nobody's call are known but not used; broken ones are count
     expect(run.counts()).toMatchObject({ [`normalize_dropped_items_total ${counted}`]: 1 });
   }
 });
+
+test("a transport that is the name of what every object has is another transport, and no function", () => {
+  const flow = {
+    "flow.type": "netflow_v9",
+    "source.address": "10.0.0.1",
+    "destination.address": "10.0.0.2",
+  };
+  for (const name of ["constructor", "__proto__", "valueOf"]) {
+    const attributes = { ...flow, "network.transport": name };
+    const batch = new NormalizeRun().push("logs", logsRequest({}, [{ attributes }]));
+    expect(batch.observations[0]).toMatchObject({ kind: "flow", transport: "other" });
+  }
+});

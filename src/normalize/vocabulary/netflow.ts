@@ -41,13 +41,13 @@ const finOrReset = 0x01 | 0x04;
 const samplingRateMax = 1_000_000;
 
 /** Names and spellings of IANA's protocol numbers as the receiver writes them. */
-const transports: Readonly<Record<string, Transport>> = {
-  tcp: "tcp",
-  udp: "udp",
-  icmp: "icmp",
-  "ipv6-icmp": "icmp",
-  icmpv6: "icmp",
-};
+const transports: ReadonlyMap<string, Transport> = new Map([
+  ["tcp", "tcp"],
+  ["udp", "udp"],
+  ["icmp", "icmp"],
+  ["ipv6-icmp", "icmp"],
+  ["icmpv6", "icmp"],
+]);
 
 interface FlowTimes {
   readonly startUs: Us;
@@ -111,7 +111,8 @@ export class Netflow implements LogVocabulary {
     // Of a sample; 0 = not given, and none is believed that would make one packet a million.
     const rate = slots.number("flow.sampling_rate");
     const each = rate >= 1 && rate <= samplingRateMax ? rate : 1;
-    const transport = transports[slots.internedText("network.transport").toLowerCase()] ?? "other";
+    const transport =
+      transports.get(slots.internedText("network.transport").toLowerCase()) ?? "other";
     return {
       kind: "flow",
       timeUs: times.endUs,

@@ -32,17 +32,17 @@ const others = /^(?:\w{1,32})[._]network[._](?:flow[._]packets|inter[._]zone[._]
 const maxNameLength = 253;
 
 /** By name, and by IANA's number where an old release wrote that. */
-const transports: Readonly<Record<string, Transport>> = {
-  tcp: "tcp",
-  udp: "udp",
-  icmp: "icmp",
-  icmpv6: "icmp",
-  "ipv6-icmp": "icmp",
-  "6": "tcp",
-  "17": "udp",
-  "1": "icmp",
-  "58": "icmp",
-};
+const transports: ReadonlyMap<string, Transport> = new Map([
+  ["tcp", "tcp"],
+  ["udp", "udp"],
+  ["icmp", "icmp"],
+  ["icmpv6", "icmp"],
+  ["ipv6-icmp", "icmp"],
+  ["6", "tcp"],
+  ["17", "udp"],
+  ["1", "icmp"],
+  ["58", "icmp"],
+]);
 
 type Side = "src" | "dst";
 
@@ -232,7 +232,7 @@ function portOf(text: string): number {
 }
 
 function transportOf(labels: Pairs): Transport {
-  return transports[label(labels, "transport").toLowerCase()] ?? "other";
+  return transports.get(label(labels, "transport").toLowerCase()) ?? "other";
 }
 
 /** A pod with its owner; "" for a Service's or a machine's address. */
