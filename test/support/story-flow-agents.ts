@@ -214,11 +214,11 @@ export function falcoStep(
   to: End | null,
   atS: number,
 ): Step {
-  const { pod, container, containerId, image, exe, uid, gid } = process;
+  const { pod, container, containerId: id, image, exe, uid, gid } = process;
   const [repository, tag] = image.split(":");
   const from = { ip: pod.ip, port: entry.event === "connect" ? entry.port : 0 };
   const fields = {
-    "container.id": containerId.replace(/^.*:\/\//, "").slice(0, 12),
+    "container.id": id.replace(/^.*:\/\//, "").slice(0, 12),
     "container.image.repository": repository,
     "container.image.tag": tag,
     "container.name": container,

@@ -79,7 +79,7 @@ export function requestOf(one: CorpusItem, beside: readonly CorpusItem[]): Buffe
   );
 }
 
-/** A request of many, those of one resource and scope together. */
+/** @public The bench's: a request of many, those of one resource and scope together. */
 export function batchOf(items: readonly CorpusItem[]): Buffer {
   const alike = new Map<string, CorpusItem[]>();
   for (const item of items) {
