@@ -70,6 +70,8 @@ export class Components {
   readonly #hasRows: (sourceKey: string) => boolean;
   readonly #components = new Map<string, Component>();
   readonly #dirty = new Set<Component>();
+  /** Sidecars that were told of plaintext: Istio's metrics, which say more, may come at any time. */
+  readonly #told = new Set<Component>();
   #series = 0;
   #proxies = 0;
   #sweptUs = 0;
@@ -111,6 +113,7 @@ export class Components {
       this.#sweptUs = nowUs;
       for (const component of this.#components.values()) this.#sweep(component, nowUs, out);
     }
+    for (const component of this.#told) this.#dirty.add(component);
     for (const component of this.#dirty) this.#tellOne(component, nowUs, out);
     this.#dirty.clear();
   }
@@ -169,6 +172,7 @@ export class Components {
     this.#components.delete(component.id);
     if (component.kind === "proxy") this.#proxies--;
     this.#dirty.delete(component);
+    this.#told.delete(component);
     const { id, told } = component;
     if (told !== "") out.push({ kind: "gone", type: "component", id, atUs: nowUs });
   }
@@ -181,6 +185,8 @@ export class Components {
     const told = JSON.stringify([entity, judged]);
     if (component.told === told) return;
     component.told = told;
+    if (listeners?.length) this.#told.add(component);
+    else this.#told.delete(component);
     out.push({
       kind: "entity",
       type: "component",

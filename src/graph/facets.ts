@@ -256,6 +256,14 @@ export class Facets {
     for (const [column, { example }] of this.#unclaimed) this.keepExample(column, example);
   }
 
+  /** Whether Istio's own metrics of this proxy tell of any edge. */
+  hasMetricsOf(proxyKey: string): boolean {
+    for (const { columns } of this.toldBy(`source:proxy|${proxyKey}`)) {
+      if (columns.some(({ channel }) => channel === "metrics" || channel === "sink")) return true;
+    }
+    return false;
+  }
+
   /** The facets with this tag, which names a source. */
   toldBy(tag: string): Iterable<Facet> {
     return this.#toldBy.with(tag);

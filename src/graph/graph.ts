@@ -132,7 +132,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#hosts = new CoverageHosts(bitsOf, (sourceId) => this.#sources.isHeard(sourceId));
     const coverage = this.#coverage;
     this.#clusters = new ClusterCoverage({ nodes, coverage, bitsOf });
-    this.#components = new Components(limits, (source) => this.#series.hasTold(source));
+    this.#components = new Components(limits, (key) => this.#facets.hasMetricsOf(key));
     const { meshNamespaces, trustDomains } = options.identity;
     this.#declared = new Declared({
       nodes,

@@ -123,11 +123,6 @@ export class SeriesTable {
     return this.#late;
   }
 
-  /** Whether a source has told of any edge in this process's life. */
-  hasTold(sourceKey: string): boolean {
-    return this.#perSource.has(sourceKey);
-  }
-
   define(definition: EdgeSeries): void {
     const row = this.#hashes.find(definition.hash);
     const known = row < 0 ? null : this.#rows[row];
