@@ -4,7 +4,7 @@
  */
 import { expect, test } from "vitest";
 import type { Observation } from "../src/model/observations.ts";
-import { connect, exec, makeProcess, shell1337 } from "./scenarios/bypass-world.ts";
+import { connect, envoy, exec, makeProcess, shell1337 } from "./scenarios/bypass-world.ts";
 import {
   atSecond,
   deployed,
@@ -206,4 +206,14 @@ test("ordinary processes neither crowd out the one that was told of nor stay wit
   world.pass(2 * 3_600);
   expect(world.counters()["join_entries processes"]).toBe(1);
   expect(found(world)).toEqual(["noisy /bin/bash"]);
+});
+
+test("a pod's own proxy stays no longer than its ordinary processes", () => {
+  const world = new GraphWorld(options);
+  const at = { timeUs: atSecond(1) };
+  world.observe(...pods, exec({ ...envoy, containerId: "", pod: noisy }, 0, at));
+  world.observe(exec({ ...shell1337, pod: noisy }, 0, at));
+  expect(world.counters()["join_entries processes"]).toBe(2);
+  world.pass(2 * 3_600);
+  expect(world.counters()["join_entries processes"]).toBe(1);
 });

@@ -31,7 +31,7 @@ export type ProcessEvent = ProcessSeen | SocketOpened;
 /** The same process seen again is news at most this often: it keeps an insight firing. */
 const againUs = usPerMinute;
 const keptUs = usPerDay;
-/** A described pod's ordinary process: its pod's description may still change, a container's start come late. */
+/** A described pod's ordinary process, or its proxy: the description may still change, a container's start come late. */
 const ordinaryKeptUs = usPerHour;
 const eventsMax = 20;
 /** Whose pods have a container of the proxy. */
@@ -56,6 +56,8 @@ interface Entry {
   /** What was last said of it; "" = nothing yet. */
   said: string;
   saidUs: Us;
+  /** It was last told of as the pod's own proxy. */
+  isProxy: boolean;
   /** What it was said from: while these are the same, so is what there is to say. */
   saidOf: readonly [readonly Seen[], PodFacts, NodeEntity] | null;
 }
@@ -63,7 +65,7 @@ interface Entry {
 export class ProcessTable {
   readonly #identity: Identity;
   readonly #options: BypassOptions;
-  /** Of which something was said, or whose pod nobody has described. */
+  /** Of which something was said that may be a finding, or whose pod no object or inventory describes. */
   readonly #kept: JoinTable<Entry>;
   /** Nearly all: apart, so that they can neither crowd out what was said nor stay as long. */
   readonly #ordinary: JoinTable<Entry>;
@@ -166,6 +168,7 @@ export class ProcessTable {
       occurrences: 0,
       said: "",
       saidUs: 0,
+      isProxy: false,
       saidOf: null,
     };
     const facts = this.#identity.podOf(pod, event.timeUs);
@@ -194,7 +197,8 @@ export class ProcessTable {
 
   #judge(entry: Entry, pod: PodFacts | null, nowUs: Us, out: GraphChange[]): void {
     this.#sayIfConcerned(entry, pod, nowUs, out);
-    const isOrdinary = entry.said === "" && pod !== null;
+    const isDescribed = pod !== null && pod.containerNames.length > 0;
+    const isOrdinary = isDescribed && (entry.said === "" || entry.isProxy);
     const [from, to] = isOrdinary ? [this.#kept, this.#ordinary] : [this.#ordinary, this.#kept];
     const moved = from.take(entry.key);
     if (!moved) return;
@@ -228,6 +232,7 @@ export class ProcessTable {
     entity.in_proxy_container = place.container === "proxy" || place.beforeProxy;
     entity.before_proxy = place.beforeProxy;
     entity.confidence = place.container === "unknown" ? "medium" : "high";
+    entry.isProxy = entity.is_proxy && place.container === "proxy";
     entry.saidOf = [entry.seen, pod, node];
     this.#say(entry, entity, pod, out);
   }
