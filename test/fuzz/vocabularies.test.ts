@@ -175,7 +175,7 @@ const plans = makeVocabularies(
 ).metrics;
 
 /** Of one metric's points, these want those with certain labels: the others are as good as ignored metrics. */
-const selective: ReadonlySet<string> = new Set(["istio-components"]);
+const selective: ReadonlySet<string> = new Set(["istio-components", "envoy-stats"]);
 
 /** Known and of no use, a sign of life, or stale: nothing has to be counted of it. */
 function mayBeSilent({ signal, item }: CorpusItem, batch: ObservationBatch): boolean {
