@@ -48,6 +48,16 @@ export function intOf(value: Json): number {
   return -1;
 }
 
+/** A port as a number or digits; 0 where none is given, and for what is no port. */
+export function portOf(value: Json): number {
+  const port = intOf(value);
+  return port > 0 && port <= 65_535 ? port : 0;
+}
+
+export function portField(value: Json, name: string): number {
+  return portOf(field(value, name));
+}
+
 export function intField(value: Json, name: string): number {
   return intOf(field(value, name));
 }

@@ -1,6 +1,9 @@
 /** Names of pods, peers and clusters as observations carry them. */
 import type { PeerName, PodName } from "../model/observations.ts";
 
+/** Of names in Kubernetes, whose longest are DNS subdomains; what is longer is cut. */
+export const maxNameLength = 253;
+
 /** To be spread under what a source names, so that every part is there. */
 export const noPod: PodName = {
   cluster: "",

@@ -4,7 +4,7 @@
  */
 import { canonicalIp } from "../../lib/ip.ts";
 import type { PodName, SourceRef } from "../../model/observations.ts";
-import { noPod } from "../names.ts";
+import { maxNameLength, noPod } from "../names.ts";
 import type { Resource } from "../resources.ts";
 import type { Workshop } from "../vocabulary.ts";
 import { known, type AccessLogField, type NamedTexts } from "./access-log-line.ts";
@@ -13,7 +13,6 @@ import type { LogFile } from "./log-carrier.ts";
 
 /** The resource label in which Envoy's logger puts the node id, unless Istio switched it off. */
 const nodeName = "node_name";
-const maxNameLength = 253;
 
 /** What a record's resource and node id say, before the line is looked at. */
 export interface Home {

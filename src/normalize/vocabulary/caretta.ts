@@ -6,7 +6,8 @@
  */
 import { canonicalIp } from "../../lib/ip.ts";
 import type { PeerName } from "../../model/observations.ts";
-import { noPeer } from "../names.ts";
+import { portOf } from "../json.ts";
+import { maxNameLength, noPeer } from "../names.ts";
 import type { Pairs, Resource } from "../resources.ts";
 import type {
   EdgePlan,
@@ -17,7 +18,7 @@ import type {
   SourceGuide,
   Workshop,
 } from "../vocabulary.ts";
-import { flowBetween, hostPeer, isSettled, maxNameLength, scrapedAgent } from "./flow-context.ts";
+import { flowBetween, hostPeer, isSettled, scrapedAgent } from "./flow-context.ts";
 
 const vocabulary = "caretta";
 
@@ -128,9 +129,4 @@ function peerOf(labels: Pairs, side: Side, cluster: string): PeerName | null {
     default:
       return { ...noPeer, cluster, namespace, workload: name };
   }
-}
-
-function portOf(text: string): number {
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  return port <= 65_535 ? port : 0;
 }

@@ -8,7 +8,7 @@
  */
 import { parseHostPort } from "../../lib/ip.ts";
 import type { PodName } from "../../model/observations.ts";
-import { noPod } from "../names.ts";
+import { maxNameLength, noPod } from "../names.ts";
 import type { Pairs, Resource } from "../resources.ts";
 import type {
   MetricPlan,
@@ -23,8 +23,6 @@ const vocabulary = "coroot";
 
 const connects = /^container_net_tcp_successful_connects(?:_total)?$/;
 const others = /^container_net_(?:tcp_\w+|latency_seconds)$/;
-
-const maxNameLength = 253;
 
 interface Talker {
   readonly pod: PodName;

@@ -1,9 +1,9 @@
 /** A Kubernetes EndpointSlice: the addresses and ports that stand behind a Service. */
 import { canonicalIp } from "../../lib/ip.ts";
 import type { EndpointSliceObject } from "../../model/objects.ts";
-import { field, textField, textList, type Json } from "../json.ts";
+import { field, type Json, portOf, textField, textList } from "../json.ts";
 import { boundedList, type ObjectAt } from "./object-metadata.ts";
-import { portOf, transportOf } from "./object-ports.ts";
+import { transportOf } from "./object-ports.ts";
 
 /** Kubernetes' own maximum; a slice has 100 unless somebody changed that. */
 const maxEndpoints = 1_000;

@@ -1,6 +1,7 @@
 /** Names that Envoy writes into metrics, spans and access logs alike: clusters, node ids, flags. */
 import { canonicalIp } from "../../lib/ip.ts";
 import type { Route } from "../../model/observations.ts";
+import { portOf } from "../json.ts";
 import { hostToService, noService, type ServiceName } from "../names.ts";
 
 export interface NodeId {
@@ -76,11 +77,6 @@ export function parseUpstreamCluster(shown: string): UpstreamCluster {
     port: portOf(port),
     service: host ? hostToService(host.slice(0, 253)) : noService,
   };
-}
-
-function portOf(text: string): number {
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  return port <= 65_535 ? port : 0;
 }
 
 /** Response flags without the dash that means none. */

@@ -10,7 +10,7 @@ import type { TextInterner } from "../../lib/interner.ts";
 import { canonicalIp } from "../../lib/ip.ts";
 import type { PeerName, PodName, SourceRef, SpanHalf } from "../../model/observations.ts";
 import { AttributeSlots } from "../attributes.ts";
-import { noPeer, noPod } from "../names.ts";
+import { maxNameLength, noPeer, noPod } from "../names.ts";
 import type { RecordAt, SourceGuide, SpanVocabulary, Workshop } from "../vocabulary.ts";
 import {
   isDenial,
@@ -26,7 +26,6 @@ import { client, falcoScope, readSpan, Remembered, server } from "./span-record.
 const vocabulary = "envoy-spans";
 /** Pods of a large mesh. */
 const rememberedMax = 20_000;
-const maxNameLength = 253;
 
 const names = [
   "node_id",

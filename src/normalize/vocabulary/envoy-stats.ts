@@ -5,6 +5,7 @@
  * of Envoy's are known and not used.
  */
 import type { ComponentSample } from "../../model/observations.ts";
+import { portOf } from "../json.ts";
 import type { Pairs } from "../resources.ts";
 import type {
   MetricPlan,
@@ -119,8 +120,8 @@ export class EnvoyStats implements MetricVocabulary {
 /** 0 for a listener that takes nothing for its own pod. */
 function inboundPort(labels: Pairs): number {
   for (const name of prefixLabels) {
-    const port = Number(inboundPrefix.exec(labels.get(name) ?? "")?.[1] ?? 0);
-    if (port > 0 && port <= 65_535) return port;
+    const port = portOf(inboundPrefix.exec(labels.get(name) ?? "")?.[1]);
+    if (port > 0) return port;
   }
   return 0;
 }

@@ -12,8 +12,17 @@ import type {
   SocketOpened,
   Transport,
 } from "../../model/observations.ts";
-import { boolField, field, intOf, textField, textOf, type Json } from "../json.ts";
-import { noPod } from "../names.ts";
+import {
+  boolField,
+  field,
+  intOf,
+  type Json,
+  portField,
+  portOf,
+  textField,
+  textOf,
+} from "../json.ts";
+import { maxNameLength, noPod } from "../names.ts";
 import { bareContainerId } from "./container-id.ts";
 
 /** The fields that are read. */
@@ -53,7 +62,6 @@ type FieldName = (typeof fieldNames)[number];
 /** What stands where Falco, or Go behind it, has no value. */
 const nothing: ReadonlySet<string> = new Set(["<NA>", "<nil>", "null", "N/A"]);
 const maxPathLength = 1_024;
-const maxNameLength = 253;
 /** The kernel's "no id". */
 const unsetId = 0xffff_ffff;
 
@@ -144,9 +152,9 @@ export function socketOf(fields: Json): SocketEnds | null {
   const srcIp = canonicalIp(textAt(fields, "fd.cip")) || src.ip;
   return {
     srcIp,
-    srcPort: portAt(fields, "fd.cport") || src.port,
+    srcPort: portField(fields, "fd.cport") || src.port,
     dstIp,
-    dstPort: portAt(fields, "fd.sport") || dst.port,
+    dstPort: portField(fields, "fd.sport") || dst.port,
     transport: transportOf(textAt(fields, "fd.l4proto")),
     mark: -1,
   };
@@ -157,17 +165,7 @@ function endOf(text: string): { readonly ip: string; readonly port: number } {
   const colon = text.lastIndexOf(":");
   const port = text.slice(colon + 1);
   const ip = colon < 0 ? "" : canonicalIp(text.slice(0, colon));
-  return ip === "" || !/^\d{1,5}$/.test(port)
-    ? { ip: "", port: 0 }
-    : { ip, port: portOf(Number(port)) };
-}
-
-function portAt(fields: Json, name: FieldName): number {
-  return portOf(intOf(field(fields, name)));
-}
-
-function portOf(port: number): number {
-  return port >= 0 && port <= 65_535 ? port : 0;
+  return ip === "" || !/^\d{1,5}$/.test(port) ? { ip: "", port: 0 } : { ip, port: portOf(port) };
 }
 
 function transportOf(protocol: string): Transport {

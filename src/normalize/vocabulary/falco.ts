@@ -13,6 +13,7 @@ import { anyValueToJson } from "../../decode/any-value.ts";
 import { AttributeSlots } from "../attributes.ts";
 import { field, isObject, textField, textList, textOf, type Json } from "../json.ts";
 import { JsonEvents } from "../json-events.ts";
+import { maxNameLength } from "../names.ts";
 import type { Pairs } from "../resources.ts";
 import { isUsableTime, noTime, parseRfc3339, type ExactTime } from "../times.ts";
 import type {
@@ -30,7 +31,6 @@ import { falcoScope, readSpan } from "./span-record.ts";
 const vocabulary = "falco";
 /** Of falcosidekick's log records. */
 const logScope = "falco";
-const maxNameLength = 253;
 /** On rules that tell of each process, or each connection, of every pod. */
 const completeTag = "mesh_insights";
 

@@ -5,12 +5,10 @@
  */
 import { canonicalIp } from "../../lib/ip.ts";
 import type { Flow, PeerName, PodName, SourceRef } from "../../model/observations.ts";
-import { noPeer, noPod } from "../names.ts";
+import { maxNameLength, noPeer, noPod } from "../names.ts";
 import type { Pairs, Resource } from "../resources.ts";
 import type { PointAt, Workshop } from "../vocabulary.ts";
 import { polledFlow } from "./polled-flow.ts";
-
-export const maxNameLength = 253;
 
 export type Side = "source" | "destination";
 

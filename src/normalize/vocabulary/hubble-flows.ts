@@ -12,14 +12,22 @@ import type { LogsView } from "../../decode/views.ts";
 import type { TextInterner } from "../../lib/interner.ts";
 import { canonicalIp } from "../../lib/ip.ts";
 import type { Flow, PodName, SourceRef } from "../../model/observations.ts";
-import { boolField, field, intField, isObject, listField, textField, type Json } from "../json.ts";
+import {
+  boolField,
+  field,
+  intField,
+  isObject,
+  type Json,
+  listField,
+  portField,
+  textField,
+} from "../json.ts";
 import { JsonEvents } from "../json-events.ts";
-import { noPod } from "../names.ts";
+import { maxNameLength, noPod } from "../names.ts";
 import { isUsableTime, parseRfc3339, type ExactTime } from "../times.ts";
 import type { LogVocabulary, RecordAt, SourceGuide, Workshop } from "../vocabulary.ts";
 
 const vocabulary = "hubble-flows";
-const maxNameLength = 253;
 
 export const guides: readonly SourceGuide[] = [
   {
@@ -204,11 +212,6 @@ function flagsOf(tcp: Json): number {
 function tellsOfConnection(flags: number): boolean {
   if ((flags & flagBits.SYN) !== 0) return (flags & flagBits.ACK) === 0;
   return (flags & finOrReset) !== 0;
-}
-
-function portField(ports: Json, name: string): number {
-  const port = intField(ports, name);
-  return port >= 0 && port <= 65_535 ? port : 0;
 }
 
 /** Null for what is no pod: the world beyond, a machine, the API server. */

@@ -4,10 +4,9 @@ import type {
   DeclaredMode,
   PeerAuthenticationObject,
 } from "../../model/objects.ts";
-import { field, intField, isObject, listField, textField, type Json } from "../json.ts";
+import { field, intField, isObject, type Json, listField, portOf, textField } from "../json.ts";
 import { parseRfc3339 } from "../times.ts";
 import { boundedList, readSelector, readSpec, specOf, type ObjectAt } from "./object-metadata.ts";
-import { portOf } from "./object-ports.ts";
 
 const maxPorts = 128;
 const maxRules = 512;

@@ -15,6 +15,7 @@ import { canonicalIp } from "../../lib/ip.ts";
 import type { ControllerObject, DeclaredObject, NodeObject } from "../../model/objects.ts";
 import type { ObjectSeen, PodFact, PodInventory } from "../../model/observations.ts";
 import type { Us } from "../../model/time.ts";
+import { maxNameLength } from "../names.ts";
 import type { Pairs, Resource } from "../resources.ts";
 import type {
   MetricPlan,
@@ -27,7 +28,6 @@ import { bareContainerId } from "./container-id.ts";
 
 const vocabulary = "kube-state-metrics";
 
-const maxNameLength = 253;
 const maxImageLength = 512;
 const maxValueLength = 4_096;
 /** Of one pod in one request; a real one has a dozen. */

@@ -4,7 +4,7 @@
  *
  * Not read: processor, memory and disks.
  */
-import { noPod } from "../names.ts";
+import { maxNameLength, noPod } from "../names.ts";
 import type {
   MetricPlan,
   MetricVocabulary,
@@ -18,8 +18,6 @@ const vocabulary = "kubelet-stats";
 const volume = "k8s.pod.network.io";
 const others =
   /^(?:k8s\.(?:pod|node|container|volume)|container\.(?:cpu|memory|filesystem|uptime))\b/;
-
-const maxNameLength = 253;
 
 export const guides: readonly SourceGuide[] = [
   {

@@ -1,9 +1,9 @@
 /** A Kubernetes Service: its virtual addresses and which port of theirs leads to which of its pods'. */
 import { canonicalIp } from "../../lib/ip.ts";
 import type { ServiceObject } from "../../model/objects.ts";
-import { field, intOf, textField, textList, textMap, type Json } from "../json.ts";
+import { field, intOf, type Json, portOf, textField, textList, textMap } from "../json.ts";
 import { boundedList, specOf, type ObjectAt } from "./object-metadata.ts";
-import { portOf, transportOf } from "./object-ports.ts";
+import { transportOf } from "./object-ports.ts";
 
 const maxPorts = 256;
 

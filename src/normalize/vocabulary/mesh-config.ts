@@ -3,10 +3,17 @@
  * `mesh`, `istio-sidecar-injector` what is injected as JSON in `values`; a revision is a suffix of both.
  */
 import type { InjectorObject, MeshConfigObject } from "../../model/objects.ts";
-import { field, isObject, listField, parseJsonObject, textField, textList } from "../json.ts";
+import {
+  field,
+  isObject,
+  listField,
+  parseJsonObject,
+  portOf,
+  textField,
+  textList,
+} from "../json.ts";
 import type { Json } from "../json.ts";
 import { boundedList, type ObjectAt } from "./object-metadata.ts";
-import { portOf } from "./object-ports.ts";
 
 const vocabulary = "k8sobjects";
 const meshName = "istio";

@@ -9,6 +9,7 @@ import { canonicalIp } from "../../lib/ip.ts";
 import type { Flow, Transport } from "../../model/observations.ts";
 import { usPerDay, usPerHour, usPerSecond, type Us } from "../../model/time.ts";
 import { AttributeSlots } from "../attributes.ts";
+import { portOf } from "../json.ts";
 import { isUsableTime } from "../times.ts";
 import type { LogVocabulary, RecordAt, SourceGuide, Workshop } from "../vocabulary.ts";
 
@@ -150,8 +151,4 @@ export class Netflow implements LogVocabulary {
     if (isPossible) return { startUs, endUs, clamped: false };
     return { startUs: nowUs, endUs: nowUs, clamped: true };
   }
-}
-
-function portOf(value: number): number {
-  return Number.isInteger(value) && value >= 0 && value <= 65_535 ? value : 0;
 }

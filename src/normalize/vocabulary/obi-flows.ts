@@ -9,7 +9,8 @@
  */
 import { canonicalIp } from "../../lib/ip.ts";
 import type { Flow, PeerName, PodName, SourceRef, Transport } from "../../model/observations.ts";
-import { noPeer, noPod } from "../names.ts";
+import { portOf } from "../json.ts";
+import { maxNameLength, noPeer, noPod } from "../names.ts";
 import type { Pairs, Resource } from "../resources.ts";
 import type {
   EdgePlan,
@@ -28,8 +29,6 @@ const vocabulary = "obi-flows";
 const flowBytes = /^(?:\w{1,32})[._]network[._]flow[._]bytes(?:_total)?$/;
 /** Of the same agents, and nothing that the engine uses. */
 const others = /^(?:\w{1,32})[._]network[._](?:flow[._]packets|inter[._]zone[._]bytes)(?:_total)?$/;
-
-const maxNameLength = 253;
 
 /** By name, and by IANA's number where an old release wrote that. */
 const transports: ReadonlyMap<string, Transport> = new Map([
@@ -224,11 +223,6 @@ function directionOf(labels: Pairs, dstPort: number): Flow["direction"] {
   const server = portOf(label(labels, "server.port"));
   if (server === 0 || dstPort === 0) return undefined;
   return server === dstPort ? "request" : "response";
-}
-
-function portOf(text: string): number {
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  return port <= 65_535 ? port : 0;
 }
 
 function transportOf(labels: Pairs): Transport {

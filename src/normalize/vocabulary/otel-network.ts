@@ -8,7 +8,7 @@
  */
 import { canonicalIp } from "../../lib/ip.ts";
 import type { PodName, Transport } from "../../model/observations.ts";
-import { noPod } from "../names.ts";
+import { maxNameLength, noPod } from "../names.ts";
 import type { Pairs } from "../resources.ts";
 import type {
   MetricPlan,
@@ -32,7 +32,6 @@ const others =
 
 /** What it writes where it does not know. */
 const placeholders: ReadonlySet<string> = new Set(["(unknown)", "-", "(no agent)"]);
-const maxNameLength = 253;
 
 type Side = "source" | "dest";
 

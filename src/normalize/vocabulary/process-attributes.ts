@@ -13,7 +13,7 @@ import type { ProcessSeen } from "../../model/observations.ts";
 import type { Us } from "../../model/time.ts";
 import { AttributeSlots } from "../attributes.ts";
 import { intOf } from "../json.ts";
-import { noPod } from "../names.ts";
+import { maxNameLength, noPod } from "../names.ts";
 import type { Pairs } from "../resources.ts";
 import { halvesToUs, isUsableTime } from "../times.ts";
 import type {
@@ -75,7 +75,6 @@ const names = [
   "container.id",
   "container.image.name",
 ];
-const maxNameLength = 253;
 const maxPathLength = 1_024;
 const unsetId = 0xffff_ffff;
 

@@ -11,7 +11,8 @@ import type { TextInterner } from "../../lib/interner.ts";
 import { canonicalIp, ipScope } from "../../lib/ip.ts";
 import type { PeerName, PodName, SourceRef, SpanHalf } from "../../model/observations.ts";
 import { AttributeSlots } from "../attributes.ts";
-import { noPeer, noPod } from "../names.ts";
+import { portOf } from "../json.ts";
+import { maxNameLength, noPeer, noPod } from "../names.ts";
 import type { Pairs, Resource } from "../resources.ts";
 import type { RecordAt, SourceGuide, SpanVocabulary, Workshop } from "../vocabulary.ts";
 import { isGrpcError } from "./envoy-names.ts";
@@ -19,7 +20,6 @@ import { client, errorStatus, readSpan, Remembered, server } from "./span-record
 
 const vocabulary = "sdk-spans";
 const rememberedMax = 20_000;
-const maxNameLength = 253;
 
 /** By which a span tells that it is a message's. */
 const messaging = ["messaging.system", "messaging.operation"] as const;
@@ -283,9 +283,4 @@ function peerOfHost(host: string, ownNamespace: string): PeerName {
 function servicePeer(service = "", serviceNamespace = ""): PeerName {
   const isNamed = dnsLabel.test(service) && dnsLabel.test(serviceNamespace);
   return isNamed ? { ...noPeer, service, serviceNamespace } : noPeer;
-}
-
-function portOf(text: string): number {
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  return port <= 65_535 ? port : 0;
 }

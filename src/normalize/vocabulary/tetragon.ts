@@ -10,7 +10,7 @@ import type { LogsView } from "../../decode/views.ts";
 import type { TextInterner } from "../../lib/interner.ts";
 import { canonicalIp } from "../../lib/ip.ts";
 import type { Observed, ProcessSeen, SocketOpened, Transport } from "../../model/observations.ts";
-import { field, intField, isObject, listField, textField } from "../json.ts";
+import { field, intField, isObject, listField, portField, textField } from "../json.ts";
 import type { Json } from "../json.ts";
 import { JsonEvents } from "../json-events.ts";
 import { isUsableTime, parseRfc3339 } from "../times.ts";
@@ -242,9 +242,4 @@ function oldConnect(body: Json): SocketEnds | null {
 function transportOf(protocol: string): Transport {
   const name = protocol.replace(/^IPPROTO_/, "").toLowerCase();
   return name === "tcp" || name === "udp" || name === "icmp" ? name : "other";
-}
-
-function portField(value: Json, name: string): number {
-  const port = intField(value, name);
-  return port >= 0 && port <= 65_535 ? port : 0;
 }

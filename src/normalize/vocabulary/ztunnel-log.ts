@@ -12,8 +12,8 @@ import type { TextInterner } from "../../lib/interner.ts";
 import { ipScope, parseHostPort, type HostPort } from "../../lib/ip.ts";
 import type { PodName, ProxyLeg, Security, SourceRef } from "../../model/observations.ts";
 import { AttributeSlots, valueText } from "../attributes.ts";
-import { field, parseJsonObject, textField } from "../json.ts";
-import { hostToService } from "../names.ts";
+import { field, parseJsonObject, portOf, textField } from "../json.ts";
+import { hostToService, maxNameLength } from "../names.ts";
 import type { DropReason } from "../tally.ts";
 import { halvesToNanos, halvesToUs, isUsableTime, parseRfc3339, type ExactTime } from "../times.ts";
 import type { LogVocabulary, RecordAt, SourceGuide, Workshop } from "../vocabulary.ts";
@@ -38,7 +38,6 @@ type End = "src" | "dst";
 
 const hbonePort = 15_008;
 const headLength = 160;
-const maxNameLength = 253;
 const maxDurationMs = 31 * 86_400_000;
 
 export const guides: readonly SourceGuide[] = [
@@ -288,7 +287,7 @@ function targetOf(line: ZtunnelLine, dst: HostPort): HostPort {
   if (target.ip !== "") return target;
   // A waypoint may be asked for a host name: its port is the service's.
   const port = /:(\d{1,5})$/.exec(inner)?.[1];
-  return { ip: dst.ip, port: Math.min(Number(port ?? 0), 65_535) };
+  return { ip: dst.ip, port: portOf(port) };
 }
 
 /** What the caller connected to; early releases wrote the target where they now write the tunnel's port. */
