@@ -1,5 +1,6 @@
 import { array, assert, asyncProperty, integer, record, tuple } from "fast-check";
 import { expect, test } from "vitest";
+import { makeRuleMeta } from "../../test/support/rule-meta.ts";
 import type { RuleMeta } from "../model/insights.ts";
 import type { CounterSample } from "../model/stages.ts";
 import { prometheusDefaults, PrometheusRegistry } from "./prometheus.ts";
@@ -126,26 +127,7 @@ test("samples of the same name and labels count together", async () => {
   }
 });
 
-const rule = (id: string): RuleMeta => ({
-  id,
-  ruleset: "shipped",
-  category: "capture",
-  title: id,
-  severity: "high",
-  status: "stable",
-  version: "1",
-  on: "flow",
-  lifecycle: "event",
-  forUs: 0,
-  keepFiringForUs: 0,
-  description: "",
-  remediation: "",
-  falsePositives: [],
-  references: [],
-  tags: [],
-  needs: [],
-  partly: [],
-});
+const rule = (id: string): RuleMeta => makeRuleMeta({ id, severity: "high", status: "stable" });
 
 test("a series that was left out counts from when it is let in", async () => {
   const registry = new PrometheusRegistry({ ...prometheusDefaults, seriesMax: 1 });
@@ -306,7 +288,7 @@ test("a rule's series exist at 0 from its load, and a removed rule is no longer 
   expect(await linesOf(registry, "insights_raised_total")).toHaveLength(2);
   registry.rulesNotLoaded();
   expect(await linesOf(registry, "rule_info")).toEqual([
-    'rule_info{rule="b",ruleset="shipped",severity="high",status="stable",version="1"} 1',
+    'rule_info{rule="b",ruleset="test",severity="high",status="stable",version="1"} 1',
   ]);
   expect(await linesOf(registry, "rules_loaded")).toEqual(["rules_loaded 1"]);
   expect(await linesOf(registry, "rules_last_reload_")).toEqual([

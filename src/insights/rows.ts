@@ -180,6 +180,7 @@ function retiredRule(row: InsightRow, detail: Detail): RuleMeta {
     forUs: 0,
     keepFiringForUs: 0,
     description: "",
+    confirm: "",
     remediation: "",
     falsePositives: [],
     references: [],

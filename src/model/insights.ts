@@ -26,6 +26,8 @@ export interface RuleMeta {
   readonly forUs: Us;
   readonly keepFiringForUs: Us;
   readonly description: string;
+  /** How to see for oneself that it is so. */
+  readonly confirm: string;
   readonly remediation: string;
   readonly falsePositives: readonly string[];
   readonly references: readonly string[];

@@ -177,6 +177,7 @@ export const ruleKeys: Keys = {
   },
   title: { shape: text, isRequired: true, says: "One line for people." },
   description: { shape: text, says: "Why it matters." },
+  confirm: { shape: text, says: "How to see for oneself that it is so, with commands." },
   remediation: { shape: text, says: "What to do about it, with commands." },
   references: { shape: texts, says: "Links." },
   false_positives: { shape: texts, says: "Known innocent causes." },

@@ -41,6 +41,7 @@ test("what a rule does not say has its default", () => {
     forUs: 0,
     keepFiringForUs: 900_000_000,
     description: "",
+    confirm: "",
     remediation: "",
     falsePositives: [],
     references: [],

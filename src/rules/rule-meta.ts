@@ -12,6 +12,7 @@ export interface RuleValues {
   readonly id: string;
   readonly title: string;
   readonly description?: string;
+  readonly confirm?: string;
   readonly remediation?: string;
   readonly references?: readonly string[];
   readonly false_positives?: readonly string[];
@@ -48,6 +49,7 @@ export function makeMeta(
     forUs: toUs(values.for ?? "0s"),
     keepFiringForUs: toUs(values.keep_firing_for ?? keepFiringForDefault),
     description: values.description ?? "",
+    confirm: values.confirm ?? "",
     remediation: values.remediation ?? "",
     falsePositives: values.false_positives ?? [],
     references: values.references ?? [],

@@ -15,6 +15,7 @@ import type {
   Transition,
 } from "../../src/model/insights.ts";
 import { isDeepStrictEqual } from "node:util";
+import { makeRuleMeta } from "./rule-meta.ts";
 import {
   makeWriteSet,
   type InsightEventRow,
@@ -29,27 +30,17 @@ export const startUs = Date.UTC(2026, 0, 5, 12) * 1_000;
 export const atSecond = (second: number): number => startUs + second * usPerSecond;
 
 export function ruleMeta(id: string, parts: Partial<RuleMeta> = {}): RuleMeta {
-  return {
+  return makeRuleMeta({
     id,
-    ruleset: "test",
-    category: "capture",
     title: `title of ${id}`,
     severity: "high",
     status: "stable",
-    version: "1",
     on: "edge",
     lifecycle: "state",
-    forUs: 0,
     keepFiringForUs: 60 * usPerSecond,
-    description: "",
-    remediation: "",
-    falsePositives: [],
-    references: [],
     tags: ["attack.t1040"],
-    needs: [],
-    partly: [],
     ...parts,
-  };
+  });
 }
 
 /** A state rule and an event rule, both at once, kept for 60 s. */

@@ -13,6 +13,7 @@ export const makeRuleMeta = (parts: Partial<RuleMeta> & Pick<RuleMeta, "id">): R
   forUs: 0,
   keepFiringForUs: 0,
   description: "",
+  confirm: "",
   remediation: "",
   falsePositives: [],
   references: [],
