@@ -76,18 +76,23 @@ test.each(commandLines.filter(({ line }) => line.startsWith("npm ")))(
 
 const snippets = guides.flatMap((page) => blocks(page, "yaml").map((text) => ({ page, text })));
 
-test.each(snippets.filter(({ text }) => text.includes("ruleset:")))(
-  "$page: its rules load, and their tests pass",
+const isRuleFile = ({ text }: { readonly text: string }): boolean =>
+  /^(ruleset|rules|waivers):/m.test(text) && text.includes("version: 1");
+
+test.each(snippets.filter(isRuleFile))(
+  "$page: its rules load beside the shipped ones, and their tests pass",
   ({ page, text }) => {
-    const { rules, diagnostics } = loadRules([{ path: page, text }]);
+    const shipped = readRuleFiles(shippedRulesFolder);
+    const { rules, diagnostics } = loadRules([...shipped, { path: page, text }]);
     expect(diagnostics.map((one) => formatDiagnostic(one, text))).toEqual([]);
-    expect(runRuleTests(rules).filter(({ passed }) => !passed)).toEqual([]);
+    const own = rules.filter(({ file }) => file === page);
+    expect(runRuleTests(own).filter(({ passed }) => !passed)).toEqual([]);
   },
 );
 
 const configurations = [
   { page: "deploy/mesh-insights.yaml", text: read("deploy/mesh-insights.yaml") },
-  ...snippets.filter(({ text }) => text.includes("version: 1") && !text.includes("ruleset:")),
+  ...snippets.filter((one) => one.text.includes("version: 1") && !isRuleFile(one)),
 ];
 
 test.each(configurations)("$page: its configuration is valid", ({ page, text }) => {

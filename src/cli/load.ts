@@ -6,10 +6,11 @@ import { loadConfig, type Config } from "../config/config.ts";
 import { formatConfigDiagnostic } from "../config/diagnostics.ts";
 import { selectRules } from "../engine/options.ts";
 import { parseHeaders } from "../export/headers-file.ts";
+import { systemClock } from "../lib/clock.ts";
 import { nearest } from "../lib/nearest.ts";
 import type { RuleMeta } from "../model/insights.ts";
 import { formatDiagnostic, hasErrors } from "../rules/diagnostics.ts";
-import { loadRules, type CompiledRule } from "../rules/load.ts";
+import { loadRules, type CompiledRule, type Waiver } from "../rules/load.ts";
 import type { RuleFile } from "../threads/engine-messages.ts";
 import { fileTrouble, UserError, type CliIo } from "./io.ts";
 import { readRuleFiles } from "./rules-folder.ts";
@@ -27,6 +28,8 @@ export interface LoadedRuleSet {
   /** Those that the configuration leaves switched on. */
   readonly rules: readonly CompiledRule[];
   readonly metas: readonly RuleMeta[];
+  /** Ended ones too. */
+  readonly waivers: readonly Waiver[];
 }
 
 /** Throws a `UserError` that holds every diagnostic. */
@@ -44,7 +47,7 @@ export function readConfig(options: ConfigOptions, io: CliIo): Config {
 
 export function readRules(config: Config): LoadedRuleSet {
   const files = [shippedRules, ...config.rules.paths].flatMap(readRuleFiles);
-  const loaded = loadRules(files);
+  const loaded = loadRules(files, { todayUs: systemClock.nowUs() });
   if (hasErrors(loaded.diagnostics)) {
     const texts = new Map(files.map(({ path, text }) => [path, text]));
     const faults = loaded.diagnostics
@@ -60,7 +63,7 @@ export function readRules(config: Config): LoadedRuleSet {
     throw new UserError(`cannot disable the rule "${unknown}": there is no such rule${hint}`);
   }
   const rules = selectRules(config, loaded.rules);
-  return { files, rules, metas: rules.map((rule) => rule.meta) };
+  return { files, rules, metas: rules.map((rule) => rule.meta), waivers: loaded.waivers };
 }
 
 /** A certificate that cannot serve is found here, not when the first sender comes. */

@@ -1,4 +1,5 @@
 /** `rules check`: every problem of the rule files below a folder, for people or as JSON. */
+import { systemClock } from "../lib/clock.ts";
 import { formatDiagnostic, type Diagnostic } from "../rules/diagnostics.ts";
 import { loadRules } from "../rules/load.ts";
 import type { RuleFileText } from "../rules/source.ts";
@@ -14,7 +15,7 @@ export interface RulesCheckOptions {
 /** 0 = usable, 1 = there are errors. Throws `UserError` when the folder cannot be read. */
 export function runRulesCheck(options: RulesCheckOptions, io: CliIo): number {
   const files = readRuleFiles(options.folder ?? shippedRulesFolder);
-  const { rules, diagnostics } = loadRules(files);
+  const { rules, diagnostics } = loadRules(files, { todayUs: systemClock.nowUs() });
   const errorCount = diagnostics.filter(({ severity }) => severity === "error").length;
   if (options.json) {
     const report = { files: files.length, rules: rules.length, diagnostics };

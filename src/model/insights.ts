@@ -38,6 +38,21 @@ export interface RuleMeta {
   readonly partly: readonly (readonly string[])[];
 }
 
+/** What people agreed to live with, and until when. It hides nothing: what it accepts is told as waived. */
+export interface WaiverMeta {
+  readonly id: string;
+  /** Ids of the rules whose insights it may accept. */
+  readonly rules: readonly string[];
+  /** The CEL condition as it is written. */
+  readonly where: string;
+  readonly reason: string;
+  readonly owner: string;
+  /** "" = none. */
+  readonly ticket: string;
+  /** The end of its last day, in UTC: from this time on it accepts nothing. */
+  readonly endsUs: Us;
+}
+
 /** The rule's condition holds for this entity now. */
 export interface RuleMatch {
   readonly kind: "match";

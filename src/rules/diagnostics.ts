@@ -15,7 +15,8 @@ export type WarningCode =
   | "UNUSED_MACRO"
   | "NO_TESTS"
   | "REGEX_IN_HOT_PATH"
-  | "FOLDED_SCALAR";
+  | "FOLDED_SCALAR"
+  | "WAIVER_ENDS";
 
 export interface Diagnostic {
   readonly code: ErrorCode | WarningCode;

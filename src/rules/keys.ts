@@ -96,6 +96,8 @@ const capabilitySets: Shape = {
   kind: "list",
   of: { kind: "list", of: { kind: "choice", values: capabilities }, isNonEmpty: true },
 };
+/** A day; what the calendar thinks of it is checked where it is used. */
+export const dayPattern = String.raw`^\d{4}-\d{2}-\d{2}$`;
 const later = (says: string): Key => ({ shape: any, isLater: true, says });
 
 const paramKeys: Keys = {
@@ -247,6 +249,29 @@ export const ruleKeys: Keys = {
   enabled: { shape: { kind: "bool" }, says: "false: checked, but not evaluated." },
 };
 
+/** Acceptance of what a rule finds, for a while. */
+export const waiverKeys: Keys = {
+  id: { shape: slug, isRequired: true, says: "Its name in lists, metrics and records." },
+  rules: {
+    shape: { kind: "list", of: slug, isNonEmpty: true },
+    isRequired: true,
+    says: "The rules whose insights it accepts.",
+  },
+  where: {
+    shape: text,
+    isRequired: true,
+    says: "CEL condition over the rules' entity: which insights it accepts.",
+  },
+  reason: { shape: text, isRequired: true, says: "Why the finding is accepted." },
+  owner: { shape: text, isRequired: true, says: "Who answers for it." },
+  ticket: { shape: text, says: "Where the work on it is followed." },
+  expires: {
+    shape: { kind: "text", pattern: dayPattern, like: "a date like 2027-01-31" },
+    isRequired: true,
+    says: "Its last day, in UTC.",
+  },
+};
+
 /** The top of a file. */
 export const fileKeys: Keys = {
   version: {
@@ -270,7 +295,10 @@ export const fileKeys: Keys = {
   },
   rules: { shape: { kind: "list", of: { kind: "record", keys: ruleKeys } }, says: "The rules." },
   overrides: later("Changes of shipped rules."),
-  waivers: later("Accepted findings."),
+  waivers: {
+    shape: { kind: "list", of: { kind: "record", keys: waiverKeys } },
+    says: "Accepted findings, each with an end.",
+  },
 };
 
 /** An entity in a test: any of its fields; the rest keep their zero value. */

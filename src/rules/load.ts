@@ -2,8 +2,8 @@
  * Rule files to a rule set. Takes texts, not paths, and gives every problem of every file at once; a
  * set is usable only without errors. Lists and macros are shared by all files.
  */
-import { isMap, isScalar, isSeq, type Scalar, type YAMLMap } from "yaml";
-import { entityFields } from "../model/entities.ts";
+import { isMap, isNode, isScalar, isSeq, type Scalar, type YAMLMap } from "yaml";
+import { entityFields, type EntityType } from "../model/entities.ts";
 import { buildRule, warnIfFolded } from "./build-rule.ts";
 import type { ListValues } from "./check.ts";
 import { byPlace, type Diagnostic } from "./diagnostics.ts";
@@ -13,13 +13,17 @@ import type { CompiledRule } from "./rule.ts";
 import type { Shared, SharedList, SharedMacro } from "./scope.ts";
 import { Source, textOf, type RuleFileText } from "./source.ts";
 import { Report, validateKeys } from "./validate.ts";
+import { buildWaiver, type KnownRules, type Waiver, type WaiverLimits } from "./waivers.ts";
 
 export type { CompiledRule } from "./rule.ts";
+export type { Waiver } from "./waivers.ts";
 
 export interface LoadedRules {
   /** The enabled rules that have no error, in the order of their files. */
   readonly rules: readonly CompiledRule[];
   readonly lists: ReadonlyMap<string, ListValues>;
+  /** Those without an error, ended ones too. */
+  readonly waivers: readonly Waiver[];
   /** Sorted by place. One error anywhere makes the whole set unusable. */
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -28,17 +32,20 @@ export interface LoadedRules {
  * Loads all files as one set. Never throws for what the files hold; rules of a set with errors are given
  * too, for tools that want to show them.
  */
-export function loadRules(files: readonly RuleFileText[]): LoadedRules {
+export function loadRules(files: readonly RuleFileText[], limits: WaiverLimits = {}): LoadedRules {
   const diagnostics: Diagnostic[] = [];
   const drafts = files.flatMap((file) => readFile(file, diagnostics) ?? []);
   const shared = collectShared(drafts);
   const rules = new Map<string, CompiledRule>();
-  const seen = new Map<string, string>();
-  for (const draft of drafts) buildRules(draft, shared, rules, seen);
+  const places = new Map<string, string>();
+  const known = new Map<string, EntityType | null>();
+  for (const draft of drafts) buildRules(draft, shared, rules, known, places);
+  const waivers = buildWaivers(drafts, known, shared, limits);
   warnAboutUnused(shared);
   return {
     rules: [...rules.values()],
     lists: new Map([...shared.lists].map(([name, list]) => [name, list.values])),
+    waivers,
     diagnostics: diagnostics.sort(byPlace),
   };
 }
@@ -61,8 +68,8 @@ function readFile(file: RuleFileText, diagnostics: Diagnostic[]): Draft | null {
     report.error("RULE_YAML", source.at(0), "a rule file is a map with 'version' and 'rules'");
     return null;
   }
-  // Each rule is validated with its own name in the messages.
-  validateKeys(map, fileKeys, "the file", report, ["rules"]);
+  // Each rule and waiver is validated with its own name in the messages.
+  validateKeys(map, fileKeys, "the file", report, ["rules", "waivers"]);
   return { map, report };
 }
 
@@ -159,30 +166,63 @@ function isFirst(
 
 /** The rules of one file; a broken one keeps its id, so that a second one is still a duplicate. */
 function buildRules(
-  { map, report }: Draft,
+  draft: Draft,
   shared: Shared,
   rules: Map<string, CompiledRule>,
-  seen: Map<string, string>,
+  known: Map<string, EntityType | null>,
+  places: Map<string, string>,
 ): void {
-  const list = map.get("rules", true);
-  if (list === undefined || list === null) return;
-  if (!isSeq(list)) {
-    report.error("RULE_KEY", report.source.at(0), "'rules' of the file must be a list");
-    return;
-  }
-  const ruleset = textOf(map.get("ruleset", true)) ?? "";
-  for (const item of list.items) {
-    if (!isMap(item)) {
-      report.error("RULE_KEY", report.source.startOf(list), "a rule must be a map");
-      continue;
-    }
+  const { report } = draft;
+  const ruleset = textOf(draft.map.get("ruleset", true)) ?? "";
+  for (const item of mapsOf(draft, "rules", "a rule")) {
     const built = buildRule(item, ruleset, shared, report);
     const id = textOf(item.get("id", true));
     if (id === undefined) continue;
     const at = report.source.startOf(item);
-    const isNew = isFirst(id, `the rule id '${id}'`, at, report, seen);
-    if (built?.isEnabled && isNew) rules.set(id, built.rule);
+    if (!isFirst(id, `the rule id '${id}'`, at, report, places)) continue;
+    known.set(id, built?.rule.meta.on ?? null);
+    if (built?.isEnabled) rules.set(id, built.rule);
   }
+}
+
+/** After all rules, since a waiver names rules of any file. */
+function buildWaivers(
+  drafts: readonly Draft[],
+  known: KnownRules,
+  shared: Shared,
+  limits: WaiverLimits,
+): readonly Waiver[] {
+  const waivers: Waiver[] = [];
+  const places = new Map<string, string>();
+  for (const draft of drafts) {
+    const { report } = draft;
+    for (const item of mapsOf(draft, "waivers", "a waiver")) {
+      const waiver = buildWaiver(item, known, shared, limits, report);
+      const id = textOf(item.get("id", true));
+      if (id === undefined) continue;
+      const at = report.source.startOf(item);
+      const isNew = isFirst(id, `the waiver id '${id}'`, at, report, places);
+      if (waiver && isNew) waivers.push(waiver);
+    }
+  }
+  return waivers;
+}
+
+/** The maps of a file's list, with a complaint about everything else in it. */
+function mapsOf({ map, report }: Draft, key: string, what: string): readonly YAMLMap[] {
+  const list = map.get(key, true);
+  if (list === undefined || (isScalar(list) && list.value === null)) return [];
+  if (!isSeq(list)) {
+    const at = report.source.startOf(isNode(list) ? list : null);
+    report.error("RULE_KEY", at, `'${key}' of the file must be a list`);
+    return [];
+  }
+  return list.items.filter((item): item is YAMLMap => {
+    if (isMap(item)) return true;
+    const at = report.source.startOf(isNode(item) ? item : list);
+    report.error("RULE_KEY", at, `${what} must be a map`);
+    return false;
+  });
 }
 
 /** What nobody uses is often a misspelt name in the rule that should. */

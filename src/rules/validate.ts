@@ -70,13 +70,17 @@ export function validate(node: unknown, shape: Shape, where: string, report: Rep
   }
 }
 
-/** As `validate` of a record; `skip` are keys that the caller validates itself. */
+/**
+ * As `validate` of a record; `skip` are keys that the caller validates itself, `code` says what the lack
+ * of a required key is.
+ */
 export function validateKeys(
   node: YAMLMap,
   keys: Keys,
   where: string,
   report: Report,
   skip: readonly string[] = [],
+  code: ErrorCode = "RULE_KEY",
 ): void {
   for (const { key, value } of node.items) {
     const name = textOf(key) ?? String(key);
@@ -96,7 +100,7 @@ export function validateKeys(
     }
   }
   for (const name of missingKeys(node, keys)) {
-    report.error("RULE_KEY", report.source.startOf(node), `${where} has no '${name}'`);
+    report.error(code, report.source.startOf(node), `${where} has no '${name}'`);
   }
 }
 
