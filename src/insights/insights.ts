@@ -20,10 +20,11 @@ import type {
   RuleMiss,
   Transition,
 } from "../model/insights.ts";
-import type { Durable, InsightEventRow, InsightRow, Restored, WriteSet } from "../model/rows.ts";
+import type { Durable, InsightRow, Restored, WriteSet } from "../model/rows.ts";
 import type { Counted, CounterSample, Sink } from "../model/stages.ts";
 import type { Us } from "../model/time.ts";
 import { Episodes } from "./episodes.ts";
+import { Holding, type HoldingLimits } from "./holding.ts";
 import {
   fingerprintOf,
   insightId,
@@ -31,11 +32,9 @@ import {
   isSameKey,
   isToldAgain,
   makeInsight,
-  nodeToPlace,
   observerKey,
   renamePlace,
   type Insight,
-  type LifeState,
 } from "./insight.ts";
 import {
   conditionOf,
@@ -51,25 +50,20 @@ import {
   type Timings,
 } from "./lifecycle.ts";
 import { absorb, survivorOf } from "./merge.ts";
+import { News } from "./news.ts";
 import { Registry } from "./registry.ts";
-import { insightToRow, rowToInsight } from "./rows.ts";
+import { rowToInsight } from "./rows.ts";
+import { Silences } from "./silences.ts";
 import { gaugesOf, Tally } from "./tally.ts";
 import { outboxDefaults, Told, type OutboxOptions } from "./told.ts";
 
-export interface InsightOptions {
+export interface InsightOptions extends HoldingLimits {
   readonly timings: Timings;
   readonly outbox: OutboxOptions;
   /** Active insights per rule; above it new ones are counted and left out, those that exist stay. */
   readonly activeMax: number;
   /** Closed insights per rule that can still be reopened. */
   readonly closedMax: number;
-  /**
-   * Occurrences known by their id, of one insight and of all. A changed row is written whole with every
-   * commit, and 256 of them cost about 0.3 ms and 15 KB.
-   */
-  readonly occurrencesMax: number;
-  readonly occurrencesTotalMax: number;
-  readonly observersMax: number;
   readonly silentSourcesMax: number;
   readonly episodesMax: number;
 }
@@ -88,18 +82,14 @@ export const insightDefaults: InsightOptions = {
 
 export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
   readonly #options: InsightOptions;
-  readonly #next: Sink<readonly Transition[]>;
   #rules: ReadonlyMap<string, RuleMeta> = new Map();
   readonly #registry = new Registry();
   readonly #episodes: Episodes;
-  /** Sources that are silent now, by observer key. */
-  readonly #silent = new Set<string>();
   readonly #tally = new Tally();
+  readonly #silences: Silences;
+  readonly #holding: Holding;
   readonly #told: Told;
-  readonly #dirty = new Set<Insight>();
-  #mergedRows: InsightRow[] = [];
-  #eventRows: InsightEventRow[] = [];
-  #transitions: Transition[] = [];
+  readonly #news: News;
   #nowUs: Us = 0;
   /** No deadline is earlier, so that most calls of `advance` look at nothing. */
   #nextDueUs: Us = Infinity;
@@ -108,9 +98,11 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
 
   constructor(options: InsightOptions, next: Sink<readonly Transition[]>) {
     this.#options = options;
-    this.#next = next;
     this.#episodes = new Episodes(options.episodesMax);
+    this.#silences = new Silences(options.silentSourcesMax, () => this.#tally.dropped("source"));
+    this.#holding = new Holding(options, this.#registry, this.#tally);
     this.#told = new Told(options.outbox, () => this.#tally.dropped("record"));
+    this.#news = new News(next, this.#told);
   }
 
   /** The rules as they are now. Insights of a rule that is gone resolve as `rule_removed`. */
@@ -124,13 +116,13 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
       this.#changed(insight);
     }
     if (!this.#isResuming()) this.#closeRuleless();
-    this.#flush();
+    this.#news.flush();
   }
 
   push(events: readonly RuleEvent[]): void {
     for (const event of events) this.#take(event);
     if (!this.#isResuming()) this.#settle(this.#nowUs);
-    this.#flush();
+    this.#news.flush();
   }
 
   /** Lets engine time pass. It may stand still and never falls. */
@@ -139,17 +131,11 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     if (this.#resumesFromUs !== null) this.#resume(nowUs, this.#resumesFromUs);
     this.#settle(nowUs);
     this.#nowUs = nowUs;
-    this.#flush();
+    this.#news.flush();
   }
 
   collect(into: WriteSet): void {
-    for (const insight of this.#dirty) into.insights.push(insightToRow(insight, this.#silent));
-    for (const row of this.#mergedRows) into.insights.push(row);
-    for (const row of this.#eventRows) into.insightEvents.push(row);
-    if (this.#told.collect(into)) this.#nextDueUs = 0;
-    this.#dirty.clear();
-    this.#mergedRows = [];
-    this.#eventRows = [];
+    if (this.#news.collect(into, this.#silences.keys)) this.#nextDueUs = 0;
   }
 
   restore(rows: Restored): void {
@@ -196,12 +182,8 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
       insight.isFrozen = false;
       if (match.rule.lifecycle === "event") insight.keepSinceUs = this.#nowUs;
     }
-    for (const id of match.replaces ?? []) {
-      if (insight.occurrences.get(id) === undefined) continue;
-      insight.occurrences.withdraw(id);
-      this.#registry.unfeed(match.rule.id, id);
-    }
-    this.#describe(insight, match);
+    this.#holding.replace(insight, match);
+    this.#holding.describe(insight, match);
     this.#follow(insight, isNews, match.atUs);
     this.#changed(insight);
   }
@@ -238,61 +220,12 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     return insight;
   }
 
-  /** Notes the occurrence and its evidence; false when there is no room for it at all. */
+  /** False when there is no room for it; an insight that nothing has opened is none then. */
   #hold(insight: Insight, match: RuleMatch, isNews: boolean): boolean {
-    const { occurrences } = insight;
-    const { atUs, confidence } = match;
-    const nowUs = this.#nowUs;
-    let occurrence = occurrences.get(match.entityId);
-    if (occurrence === undefined) {
-      if (!this.#makeRoom(insight)) {
-        if (insight.transitions === 0) this.#registry.remove(insight);
-        return false;
-      }
-      occurrence = { atUs, seenUs: nowUs, confidence, judged: true, evidence: [] };
-      occurrences.add(match.entityId, occurrence);
-      this.#registry.feed(insight, match.entityId);
-    }
-    if (isNews) {
-      occurrence.atUs = atUs;
-      occurrence.seenUs = nowUs;
-    }
-    occurrence.confidence = confidence;
-    // What is told anew is evidence whoever is silent; what is only repeated while nobody can tell is not.
-    if (match.judged || isNews) occurrence.judged = true;
-    else if (!this.#isResuming()) occurrence.judged = false;
-    occurrences.setEvidence(occurrence, match.evidence);
-    return true;
-  }
-
-  #makeRoom(insight: Insight): boolean {
-    const { occurrences } = insight;
-    const { occurrencesMax, occurrencesTotalMax } = this.#options;
-    const isFull =
-      occurrences.size >= occurrencesMax || this.#registry.fedCount >= occurrencesTotalMax;
-    if (!isFull) return true;
-    this.#tally.dropped("occurrence");
-    if (insight.rule.lifecycle === "state" || occurrences.size === 0) return false;
-    this.#registry.unfeed(insight.rule.id, occurrences.settleOldest());
-    return true;
-  }
-
-  #describe(insight: Insight, match: RuleMatch): void {
-    if (match.atUs >= insight.lastSeenUs) {
-      insight.message = match.message;
-      insight.peerPort = match.peerPort;
-      insight.subject = nodeToPlace(match.subject);
-      insight.peer = nodeToPlace(match.peer);
-    }
-    insight.firstSeenUs = Math.min(insight.firstSeenUs, match.atUs);
-    insight.lastSeenUs = Math.max(insight.lastSeenUs, match.atUs);
-    insight.confidence = insight.occurrences.confidence() ?? match.confidence;
-    for (const observer of match.observers) {
-      const key = observerKey(observer);
-      if (insight.observers.has(key)) continue;
-      if (insight.observers.size >= this.#options.observersMax) this.#tally.dropped("observer");
-      else insight.observers.add(key);
-    }
+    const hearing = { nowUs: this.#nowUs, isNews, isResuming: this.#isResuming() };
+    if (this.#holding.hold(insight, match, hearing)) return true;
+    if (insight.transitions === 0) this.#registry.remove(insight);
+    return false;
   }
 
   #miss(miss: RuleMiss): void {
@@ -379,17 +312,8 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     if (step.to === "resolved" && from !== "pending" && step.reason !== "") {
       this.#tally.resolved(rule.id, step.reason);
     }
-    this.#tell(insight, from, step, atUs, eventUs);
+    this.#news.moved(insight, from, step, atUs, eventUs);
     this.#changed(insight);
-  }
-
-  #tell(insight: Insight, from: LifeState, step: Step, atUs: Us, eventUs: Us): void {
-    const { id, fingerprint, message, rule, transitions: number } = insight;
-    const { to, reason } = step;
-    const about = { insightId: id, number, reason, eventUs, atUs };
-    this.#transitions.push({ ...about, fingerprint, rule, from, to });
-    this.#eventRows.push({ ...about, fromState: from, toState: to, message });
-    this.#told.moved(insight, from, step, atUs, eventUs);
   }
 
   /** Files it among the active or the closed of its rule; too many closed ones, and the oldest goes. */
@@ -431,12 +355,8 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     const other = survivor === a ? b : a;
     this.#registry.remove(b);
     absorb(survivor, other, this.#options.observersMax);
-    while (survivor.occurrences.size > this.#options.occurrencesMax) {
-      this.#tally.dropped("occurrence");
-      survivor.occurrences.settleOldest();
-    }
-    this.#dirty.delete(other);
-    this.#mergedRows.push(insightToRow(this.#withdraw(other), this.#silent, survivor.id));
+    this.#holding.shrink(survivor);
+    this.#news.merged(other, survivor, this.#withdraw(other), this.#silences.keys);
     return survivor;
   }
 
@@ -447,48 +367,22 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     if (from !== "firing" && from !== "unknown") return ended;
     ended.transitions++;
     const step: Step = { to: "inactive", reason: "withdrawn" };
-    this.#tell(ended, from, step, this.#nowUs, part.lastSeenUs);
+    this.#news.moved(ended, from, step, this.#nowUs, part.lastSeenUs);
     return ended;
   }
 
   #hear({ observer, state }: SourceChanged): void {
     const key = observerKey(observer);
-    const wasSilent = this.#silent.delete(key);
-    if (state === "silent") {
-      if (this.#silent.size < this.#options.silentSourcesMax) this.#silent.add(key);
-      else this.#tally.dropped("source");
-    }
+    const wasSilent = this.#silences.note(key, state);
     if (state !== "silent" && !wasSilent && state !== "gone") return;
     for (const insight of this.#registry.all()) {
-      if (insight.observers.has(key)) this.#observerChanged(insight, key, state, wasSilent);
+      if (!insight.observers.has(key)) continue;
+      this.#silences.apply(insight, key, state, wasSilent, this.#nowUs);
+      if (insight.rule.lifecycle === "state" && isActive(insight.state)) {
+        this.#follow(insight, false, insight.lastSeenUs);
+      }
+      this.#changed(insight);
     }
-  }
-
-  /** A source that is gone has nothing more to say, and nobody misses it. */
-  #observerChanged(
-    insight: Insight,
-    key: string,
-    state: SourceChanged["state"],
-    wasSilent: boolean,
-  ): void {
-    if (state === "silent" || wasSilent) insight.blindUs = this.#nowUs;
-    if (state === "gone") insight.observers.delete(key);
-    insight.isFrozen = insight.observers.size > 0 && this.#areAllSilent(insight);
-    if (insight.rule.lifecycle === "state" && isActive(insight.state)) {
-      this.#follow(insight, false, insight.lastSeenUs);
-    }
-    this.#changed(insight);
-  }
-
-  #areAllSilent(insight: Insight): boolean {
-    for (const key of insight.observers) if (!this.#silent.has(key)) return false;
-    return true;
-  }
-
-  #hasSilent(insight: Insight): boolean {
-    if (this.#silent.size === 0) return false;
-    for (const key of insight.observers) if (this.#silent.has(key)) return true;
-    return false;
   }
 
   /** One deadline may lead to the next: fired, run out, forgotten. */
@@ -522,7 +416,7 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     }
     // There was no room for its reminder any more: nothing of its own is due.
     if (this.#ownDeadlineUs(insight) > atUs) return;
-    const step = stepAtDeadline(insight, this.#hasSilent(insight), atUs);
+    const step = stepAtDeadline(insight, this.#silences.hasSilent(insight), atUs);
     if (step === null) this.#registry.remove(insight);
     else this.#move(insight, step, atUs, insight.lastSeenUs);
   }
@@ -560,7 +454,7 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     this.#rememberEpisode(insight.fingerprint, insight.episode);
     const isOver = !isActive(insight.state) && this.#deadlineUs(insight) <= this.#nowUs;
     if (mergedInto !== "" || isOver) return;
-    for (const key of silent) this.#silent.add(key);
+    this.#silences.restore(silent);
     this.#registry.add(insight);
   }
 
@@ -569,7 +463,7 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
   }
 
   #changed(insight: Insight): void {
-    this.#dirty.add(insight);
+    this.#news.changed(insight);
     this.#scheduled(insight);
   }
 
@@ -583,13 +477,6 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
 
   /** When its state or flapping will change by time alone. */
   #ownDeadlineUs(insight: Insight): Us {
-    return deadlineUs(insight, this.#options.timings, this.#hasSilent(insight));
-  }
-
-  #flush(): void {
-    if (this.#transitions.length === 0) return;
-    const transitions = this.#transitions;
-    this.#transitions = [];
-    this.#next.push(transitions);
+    return deadlineUs(insight, this.#options.timings, this.#silences.hasSilent(insight));
   }
 }
