@@ -11,6 +11,7 @@ import { EngineHealthWatch } from "./engine-health.ts";
 import { Exporters } from "./exporters.ts";
 import { PrometheusRegistry } from "./export/prometheus.ts";
 import { systemClock } from "./lib/clock.ts";
+import { isLoopback } from "./lib/loopback.ts";
 import { Disposer } from "./lib/disposer.ts";
 import type { RuleFault, RuleMeta } from "./model/insights.ts";
 import { usPerSecond, usToRfc3339 } from "./model/time.ts";
@@ -92,7 +93,7 @@ export class App implements AsyncDisposable {
       const reader = app.#startReader();
       const exporters = await app.#startExporters(store, reader);
       const engine = await app.#startEngine(store, exporters);
-      await app.#startWeb(reader);
+      await app.#startWeb(reader, engine);
       await app.#startReceivers(engine);
       return app;
     } catch (error) {
@@ -272,7 +273,7 @@ export class App implements AsyncDisposable {
     return engine;
   }
 
-  async #startWeb(reader: ReaderThread): Promise<void> {
+  async #startWeb(reader: ReaderThread, engine: EngineClient): Promise<void> {
     const { log } = this.#parts;
     const { config } = this.#work;
     const metrics = this.#metrics;
@@ -288,6 +289,7 @@ export class App implements AsyncDisposable {
       guides: sourceGuides,
       ownCluster: () => this.#work.config.cluster,
       reload: config.web.reload ? () => this.reload() : null,
+      command: config.web.acknowledge ? (command) => engine.command(command) : null,
       onError: (path, error) => log.error("cannot answer", { path, error: error.message }),
     });
     this.#disposer.use(web);
@@ -333,6 +335,3 @@ function freeBytesOf(path: string): number | null {
 
 const addressOf = ({ host, port }: { host: string; port: number }): string =>
   host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-
-const isLoopback = (host: string): boolean =>
-  host === "localhost" || host === "::1" || host.startsWith("127.");

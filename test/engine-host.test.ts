@@ -77,6 +77,13 @@ class World {
     return id;
   }
 
+  acknowledge(insightId: string): number {
+    const id = this.answers.push([]) - 1;
+    const acknowledgement = { by: "jo", atUs: this.nowUs, untilUs: 0, note: "" };
+    this.host.command(id, { kind: "acknowledge", insightId, acknowledgement }, this.nowUs);
+    return id;
+  }
+
   pass(us: number): void {
     this.nowUs += us;
     this.host.tick(this.nowUs);
@@ -207,6 +214,31 @@ test("without a sink no record is made", () => {
   const world = withInsight();
   expect(world.sent.at(-1)).toMatchObject({ insights: [{ state: "firing" }], outbox: [] });
   expect(world.done()).toEqual([]);
+});
+
+test("a command is answered when the rows it changed are durable", () => {
+  const world = withInsight();
+  world.commit();
+  world.done();
+  const [row] = world.sent.flatMap(({ insights }) => insights);
+  const ids = [world.acknowledge(row?.id ?? ""), world.acknowledge("nobody")];
+  expect(ids.map((id) => world.of(id))).toEqual(["waiting", "invalid:no_such_insight"]);
+  const written = world.sent.at(-1);
+  expect(written?.isWhole).toBe(true);
+  expect(written?.insights.map(({ detail }) => detail).join()).toContain('"by":"jo"');
+  world.done();
+  expect(world.of(ids[0] ?? -1)).toBe("accepted");
+});
+
+test("a command that cannot be made durable is not accepted", () => {
+  const world = withInsight();
+  world.commit();
+  world.done();
+  const [row] = world.sent.flatMap(({ insights }) => insights);
+  const id = world.acknowledge(row?.id ?? "");
+  world.fail();
+  expect(world.of(id)).toBe("unavailable:storage");
+  expect(world.of(world.acknowledge(row?.id ?? ""))).toBe("unavailable:storage");
 });
 
 test("a duplicate is never applied twice, and is accepted when the first is durable", () => {

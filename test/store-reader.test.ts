@@ -272,6 +272,7 @@ test("an insight in the API's shape, with its history", () => {
     fired_at: usToRfc3339(baseUs + 1),
     resolved_at: null,
     acknowledged: true,
+    acknowledgement: { by: "jo", at: expect.any(String), until: null, note: "known" },
     waiver: "",
     flapping: true,
     tags: ["mtls"],

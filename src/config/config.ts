@@ -4,6 +4,7 @@
  * is reported, not the first.
  */
 import type { z } from "zod";
+import { isLoopback } from "../lib/loopback.ts";
 import { nearest } from "../lib/nearest.ts";
 import type { Us } from "../model/time.ts";
 import type { ConfigDiagnostic } from "./diagnostics.ts";
@@ -122,7 +123,11 @@ export interface Config {
     readonly outageGraceUs: Us;
     readonly activeMax: number;
   };
-  readonly web: { readonly endpoint: Endpoint; readonly reload: boolean };
+  readonly web: {
+    readonly endpoint: Endpoint;
+    readonly reload: boolean;
+    readonly acknowledge: boolean;
+  };
   readonly metrics: { readonly seriesMax: number; readonly namespacesMax: number };
   readonly limits: {
     readonly workloadsMax: number;
@@ -317,7 +322,7 @@ function toConfig(file: ConfigFile): Config {
       // One of each workload: when the engine is new, nobody has been heard of yet.
       activeMax: insights.max_active ?? limits.workloads ?? profile.workloadsMax,
     },
-    web,
+    web: { ...web, acknowledge: web.acknowledge ?? isLoopback(web.endpoint.host) },
     metrics: { seriesMax: metrics.series, namespacesMax: metrics.namespaces },
     limits: {
       workloadsMax: limits.workloads ?? profile.workloadsMax,

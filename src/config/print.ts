@@ -71,7 +71,7 @@ function configToFile(config: Config): FileInput {
       outage_grace: durationToText(insights.outageGraceUs),
       max_active: insights.activeMax,
     },
-    web: { endpoint: endpointToText(web.endpoint), reload: web.reload },
+    web: { ...web, endpoint: endpointToText(web.endpoint) },
     metrics: { series: metrics.seriesMax, namespaces: metrics.namespacesMax },
     limits: {
       workloads: limits.workloadsMax,

@@ -315,6 +315,12 @@ export const configSchema = z
           .boolean()
           .default(false)
           .describe("Answer `POST /-/reload`; SIGHUP reloads whatever this says"),
+        acknowledge: z
+          .boolean()
+          .optional()
+          .describe(
+            "Let whoever reaches the page acknowledge insights; default only where it listens on loopback",
+          ),
       },
       "What people and Prometheus see",
     ),

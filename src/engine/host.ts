@@ -3,6 +3,7 @@
  * Synchronous and without a clock, so that the tests can play every order of requests, commits and
  * failures; the thread's entry file only connects it to ports and timers.
  */
+import type { CommandFault, EngineCommand } from "../model/commands.ts";
 import type { Entity } from "../model/entities.ts";
 import type { RuleFault } from "../model/insights.ts";
 import type { Answer, ReceivedRequest } from "../model/requests.ts";
@@ -49,6 +50,10 @@ const poisonMax = 1_000;
 const aliveEveryUs = 5 * usPerSecond;
 const storageRetryMs = 5_000;
 const prepareRetryMs = 5_000;
+const faultTexts: Readonly<Record<CommandFault, string>> = {
+  no_such_insight: "no insight that is active or was lately has this id",
+  not_active: "the insight is over: there is nothing to acknowledge",
+};
 const restarting: Answer = { kind: "unavailable", reason: "restarting", retryAfterMs: 1_000 };
 /** Refusals are told at most once in so long, so the first may be as old. */
 const refusedWithinUs = 2 * usPerSecond;
@@ -75,6 +80,8 @@ export class EngineHost {
   #redo: RedoRow[] = [];
   #redoBytes = 0;
   #commitsFailed = 0;
+  /** Somebody waits for rows, which only a whole commit holds. */
+  #isWholeWanted = false;
 
   constructor(pipeline: Pipeline, outputs: HostOutputs, poison: readonly string[]) {
     this.#pipeline = pipeline;
@@ -102,6 +109,22 @@ export class EngineHost {
     if (handled.kind === "applied") this.#remember(request);
     this.#commits.wait({ id, items }, request.body.byteLength, nowUs);
     if (this.#commits.isDue(nowUs)) this.commit(nowUs);
+  }
+
+  /** What a person asks for; answered when it is durable. */
+  command(id: number, command: EngineCommand, nowUs: Us): void {
+    const refusal = this.#unready();
+    if (refusal) return this.#outputs.answer(id, refusal);
+    let fault: CommandFault | "" = "";
+    if (!this.#attempt(() => (fault = this.#pipeline.command(command, nowUs)))) {
+      return this.#outputs.answer(id, restarting);
+    }
+    if (fault !== "") {
+      return this.#outputs.answer(id, { kind: "invalid", code: fault, message: faultTexts[fault] });
+    }
+    this.#isWholeWanted = true;
+    this.#commits.wait({ id, items: 0 }, 0, nowUs);
+    this.commit(nowUs);
   }
 
   /** A request of that signal was refused within the last `refusedWithinUs`. */
@@ -185,6 +208,7 @@ export class EngineHost {
   #isWholeDue(nowUs: Us): boolean {
     const { dirtyEdges } = this.#pipeline;
     return (
+      this.#isWholeWanted ||
       Math.abs(nowUs - this.#lastWholeUs) >=
         wholePauseUs(dirtyEdges, this.#growthOf(dirtyEdges, nowUs)) ||
       dirtyEdges <= wholeAtOnceEdges ||
@@ -203,6 +227,7 @@ export class EngineHost {
 
   #collectWhole(seq: number, nowUs: Us): WriteSet {
     this.#lastWholeUs = nowUs;
+    this.#isWholeWanted = false;
     this.#redo = [];
     this.#redoBytes = 0;
     return this.#pipeline.collect(seq, nowUs);
@@ -223,13 +248,19 @@ export class EngineHost {
   }
 
   #refusal(request: ReceivedRequest): Answer | null {
-    if (this.#isBroken) return restarting;
-    if (this.#commits.isFailing) return unavailable("storage", storageRetryMs);
+    const unready = this.#unready();
+    if (unready) return unready;
     if (this.#poison.has(poisonKey(request))) {
       const message = "cannot apply this request: it broke the engine before and is quarantined";
       return { kind: "invalid", code: "quarantined", message };
     }
     return null;
+  }
+
+  /** Why nothing can be taken in now. */
+  #unready(): Answer | null {
+    if (this.#isBroken) return restarting;
+    return this.#commits.isFailing ? unavailable("storage", storageRetryMs) : null;
   }
 
   /** Null when the request has been answered already. */
@@ -285,13 +316,15 @@ export class EngineHost {
     for (const { id } of waiting) this.#outputs.answer(id, answer);
   }
 
-  /** What throws here leaves memory that can no longer be trusted. */
-  #attempt(change: () => void): void {
-    if (this.#isBroken) return;
+  /** What throws here leaves memory that can no longer be trusted; false then. */
+  #attempt(change: () => void): boolean {
+    if (this.#isBroken) return false;
     try {
       change();
+      return true;
     } catch (error) {
       this.#break(null, error);
+      return false;
     }
   }
 

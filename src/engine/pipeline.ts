@@ -11,6 +11,7 @@ import { TracesDecoder } from "../decode/traces.ts";
 import type { DecodeError } from "../decode/views.ts";
 import { Graph, type GraphOptions } from "../graph/graph.ts";
 import { Insights, type InsightOptions } from "../insights/insights.ts";
+import type { CommandFault, EngineCommand } from "../model/commands.ts";
 import type { RuleNeeds } from "../model/coverage.ts";
 import type { Entity } from "../model/entities.ts";
 import type { RuleFault, Transition } from "../model/insights.ts";
@@ -131,6 +132,12 @@ export class Pipeline {
   health(entity: Entity<"engine">, atUs: Us): void {
     this.advance(atUs);
     this.#rules.push([engineChange({ ...entity, open_trust: this.#isOpenTrust }, this.#nowUs)]);
+  }
+
+  /** Does what a person asks for; "" or why it cannot be done. What has changed is in the next write-set. */
+  command(command: EngineCommand, atUs: Us): CommandFault | "" {
+    this.advance(atUs);
+    return this.#insights.acknowledge(command.insightId, command.acknowledgement);
   }
 
   /** How many edges a whole write-set would hold now: what it costs grows with them. */

@@ -62,6 +62,8 @@ export const ownNames = {
   insightOccurrences: "mesh_insights.insight.occurrences",
   insightReopenCount: "mesh_insights.insight.reopen_count",
   insightFlapping: "mesh_insights.insight.flapping",
+  insightAcknowledged: "mesh_insights.insight.acknowledged",
+  insightAcknowledgedBy: "mesh_insights.insight.acknowledged_by",
   insightTags: "mesh_insights.insight.tags",
   insightTechniqueIds: "mesh_insights.insight.attack.technique.id",
   evidenceTexts: "mesh_insights.evidence.texts",

@@ -94,6 +94,7 @@ test("a transition is an event with every promised attribute, and no other", () 
     "mesh_insights.insight.occurrences": 4,
     "mesh_insights.insight.reopen_count": 0,
     "mesh_insights.insight.flapping": false,
+    "mesh_insights.insight.acknowledged": false,
     "mesh_insights.insight.tags": ["attack.t1048", "attack.t1036.010", "pci.1.3.2"],
     "mesh_insights.insight.attack.technique.id": ["T1048", "T1036.010"],
     "k8s.namespace.name": "shop",

@@ -159,6 +159,10 @@ function addLife(into: Attributes, record: InsightRecord): void {
   into[ownNames.insightOccurrences] = record.occurrences;
   into[ownNames.insightReopenCount] = record.reopenCount;
   into[ownNames.insightFlapping] = record.flapping;
+  // What waited in the outbox while this version was installed says nothing about it.
+  const { acknowledgedBy = "" } = record as Partial<InsightRecord>;
+  into[ownNames.insightAcknowledged] = acknowledgedBy !== "";
+  setName(into, ownNames.insightAcknowledgedBy, acknowledgedBy);
   const tags = record.rule.tags.slice(0, tagsMax).map((tag) => cutText(tag, tagMaxBytes));
   if (tags.length > 0) into[ownNames.insightTags] = tags;
   const techniques = tags.flatMap((tag) => {

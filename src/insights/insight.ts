@@ -9,6 +9,7 @@ import type { Observer } from "../model/changes.ts";
 import { nodeKey } from "../model/keys.ts";
 import type { NodeEntity } from "../model/entities.ts";
 import type {
+  Acknowledgement,
   CloseReason,
   Confidence,
   InsightState,
@@ -80,6 +81,10 @@ export interface Insight {
   toldUs: Us;
   /** How many there were since its last transition. */
   reminders: number;
+  /** Null = nobody takes care of it. A new episode begins without. */
+  acknowledgement: Acknowledgement | null;
+  /** How often its flags have been told since its last transition. */
+  updates: number;
 }
 
 const noPlace: Place = {
@@ -149,6 +154,8 @@ export function makeInsight(match: RuleMatch, fingerprint: string, episode: numb
     isTold: false,
     toldUs: 0,
     reminders: 0,
+    acknowledgement: null,
+    updates: 0,
   };
 }
 

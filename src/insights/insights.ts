@@ -11,7 +11,9 @@
  * observers per insight, silent sources.
  */
 import type { NodeRenamed, SourceChanged } from "../model/changes.ts";
+import type { CommandFault } from "../model/commands.ts";
 import type {
+  Acknowledgement,
   CloseReason,
   EntityLost,
   RuleEvent,
@@ -24,6 +26,7 @@ import type { Durable, InsightRow, Restored, WriteSet } from "../model/rows.ts";
 import type { Counted, CounterSample, Sink } from "../model/stages.ts";
 import type { Us } from "../model/time.ts";
 import { Episodes } from "./episodes.ts";
+import { endFlags, flagsEndUs } from "./flags.ts";
 import { Holding, type HoldingLimits } from "./holding.ts";
 import {
   fingerprintOf,
@@ -134,6 +137,20 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     this.#news.flush();
   }
 
+  /**
+   * Notes that somebody takes care of an active insight, or with null that nobody does. "" or why not.
+   * Said again by the same person it changes until when and the note.
+   */
+  acknowledge(id: string, acknowledgement: Acknowledgement | null): CommandFault | "" {
+    const insight = this.#registry.byId(id);
+    if (insight === undefined) return "no_such_insight";
+    if (!isActive(insight.state)) return "not_active";
+    if (insight.acknowledgement === null && acknowledgement === null) return "";
+    insight.acknowledgement = acknowledgement;
+    this.#flagged(insight, this.#nowUs);
+    return "";
+  }
+
   collect(into: WriteSet): void {
     if (this.#news.collect(into, this.#silences.keys)) this.#nextDueUs = 0;
   }
@@ -213,7 +230,7 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
   #open(match: RuleMatch): Insight {
     const fingerprint = fingerprintOf(match.rule.id, match.key);
     let episode = this.#episodes.next(fingerprint, this.#nowUs);
-    while (this.#registry.hasId(insightId(fingerprint, episode))) episode++;
+    while (this.#registry.byId(insightId(fingerprint, episode))) episode++;
     const insight = makeInsight(match, fingerprint, episode);
     this.#rememberEpisode(fingerprint, episode);
     this.#registry.add(insight);
@@ -409,6 +426,11 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
       this.#changed(insight);
       return;
     }
+    if (flagsEndUs(insight) <= atUs) {
+      endFlags(insight, atUs);
+      this.#flagged(insight, atUs);
+      return;
+    }
     if (this.#told.dueUs(insight) <= atUs) {
       this.#told.remind(insight, atUs, nowUs);
       this.#changed(insight);
@@ -462,6 +484,12 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     if (this.#episodes.remember(fingerprint, episode)) this.#tally.dropped("episode");
   }
 
+  /** What people say of it has changed. */
+  #flagged(insight: Insight, atUs: Us): void {
+    this.#told.flagged(insight, atUs);
+    this.#changed(insight);
+  }
+
   #changed(insight: Insight): void {
     this.#news.changed(insight);
     this.#scheduled(insight);
@@ -475,8 +503,9 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     return Math.min(this.#ownDeadlineUs(insight), this.#told.dueUs(insight));
   }
 
-  /** When its state or flapping will change by time alone. */
+  /** When its state, flapping or flags will change by time alone. */
   #ownDeadlineUs(insight: Insight): Us {
-    return deadlineUs(insight, this.#options.timings, this.#silences.hasSilent(insight));
+    const ownUs = deadlineUs(insight, this.#options.timings, this.#silences.hasSilent(insight));
+    return Math.min(ownUs, flagsEndUs(insight));
   }
 }

@@ -27,6 +27,7 @@ export function absorb(survivor: Insight, other: Insight, observersMax: number):
     survivor.closedUs = other.closedUs;
     survivor.unknownSinceUs = other.unknownSinceUs;
     survivor.isFrozen = other.isFrozen;
+    survivor.acknowledgement = other.acknowledgement;
     survivor.isTold = false;
   }
   survivor.keepSinceUs =

@@ -63,6 +63,7 @@ test("a record says everything that a sink may show", () => {
     occurrences: 1,
     reopenCount: 0,
     flapping: false,
+    acknowledgedBy: "",
     evidence: [evidenceOf("e", 0)],
   });
 });

@@ -63,7 +63,7 @@ export function toldEventUs(insight: Insight, from: LifeState, eventUs: Us): Us 
 
 /**
  * The insight as it is now, told. Its uid depends on nothing but its id, the number of its last
- * transition and the count of reminders since, so that a retry and a restart give the same.
+ * transition and the count of reminders or updates since, so that a retry and a restart give the same.
  */
 export function makeOutboxRow(insight: Insight, telling: Telling): OutboxRow {
   const record = makeRecord(insight, telling);
@@ -99,14 +99,21 @@ function makeRecord(insight: Insight, telling: Telling): InsightRecord {
     occurrences: insight.occurrences.total,
     reopenCount: insight.reopenCount,
     flapping: insight.isFlapping,
+    acknowledgedBy: cut(insight.acknowledgement?.by ?? "", nameMax),
     evidence: [],
   };
   const room = recordBytesMax - jsonBytes(record);
   return { ...record, evidence: fitEvidence(insight.occurrences.evidence, room) };
 }
 
-function uidOf({ id, transitions, reminders }: Insight, kind: Telling["kind"]): string {
-  const which = kind === "reminder" ? `${transitions} reminder ${reminders}` : `${transitions}`;
+function uidOf(insight: Insight, kind: Telling["kind"]): string {
+  const { id, transitions, reminders, updates } = insight;
+  const counts = {
+    transition: "",
+    reminder: ` reminder ${reminders}`,
+    update: ` update ${updates}`,
+  };
+  const which = `${transitions}${counts[kind]}`;
   return createHash("sha256").update(`${id} ${which}`).digest("hex").slice(0, 32);
 }
 

@@ -12,7 +12,7 @@ interface RuleInsights {
 
 export class Registry {
   readonly #byKey = new Map<string, Insight>();
-  readonly #ids = new Set<string>();
+  readonly #byId = new Map<string, Insight>();
   readonly #ofRules = new Map<string, RuleInsights>();
   /** Rule id, then entity id: which insight an entity feeds. */
   readonly #fed = new Map<string, Map<string, Insight>>();
@@ -31,8 +31,8 @@ export class Registry {
     return this.#byKey.get(keyText(ruleId, key));
   }
 
-  hasId(id: string): boolean {
-    return this.#ids.has(id);
+  byId(id: string): Insight | undefined {
+    return this.#byId.get(id);
   }
 
   fedBy(ruleId: string, entityId: string): Insight | undefined {
@@ -64,7 +64,7 @@ export class Registry {
   /** Makes it findable, with every entity that feeds it. */
   add(insight: Insight): void {
     this.#byKey.set(keyText(insight.rule.id, insight.key), insight);
-    this.#ids.add(insight.id);
+    this.#byId.set(insight.id, insight);
     for (const id of insight.occurrences.ids()) this.feed(insight, id);
     this.file(insight);
   }
@@ -76,7 +76,7 @@ export class Registry {
       if (this.fedBy(ruleId, id) === insight) this.unfeed(ruleId, id);
     }
     this.#unfile(insight);
-    this.#ids.delete(insight.id);
+    this.#byId.delete(insight.id);
     const text = keyText(ruleId, insight.key);
     if (this.#byKey.get(text) === insight) this.#byKey.delete(text);
   }

@@ -5,7 +5,14 @@
  */
 import { evidenceMax, type Evidence } from "../model/changes.ts";
 import type { EntityType } from "../model/entities.ts";
-import type { CloseReason, Confidence, RuleMeta, RuleStatus, Severity } from "../model/insights.ts";
+import type {
+  Acknowledgement,
+  CloseReason,
+  Confidence,
+  RuleMeta,
+  RuleStatus,
+  Severity,
+} from "../model/insights.ts";
 import type { InsightRow } from "../model/rows.ts";
 import type { Us } from "../model/time.ts";
 import type { Insight, LifeState, Place } from "./insight.ts";
@@ -31,6 +38,9 @@ interface Detail {
   readonly isTold: boolean;
   readonly toldUs: Us;
   readonly reminders: number;
+  /** These two are missing in rows of versions before 0.2. */
+  readonly acknowledgement?: Acknowledgement | null;
+  readonly updates?: number;
   readonly observers: readonly string[];
   /** Those of the observers that were silent when this was written. */
   readonly silent: readonly string[];
@@ -68,6 +78,8 @@ export function insightToRow(
     isTold: insight.isTold,
     toldUs: insight.toldUs,
     reminders: insight.reminders,
+    acknowledgement: insight.acknowledgement,
+    updates: insight.updates,
     observers,
     silent: observers.filter((key) => silent.has(key)),
     mergedInto,
@@ -161,6 +173,8 @@ function parseRow(row: InsightRow, loaded: RuleMeta | undefined): RestoredInsigh
     isTold: detail.isTold,
     toldUs: detail.toldUs,
     reminders: detail.reminders,
+    acknowledgement: detail.acknowledgement ?? null,
+    updates: detail.updates ?? 0,
   };
   return { insight, silent: detail.silent, mergedInto: detail.mergedInto };
 }

@@ -6,6 +6,7 @@
 import { resolveReasons, type CloseReason, type RuleMeta } from "../model/insights.ts";
 import type { CounterSample } from "../model/stages.ts";
 import { usPerSecond, type Us } from "../model/time.ts";
+import { shownState } from "./flags.ts";
 import type { Insight } from "./insight.ts";
 
 /** What was lost to a limit, in `insights_dropped_total{what}`. */
@@ -93,7 +94,8 @@ export function gaugesOf(
     count(groups, { rule: id, severity, namespace: "", state: "firing" }, 0);
   }
   for (const insight of insights) {
-    const { rule, state } = insight;
+    const { rule } = insight;
+    const state = shownState(insight);
     if (state === "resolved" || state === "inactive") continue;
     const { severity } = rule;
     count(groups, { rule: rule.id, severity, namespace: insight.subject.namespace, state }, 1);

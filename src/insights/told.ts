@@ -48,6 +48,7 @@ export class Told {
   moved(insight: Insight, from: LifeState, step: Step, atUs: Us, eventUs: Us): void {
     insight.isTold = false;
     insight.reminders = 0;
+    insight.updates = 0;
     const state = toldState(from, step);
     if (state === null || !this.#options.isOn) return;
     if (this.#characters >= this.#options.charactersMax) return this.#dropped();
@@ -84,6 +85,26 @@ export class Told {
       reason: "",
       eventUs: insight.lastSeenUs,
       atUs: dueUs + this.#options.reminderUs > nowUs ? dueUs : nowUs,
+    });
+  }
+
+  /**
+   * Its flags have changed, and its state has not. Whoever does not know of it yet is told all in time, and
+   * of what is over or never fired nobody wants to know.
+   */
+  flagged(insight: Insight, atUs: Us): void {
+    const { state } = insight;
+    if (!this.#options.isOn || !insight.isTold) return;
+    if (state !== "firing" && state !== "unknown") return;
+    if (this.#characters >= this.#options.charactersMax) return this.#dropped();
+    insight.updates++;
+    this.#tell(insight, {
+      kind: "update",
+      state,
+      previousState: state,
+      reason: "",
+      eventUs: insight.lastSeenUs,
+      atUs,
     });
   }
 

@@ -33,6 +33,8 @@ export interface ApiInsight {
   resolved_at: string | null;
   occurrences: number;
   acknowledged: boolean;
+  /** Null = nobody has acknowledged it; `until` null = as long as the episode lasts. */
+  acknowledgement: { by: string; at: string; until: string | null; note: string } | null;
   waiver: string;
   flapping: boolean;
   evidence: ApiEvidence[];

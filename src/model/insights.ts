@@ -122,6 +122,16 @@ export const evaluationErrorReasons = [
   "internal",
 ] as const;
 
+/** Somebody has seen it and takes care: it pages nobody meanwhile. Engine times. */
+export interface Acknowledgement {
+  readonly by: string;
+  readonly atUs: Us;
+  /** When it ends by itself; 0 = with the episode. */
+  readonly untilUs: Us;
+  /** "" = none. */
+  readonly note: string;
+}
+
 /** One change of an insight's state. Pending ones are kept but not exported. */
 export interface Transition {
   readonly insightId: string;
@@ -147,7 +157,8 @@ export interface RecordPlace {
 }
 
 /**
- * What sinks are told of one transition, or of an insight that still fires (a reminder). Plain data, kept
+ * What sinks are told of one transition, of an insight that still fires (a reminder), or of one whose
+ * flags have changed and whose state has not (an update). Plain data, kept
  * as JSON in the outbox, so that a restart, a retry and a later version send the same. How it looks on
  * the wire is decided in `export/`.
  */
@@ -155,7 +166,7 @@ export interface InsightRecord {
   /** 32 hex digits; hash of insight id and transition number, and of the count for a reminder. */
   readonly uid: string;
   readonly insightId: string;
-  readonly kind: "transition" | "reminder";
+  readonly kind: "transition" | "reminder" | "update";
   /** Pending is never told. An insight archived out of unknown stays `unknown`, with reason `no_data`. */
   readonly state: "firing" | "resolved" | "unknown";
   readonly previousState: InsightState | "inactive";
@@ -184,6 +195,8 @@ export interface InsightRecord {
   readonly occurrences: number;
   readonly reopenCount: number;
   readonly flapping: boolean;
+  /** Who has acknowledged it, "" = nobody. */
+  readonly acknowledgedBy: string;
   /** The first 20 by (event time, hash). */
   readonly evidence: readonly Evidence[];
 }

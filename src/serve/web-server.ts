@@ -1,18 +1,20 @@
 /**
  * The HTTP side on 4316: status page, /metrics, health, and the read-only JSON API. It asks the store's
- * readers, never the engine, so a slow question cannot hold up telemetry. It changes no state: every
- * method but GET and HEAD is refused, and no request body is read.
+ * readers, never the engine, so a slow question cannot hold up telemetry. It changes no state but for
+ * acknowledgements and reloads: every other method than GET and HEAD is refused, its body unread.
  */
 import type { AddressInfo } from "node:net";
 import { serve, type ServerType } from "@hono/node-server";
 import { Hono, type Context, type MiddlewareHandler } from "hono";
 import { systemClock } from "../lib/clock.ts";
 import type { ApiQueries } from "../model/api.ts";
+import type { CommandHandler } from "../model/commands.ts";
 import type { RuleMeta } from "../model/insights.ts";
 import type { SourceGuide } from "../model/source-guide.ts";
 import { parseDuration } from "../model/durations.ts";
 import { usPerMs } from "../model/time.ts";
 import type { InstrumentName, Reading } from "../self/instruments.ts";
+import { addAcknowledge, isAcknowledgement } from "./acknowledge.ts";
 import { coverageOf } from "./coverage.ts";
 import {
   parseCoverageFilter,
@@ -51,6 +53,8 @@ export interface WebParts {
   readonly ownCluster: () => string;
   /** Reads configuration and rules again, false when they cannot be used; null = not over HTTP. */
   readonly reload: (() => Promise<boolean>) | null;
+  /** Does what people ask for; null = not over HTTP. */
+  readonly command: CommandHandler | null;
   /** Told of faults of ours, with what was asked for. */
   readonly onError: (path: string, error: Error) => void;
 }
@@ -129,6 +133,7 @@ function makeRoutes(options: WebOptions, parts: WebParts, reporter: Reporter): H
   );
   addHealth(app, parts);
   addReload(app, parts);
+  addAcknowledge(app, { command: parts.command, clock: systemClock });
   addApi(app, parts.queries);
   addStatus(app, parts.queries, reporter);
   addCoverage(app, parts);
@@ -252,19 +257,17 @@ const secureHeaders: MiddlewareHandler = async (context, next) => {
 
 const reloadPath = "/-/reload";
 
-function onlyReading({ reload }: WebParts): MiddlewareHandler {
+function onlyReading({ reload, command }: WebParts): MiddlewareHandler {
   return async (context, next) => {
     const { method, path } = context.req;
     if (method === "GET" || method === "HEAD") return next();
     if (method === "POST" && path === reloadPath && reload !== null) return next();
-    return problemResponse(context, {
-      status: 405,
-      title: "only GET and HEAD",
-      detail:
-        path === reloadPath
-          ? "reloading over HTTP is off: set web.reload, or send SIGHUP"
-          : "this version changes nothing over HTTP",
-    });
+    const isAcknowledging = isAcknowledgement(method, path);
+    if (isAcknowledging && command !== null) return next();
+    let detail = "this version changes nothing else over HTTP";
+    if (path === reloadPath) detail = "reloading over HTTP is off: set web.reload, or send SIGHUP";
+    if (isAcknowledging) detail = `acknowledging over the network is off: set web.acknowledge`;
+    return problemResponse(context, { status: 405, title: "only GET and HEAD", detail });
   };
 }
 

@@ -4,6 +4,7 @@
  * "unavailable" with a time to come back.
  */
 import { Worker, MessageChannel } from "node:worker_threads";
+import type { EngineCommand } from "../model/commands.ts";
 import type { Entity } from "../model/entities.ts";
 import type { RuleFault } from "../model/insights.ts";
 import type { Answer, ReceivedRequest, RequestHandler } from "../model/requests.ts";
@@ -87,16 +88,25 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
     return this.#isReady;
   }
 
-  async submit(request: ReceivedRequest): Promise<Answer> {
+  submit(request: ReceivedRequest): Promise<Answer> {
+    const { body, wire } = request;
+    const transfer = wire === null ? [body] : [body, wire.bytes];
+    return this.#ask((id) => ({ kind: "request", id, request }), transfer);
+  }
+
+  /** Does what a person asks for; answers when it is durable. */
+  command(command: EngineCommand): Promise<Answer> {
+    return this.#ask((id) => ({ kind: "command", id, command }), []);
+  }
+
+  async #ask(makeMessage: (id: number) => ToEngine, transfer: ArrayBuffer[]): Promise<Answer> {
     if (this.#reloading !== null) await this.#reloading;
     const worker = this.#worker;
     if (worker === null || !this.#isReady || this.#isStopping) return restarting;
     const id = this.#nextId++;
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve);
-      const message: ToEngine = { kind: "request", id, request };
-      const { body, wire } = request;
-      worker.postMessage(message, wire === null ? [body] : [body, wire.bytes]);
+      worker.postMessage(makeMessage(id), transfer);
     });
   }
 

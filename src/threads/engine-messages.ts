@@ -1,5 +1,6 @@
 /** What the io thread and the engine thread say to each other. Bodies are transferred, not copied. */
 import type { Config } from "../config/config.ts";
+import type { EngineCommand } from "../model/commands.ts";
 import type { Entity } from "../model/entities.ts";
 import type { RuleFault } from "../model/insights.ts";
 import type { Answer, ReceivedRequest } from "../model/requests.ts";
@@ -23,6 +24,8 @@ export interface EngineWorkerData {
 
 export type ToEngine =
   | { readonly kind: "request"; readonly id: number; readonly request: ReceivedRequest }
+  /** What a person asks for; answered as a request is. */
+  | { readonly kind: "command"; readonly id: number; readonly command: EngineCommand }
   /** Requests of that signal were refused, now or in the second before. */
   | { readonly kind: "turned_away"; readonly signal: Signal }
   /** How the whole program does, for its own rules; every few seconds. */

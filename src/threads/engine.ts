@@ -126,6 +126,9 @@ function start(host: EngineHost): void {
       return host.turnedAway(message.signal, systemClock.nowUs());
     }
     if (message.kind === "health") return host.health(message.health, systemClock.nowUs());
+    if (message.kind === "command") {
+      return host.command(message.id, message.command, systemClock.nowUs());
+    }
     host.request(message.id, message.request, systemClock.nowUs());
     return scheduleCommit(host);
   });

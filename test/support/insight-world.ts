@@ -162,11 +162,12 @@ export class InsightWorld {
     return this;
   }
 
-  /** `state(reason)` of every record, with the second it is of and its kind if it is a reminder. */
+  /** `state(reason)` of every record, with the second it is of and its kind if it is no transition. */
   recorded(): string[] {
     return this.records.map(({ kind, state, reason, atUs }) => {
       const second = (atUs - startUs) / usPerSecond;
       const what = `${state}${reason === "" ? "" : `(${reason})`}@${second}`;
+      if (kind === "update") return `update ${what}`;
       return kind === "reminder" ? `again ${what}` : what;
     });
   }

@@ -14,6 +14,8 @@ import type {
 /** An ordinary time with all its microseconds. */
 export const baseUs = 1_790_000_000_123_457;
 
+const acknowledgement = { by: "jo", atUs: baseUs, untilUs: 0, note: "known" };
+
 export function makeNodeRow(id: number, over: Partial<NodeRow> = {}): NodeRow {
   const name = over.name ?? `w${id}`;
   return {
@@ -131,7 +133,7 @@ export function makeInsightRow(id: string, over: Partial<InsightRow> = {}): Insi
         hash: "h1",
       },
     ]),
-    detail: JSON.stringify({ tags: ["mtls"], acknowledged: true, waiver: "" }),
+    detail: JSON.stringify({ tags: ["mtls"], acknowledgement, waiver: "" }),
     ...over,
   };
 }
@@ -169,6 +171,7 @@ export function makeRecord(uid: string, over: Partial<InsightRecord> = {}): Insi
     occurrences: 4,
     reopenCount: 0,
     flapping: false,
+    acknowledgedBy: "",
     evidence: [],
     ...over,
   };

@@ -4,6 +4,7 @@
  */
 import type { ApiInsight, ApiTransition } from "../../model/api.ts";
 import type { Evidence } from "../../model/changes.ts";
+import type { Acknowledgement } from "../../model/insights.ts";
 import type { InsightEventRow, InsightRow } from "../../model/rows.ts";
 import { usToRfc3339 } from "../../model/time.ts";
 import type { Us } from "../../model/time.ts";
@@ -51,7 +52,8 @@ export function insightToApi(row: StoredInsight): ApiInsight {
     fired_at: timeOrNull(row.firedUs),
     resolved_at: timeOrNull(row.resolvedUs),
     occurrences: row.occurrences,
-    acknowledged: detail["acknowledged"] === true,
+    acknowledged: isObject(detail["acknowledgement"]),
+    acknowledgement: acknowledgementToApi(detail["acknowledgement"]),
     waiver: typeof detail["waiver"] === "string" ? detail["waiver"] : "",
     flapping: row.flapping === 1,
     evidence: parseEvidence(row.evidence).map((item) => ({
@@ -76,12 +78,21 @@ export function transitionToApi(row: InsightEventRow): ApiTransition {
   };
 }
 
+function acknowledgementToApi(value: unknown): ApiInsight["acknowledgement"] {
+  if (!isObject(value)) return null;
+  const { by = "", atUs = 0, untilUs = 0, note = "" } = value as Partial<Acknowledgement>; // ours
+  return { by, at: usToRfc3339(atUs), until: timeOrNull(untilUs), note };
+}
+
 /** A `detail` column; an empty object if it is none. */
 export function parseDetail(text: string): Readonly<Record<string, unknown>> {
   const value = parseJson(text);
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>) // JSON objects have string keys
-    : {};
+  return isObject(value) ? value : {};
+}
+
+/** JSON objects have string keys. */
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function parseEvidence(text: string): readonly Evidence[] {
