@@ -371,6 +371,36 @@ test("validate says what was checked", async () => {
   expect(less.out).not.toBe(out);
 });
 
+test("what a configuration says of rules is checked as files are", async () => {
+  using folder = new TempFolder();
+  const file = join(folder.path, "config.yaml");
+  const validate = (rules: string) => {
+    writeFileSync(file, `version: 1\nrules: ${rules}\n`);
+    return runCli(["validate", "--config", file]);
+  };
+  const waiver =
+    '{ id: w, rules: [plaintext-traffic], where: "edge.port == 1", reason: r, owner: o, expires: ENDS }';
+  const soon = new Date(Date.now() + 20 * 86_400_000).toISOString().slice(0, 10);
+  const good = `{
+  lists: { proxy_telemetry_ports: { add: [9091] } },
+  params: { certificate-expiring: { within: 60.0 } },
+  waivers: [${waiver.replace("ENDS", soon)}] }`;
+  expect(await validate(good)).toMatchObject({ code: 0 });
+  const { code, error } = await validate(`{
+  lists: { proxy_telemetry_port: { add: [9091] } },
+  params: { certificate-expiring: { within: soon } },
+  waivers: [${waiver.replace("ENDS", "2099-01-01")}] }`);
+  expect(code).toBe(2);
+  expect(error).toContain("there is no list 'proxy_telemetry_port' (did you mean");
+  expect(error).toContain("the value of 'within' is no double");
+  expect(error).toContain("waiver 'w' ends more than 365 days from now");
+  const short = good.replace("waivers:", "waiver_max: 10d, waivers:");
+  expect((await validate(short)).error).toContain("ends more than 10 days from now");
+  expect((await validate("{ enabled: [plaintext-trafic] }")).error).toContain(
+    'cannot enable the rule "plaintext-trafic": there is no such rule (did you mean "plaintext-traffic"?)',
+  );
+});
+
 test("print-config: what it prints, another run takes as its configuration", async () => {
   using folder = new TempFolder();
   const printed = await runCli(["print-config", "--set", "store.max_size=3GiB"]);

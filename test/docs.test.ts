@@ -77,7 +77,7 @@ test.each(commandLines.filter(({ line }) => line.startsWith("npm ")))(
 const snippets = guides.flatMap((page) => blocks(page, "yaml").map((text) => ({ page, text })));
 
 const isRuleFile = ({ text }: { readonly text: string }): boolean =>
-  /^(ruleset|rules|waivers):/m.test(text) && text.includes("version: 1");
+  /^(ruleset|rules|waivers|overrides):/m.test(text) && text.includes("version: 1");
 
 test.each(snippets.filter(isRuleFile))(
   "$page: its rules load beside the shipped ones, and their tests pass",

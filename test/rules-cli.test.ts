@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { runRulesCheck } from "../src/cli/rules-check.ts";
+import { shippedRulesFolder } from "../src/cli/rules-folder.ts";
 import { runRulesTest } from "../src/cli/rules-test.ts";
 import { makeIo } from "./support/cli.ts";
 
@@ -146,6 +147,26 @@ test("--json is one document", () => {
       },
     ],
   });
+});
+
+test("a folder is checked beside the shipped rules, and tested for itself", () => {
+  const folder = makeFolder(`version: 1
+overrides:
+  - { rule: plaintext-traffic, lists: { plaintext_exempt_namespaces: { add: [monitoring] } }, reason: r }
+  - { rule: plaintext-trafic, enabled: false, reason: r }
+rules:
+  - { id: clock-skew, title: t, severity: low, confidence: low, on: edge, when: "true", message: m }
+`);
+  const io = makeIo();
+  expect(runRulesCheck({ folder }, io)).toBe(1);
+  expect(io.printed.out).toContain(
+    "no rule 'plaintext-trafic' (did you mean 'plaintext-traffic'?)",
+  );
+  expect(io.printed.out).toContain("the rule id 'clock-skew' is taken, by ");
+  expect(io.printed.out).toContain("0 rules in 1 files: 2 errors, 0 warnings\n");
+  const family = makeIo();
+  expect(runRulesTest({ folder: join(shippedRulesFolder, "health") }, family)).toBe(0);
+  expect(family.printed.out).toMatch(/^\d+ tests of \d+ rules: /);
 });
 
 test("a folder that is not there is the user's mistake", () => {

@@ -1,10 +1,9 @@
 /** Reads what `serve` and its kin need: configuration files and rule files, with every fault at once. */
 import { readFileSync } from "node:fs";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
-import { fileURLToPath } from "node:url";
 import { loadConfig, type Config } from "../config/config.ts";
 import { formatConfigDiagnostic } from "../config/diagnostics.ts";
-import { selectRules } from "../engine/options.ts";
+import { ruleOptions } from "../engine/options.ts";
 import { parseHeaders } from "../export/headers-file.ts";
 import { systemClock } from "../lib/clock.ts";
 import { nearest } from "../lib/nearest.ts";
@@ -13,10 +12,8 @@ import { formatDiagnostic, hasErrors } from "../rules/diagnostics.ts";
 import { loadRules, type CompiledRule, type Waiver } from "../rules/load.ts";
 import type { RuleFile } from "../threads/engine-messages.ts";
 import { fileTrouble, UserError, type CliIo } from "./io.ts";
-import { readRuleFiles } from "./rules-folder.ts";
-
-/** The rules that come with the program, beside src/ and dist/. */
-export const shippedRules = fileURLToPath(new URL("../../rules", import.meta.url));
+import { configToRuleFile } from "./config-rules.ts";
+import { readRuleFiles, shippedRulesFolder } from "./rules-folder.ts";
 
 export interface ConfigOptions {
   readonly config: readonly string[];
@@ -46,8 +43,10 @@ export function readConfig(options: ConfigOptions, io: CliIo): Config {
 }
 
 export function readRules(config: Config): LoadedRuleSet {
-  const files = [shippedRules, ...config.rules.paths].flatMap(readRuleFiles);
-  const loaded = loadRules(files, { todayUs: systemClock.nowUs() });
+  const files = [shippedRulesFolder, ...config.rules.paths]
+    .flatMap(readRuleFiles)
+    .concat(configToRuleFile(config) ?? []);
+  const loaded = loadRules(files, { ...ruleOptions(config), todayUs: systemClock.nowUs() });
   if (hasErrors(loaded.diagnostics)) {
     const texts = new Map(files.map(({ path, text }) => [path, text]));
     const faults = loaded.diagnostics
@@ -55,15 +54,18 @@ export function readRules(config: Config): LoadedRuleSet {
       .map((diagnostic) => formatDiagnostic(diagnostic, texts.get(diagnostic.file)));
     throw new UserError(`cannot load the rules:\n${faults.join("\n")}`);
   }
-  const known = new Set(loaded.rules.map((rule) => rule.meta.id));
-  const unknown = config.rules.disabled.find((id) => !known.has(id));
-  if (unknown !== undefined) {
-    const meant = nearest(unknown, [...known]);
-    const hint = meant === "" ? "" : ` (did you mean "${meant}"?)`;
-    throw new UserError(`cannot disable the rule "${unknown}": there is no such rule${hint}`);
-  }
-  const rules = selectRules(config, loaded.rules);
-  return { files, rules, metas: rules.map((rule) => rule.meta), waivers: loaded.waivers };
+  checkIds("enable", config.rules.enabled, loaded.ids);
+  checkIds("disable", config.rules.disabled, loaded.ids);
+  const { rules, waivers } = loaded;
+  return { files, rules, metas: rules.map((rule) => rule.meta), waivers };
+}
+
+function checkIds(verb: string, ids: readonly string[], known: ReadonlySet<string>): void {
+  const unknown = ids.find((id) => !known.has(id));
+  if (unknown === undefined) return;
+  const meant = nearest(unknown, known);
+  const hint = meant === "" ? "" : ` (did you mean "${meant}"?)`;
+  throw new UserError(`cannot ${verb} the rule "${unknown}": there is no such rule${hint}`);
 }
 
 /** A certificate that cannot serve is found here, not when the first sender comes. */

@@ -1,10 +1,10 @@
 /** `rules check`: every problem of the rule files below a folder, for people or as JSON. */
 import { systemClock } from "../lib/clock.ts";
 import { formatDiagnostic, type Diagnostic } from "../rules/diagnostics.ts";
-import { loadRules } from "../rules/load.ts";
+import { loadRules, type LoadedRules } from "../rules/load.ts";
 import type { RuleFileText } from "../rules/source.ts";
 import type { CliIo } from "./io.ts";
-import { readRuleFiles, shippedRulesFolder } from "./rules-folder.ts";
+import { readRuleSet } from "./rules-folder.ts";
 
 export interface RulesCheckOptions {
   /** The shipped rules unless given. */
@@ -14,20 +14,33 @@ export interface RulesCheckOptions {
 
 /** 0 = usable, 1 = there are errors. Throws `UserError` when the folder cannot be read. */
 export function runRulesCheck(options: RulesCheckOptions, io: CliIo): number {
-  const files = readRuleFiles(options.folder ?? shippedRulesFolder);
-  const { rules, diagnostics } = loadRules(files, { todayUs: systemClock.nowUs() });
+  const files = readRuleSet(options.folder);
+  const loaded = loadRules(files.all, { todayUs: systemClock.nowUs() });
+  const { rules, diagnostics } = ofFiles(files.own, loaded);
   const errorCount = diagnostics.filter(({ severity }) => severity === "error").length;
   if (options.json) {
-    const report = { files: files.length, rules: rules.length, diagnostics };
+    const report = { files: files.own.length, rules: rules.length, diagnostics };
     io.out(`${JSON.stringify(report, null, 2)}\n`);
   } else {
     // What is wrong is what was asked for, so it goes where answers go.
-    io.out(diagnosticsToText(diagnostics, files));
+    io.out(diagnosticsToText(diagnostics, files.own));
     const warningCount = diagnostics.length - errorCount;
     const found = `${errorCount} errors, ${warningCount} warnings`;
-    io.out(`${rules.length} rules in ${files.length} files: ${found}\n`);
+    io.out(`${rules.length} rules in ${files.own.length} files: ${found}\n`);
   }
   return errorCount === 0 ? 0 : 1;
+}
+
+/** What of a set is these files' own. */
+export function ofFiles(
+  files: readonly RuleFileText[],
+  { rules, diagnostics }: Pick<LoadedRules, "rules" | "diagnostics">,
+): Pick<LoadedRules, "rules" | "diagnostics"> {
+  const paths = new Set(files.map(({ path }) => path));
+  return {
+    rules: rules.filter(({ file }) => paths.has(file)),
+    diagnostics: diagnostics.filter(({ file }) => paths.has(file)),
+  };
 }
 
 export function diagnosticsToText(

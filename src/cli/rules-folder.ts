@@ -1,5 +1,5 @@
 /** Reads rule files from folders: the loader itself takes texts, so that it can run anywhere. */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { RuleFileText } from "../rules/source.ts";
 import { fileTrouble, UserError } from "./io.ts";
@@ -22,6 +22,24 @@ export function readRuleFiles(path: string): readonly RuleFileText[] {
     if (cause instanceof UserError) throw cause;
     throw new UserError(`cannot read rules from '${path}': ${fileTrouble(cause)}`);
   }
+}
+
+/** What a command is about, and the files that it is loaded beside. */
+export interface RuleSetFiles {
+  readonly own: readonly RuleFileText[];
+  readonly all: readonly RuleFileText[];
+}
+
+/**
+ * A folder as `serve` would load it: beside the shipped rules, which its overrides and waivers are about.
+ * Without a folder, or with one of theirs, the shipped rules are what it is about.
+ */
+export function readRuleSet(folder = shippedRulesFolder): RuleSetFiles {
+  const own = readRuleFiles(folder);
+  const paths = new Set(own.map(({ path }) => realpathSync(path)));
+  const beside = readRuleFiles(shippedRulesFolder);
+  const others = beside.filter(({ path }) => !paths.has(realpathSync(path)));
+  return { own, all: [...others, ...own] };
 }
 
 function pathsBelow(folder: string): readonly string[] {

@@ -3,8 +3,8 @@ import { hasErrors } from "../rules/diagnostics.ts";
 import { loadRules } from "../rules/load.ts";
 import type { CliIo } from "./io.ts";
 import { runRuleTests, type RuleTestResult } from "./rule-tests.ts";
-import { diagnosticsToText } from "./rules-check.ts";
-import { readRuleFiles, shippedRulesFolder } from "./rules-folder.ts";
+import { diagnosticsToText, ofFiles } from "./rules-check.ts";
+import { readRuleSet } from "./rules-folder.ts";
 
 export interface RulesTestOptions {
   /** The shipped rules unless given. */
@@ -14,11 +14,11 @@ export interface RulesTestOptions {
 
 /** 0 = all pass, 1 = the files have errors or a test failed. */
 export function runRulesTest(options: RulesTestOptions, io: CliIo): number {
-  const files = readRuleFiles(options.folder ?? shippedRulesFolder);
-  const { rules, diagnostics } = loadRules(files);
+  const files = readRuleSet(options.folder);
+  const { rules, diagnostics } = ofFiles(files.own, loadRules(files.all));
   if (hasErrors(diagnostics)) {
     const errors = diagnostics.filter(({ severity }) => severity === "error");
-    io.error(diagnosticsToText(errors, files));
+    io.error(diagnosticsToText(errors, files.own));
     io.error(`cannot test the rules: ${errors.length} errors in their files\n`);
     return 1;
   }

@@ -27,6 +27,12 @@ export interface ServerTlsConfig {
   readonly clientCaFile: string;
 }
 
+/** What a list of rules gets and loses. */
+export interface ListChange {
+  readonly add: readonly string[] | readonly number[];
+  readonly remove: readonly string[] | readonly number[];
+}
+
 /** Which telemetry is believed how far; "" = any. */
 export interface TrustConfig {
   readonly listener: "grpc" | "http" | "";
@@ -115,7 +121,14 @@ export interface Config {
   };
   readonly rules: {
     readonly paths: readonly string[];
+    readonly enabled: readonly string[];
     readonly disabled: readonly string[];
+    readonly lists: Readonly<Record<string, ListChange>>;
+    /** Rule to name to value. */
+    readonly params: Readonly<Record<string, Readonly<Record<string, string | number | boolean>>>>;
+    /** As they are written: the loader of rules knows what they must hold. */
+    readonly waivers: readonly Readonly<Record<string, unknown>>[];
+    readonly waiverMaxUs: Us;
   };
   readonly insights: {
     readonly unknownTtlUs: Us;
@@ -280,6 +293,10 @@ function locate({ path, message }: Fault, layers: readonly Layer[]): ConfigDiagn
   return first ?? { file: "defaults", line: 1, column: 1, source: "", message };
 }
 
+function toRules({ waiver_max: waiverMaxUs, ...rules }: ConfigFile["rules"]): Config["rules"] {
+  return { ...rules, waiverMaxUs };
+}
+
 function toConfig(file: ConfigFile): Config {
   const { identity, insights, limits, metrics, rules, store, telemetry, web } = file;
   const profile = profileLimits[store.profile];
@@ -314,7 +331,7 @@ function toConfig(file: ConfigFile): Config {
       proxyDestinations: identity.proxy_destinations,
       dns: identity.dns,
     },
-    rules,
+    rules: toRules(rules),
     insights: {
       unknownTtlUs: insights.unknown_ttl,
       reopenWithinUs: insights.reopen_within,

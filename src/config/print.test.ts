@@ -32,6 +32,13 @@ exporters:
     headers_file: h
     reminder: 0s
 limits: { workloads: 7 }
+rules:
+  enabled: [a]
+  disabled: [b]
+  lists: { names: { add: [x, "1"] }, ports: { remove: [80] } }
+  params: { some-rule: { most: 1, long: 5m, on: false } }
+  waivers: [{ id: w, rules: [a], expires: 2027-01-31 }]
+  waiver_max: 30d
 `;
 
 test("what is printed loads as the same configuration", () => {

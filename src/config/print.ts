@@ -57,7 +57,7 @@ function configToFile(config: Config): FileInput {
       proxy_destinations: [...identity.proxyDestinations],
       dns: [...identity.dns],
     },
-    rules: { paths: [...rules.paths], disabled: [...rules.disabled] },
+    rules: rulesToFile(rules),
     expected_sources: config.expectedSources.map(({ kind, key, namespace, withinUs }) => ({
       kind,
       ...unlessEmpty("key", key),
@@ -79,6 +79,22 @@ function configToFile(config: Config): FileInput {
       series: limits.seriesMax,
     },
     telemetry: { log_level: telemetry.logLevel, log_format: telemetry.logFormat },
+  };
+}
+
+function rulesToFile(rules: Config["rules"]) {
+  const lists = Object.entries(rules.lists).map(([name, { add, remove }]) => [
+    name,
+    { add: [...add], remove: [...remove] },
+  ]);
+  return {
+    paths: [...rules.paths],
+    enabled: [...rules.enabled],
+    disabled: [...rules.disabled],
+    lists: Object.fromEntries(lists) as NonNullable<FileInput["rules"]>["lists"], // of its own entries
+    params: { ...rules.params },
+    waivers: [...rules.waivers],
+    waiver_max: durationToText(rules.waiverMaxUs),
   };
 }
 

@@ -71,10 +71,14 @@ function formOf(node: SchemaNode): string {
   if (node.anyOf !== undefined) return "text";
   if (node.items?.properties !== undefined) return "list";
   if (node.type === "array") return `list of ${formOf(node.items ?? {})}`;
-  if (node.type === "object") return "map of text to text";
+  if (node.type === "object") return isOfText(node) ? "map of text to text" : "map";
   if (node.pattern?.includes("KiB") === true) return "size";
   if (node.pattern?.includes("ms") === true) return "time";
   return node.type === "integer" ? "number" : "text";
+}
+
+function isOfText({ additionalProperties }: SchemaNode): boolean {
+  return additionalProperties !== false && additionalProperties?.type === "string";
 }
 
 function defaultOf(node: SchemaNode): string {

@@ -42,6 +42,10 @@ const destination = z.string().refine((text) => parseDestination(text) !== null,
     'expected a destination such as "otel.monitoring.svc:4317", "10.0.0.7:4317", "10.0.0.0/8:4317" or "[2001:db8::/32]:4317"',
 });
 const count = (min: number) => z.int().min(min).max(100_000_000);
+/** As in rule files, whose loader knows which there are. */
+const name = z.string().regex(/^[a-z][a-z0-9_]{0,63}$/);
+const slug = z.string().regex(/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/);
+const items = z.union([z.array(z.string()), z.array(z.int())]).default([]);
 const words = z.array(z.string().min(1)).max(1_000);
 
 /** A group of keys; left out, every key of it has its default. */
@@ -285,7 +289,22 @@ export const configSchema = z
     rules: group(
       {
         paths: words.default([]).describe("Folders of rules beside the shipped ones"),
+        enabled: words.default([]).describe("Ids of rules to switch on that are off by themselves"),
         disabled: words.default([]).describe("Ids of rules to switch off"),
+        lists: z
+          .record(name, z.strictObject({ add: items, remove: items }))
+          .default({})
+          .describe("Lists of rules: what each gets and loses, for every rule that uses it"),
+        params: z
+          .record(slug, z.record(name, z.union([z.string(), z.number(), z.boolean()])))
+          .default({})
+          .describe("Params of rules, by rule and name"),
+        waivers: z
+          .array(z.record(z.string(), z.unknown()))
+          .max(1_000)
+          .default([])
+          .describe("Accepted findings, as in a rule file (docs/rules.md)"),
+        waiver_max: duration.prefault("365d").describe("How far ahead a waiver may end"),
       },
       "What is looked for",
     ),
@@ -363,10 +382,6 @@ export const promised: ReadonlySet<string> = new Set([
   "identity.uid",
   "identity.gid",
   "identity.external_groups",
-  "rules.enabled",
-  "rules.lists",
-  "rules.params",
-  "rules.waivers",
   "metrics.tempo_names",
   "metrics.kiali_names",
   "web.tls",

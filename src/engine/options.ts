@@ -2,7 +2,7 @@
 import type { Config } from "../config/config.ts";
 import { graphDefaults } from "../graph/options.ts";
 import { insightDefaults } from "../insights/insights.ts";
-import type { CompiledRule } from "../rules/load.ts";
+import type { CompiledRule, LoadOptions } from "../rules/load.ts";
 import type { PipelineOptions } from "./pipeline.ts";
 
 /** Of a large mesh as a whole; small ones have room for more. */
@@ -22,7 +22,7 @@ export function pipelineOptions(config: Config, rules: readonly CompiledRule[]):
   const { clusterAliases } = identity;
   const memoMaxBytes = limits.seriesMax > memoSeriesMax ? memoBytesOfMany : memoBytes;
   return {
-    rules: selectRules(config, rules),
+    rules,
     normalize: {
       cluster,
       clusterAliases,
@@ -78,10 +78,7 @@ export function pipelineOptions(config: Config, rules: readonly CompiledRule[]):
   };
 }
 
-/** The rules that the configuration leaves switched on. */
-export function selectRules(
-  config: Config,
-  rules: readonly CompiledRule[],
-): readonly CompiledRule[] {
-  return rules.filter((rule) => !config.rules.disabled.includes(rule.meta.id));
+/** What the configuration says to the loader of rules. */
+export function ruleOptions({ rules: { enabled, disabled, waiverMaxUs } }: Config): LoadOptions {
+  return { enabled, disabled, waiverMaxUs };
 }

@@ -2,32 +2,29 @@
  * One rule of a file, from its YAML map to what the evaluator runs. Reports every problem of the rule
  * and returns null when there is one; the other rules are none the wiser.
  */
-import { isMap, isScalar, isSeq, type Scalar, type YAMLMap } from "yaml";
+import { isScalar, isSeq, type Scalar, type YAMLMap } from "yaml";
 import { entityTraits, type EntityType, type NodeEntity } from "../model/entities.ts";
 import type { Confidence } from "../model/insights.ts";
 import { nodeKey } from "../model/keys.ts";
 import { isRecordType } from "./check.ts";
 import type { Expression } from "./compile.ts";
-import { parseDuration } from "../model/durations.ts";
-import { confidences, entityTypes, paramTypes, ruleKeys, type ParamType } from "./keys.ts";
+import { confidences, entityTypes, ruleKeys } from "./keys.ts";
+import { overrideValues, type Override } from "./overrides.ts";
+import { readParams, reportUnknownParams } from "./params.ts";
 import { resolvePath, type Path } from "./paths.ts";
 import { makeMeta, versionOf, type RuleValues } from "./rule-meta.ts";
-import type { CompiledRule } from "./rule.ts";
-import { Scope, type Param, type Ready, type Shared } from "./scope.ts";
+import type { BuiltRule, CompiledRule } from "./rule.ts";
+import { Scope, type Ready, type Shared } from "./scope.ts";
 import { textOf } from "./source.ts";
 import { cleanText, makeTemplate, splitTemplate, type Template } from "./template.ts";
 import { validateKeys, type Report } from "./validate.ts";
-
-export interface BuiltRule {
-  readonly rule: CompiledRule;
-  readonly isEnabled: boolean;
-}
 
 /** Null when the rule has an error, which is in the report by then. */
 export function buildRule(
   map: YAMLMap,
   ruleset: string,
   shared: Shared,
+  override: Override | null,
   report: Report,
 ): BuiltRule | null {
   const errorsBefore = report.errorCount;
@@ -36,11 +33,13 @@ export function buildRule(
   validateKeys(map, ruleKeys, where, report);
   const on = entityTypes.find((type) => type === textOf(map.get("on", true)));
   if (on === undefined) return null;
-  const builder = new RuleBuilder(map, on, shared, report);
+  const builder = new RuleBuilder(map, on, shared, override, report);
   const parts = builder.build();
+  if (override) reportUnknownParams(map, override);
   for (const name of builder.names) shared.used.add(name);
   if (report.errorCount > errorsBefore || !parts) return null;
-  const values = map.toJS(report.source.document) as RuleValues; // the table has accepted it
+  const written = map.toJS(report.source.document) as RuleValues; // the table has accepted it
+  const values = overrideValues(written, override);
   warnAboutTests(map, values, where, report);
   const category = report.source.path.split(/[/\\]/).at(-2) ?? "";
   const version = versionOf(values, builder.names, shared);
@@ -49,6 +48,7 @@ export function buildRule(
   return {
     rule: { meta, file: report.source.path, line, tests: values.tests ?? [], ...parts },
     isEnabled: values.enabled !== false,
+    names: builder.names,
   };
 }
 
@@ -62,13 +62,19 @@ class RuleBuilder {
   readonly #report: Report;
   readonly #scope: Scope;
 
-  constructor(map: YAMLMap, on: EntityType, shared: Shared, report: Report) {
+  constructor(
+    map: YAMLMap,
+    on: EntityType,
+    shared: Shared,
+    override: Override | null,
+    report: Report,
+  ) {
     this.#map = map;
     this.#on = on;
     this.#report = report;
     // A set of its own tells which names this very rule uses: they are part of its version.
     this.#shared = { ...shared, used: new Set() };
-    this.#scope = new Scope(on, this.#params(), this.#shared);
+    this.#scope = new Scope(on, readParams(map, override, report), this.#shared);
   }
 
   /** Builds every part, also after an error, so that all errors are found at once. */
@@ -103,24 +109,6 @@ class RuleBuilder {
   #scalar(name: string): Scalar | null {
     const node = this.#map.get(name, true);
     return isScalar(node) && typeof node.value === "string" ? node : null;
-  }
-
-  /** The params whose declaration is right; the others would only cause errors that follow from theirs. */
-  #params(): ReadonlyMap<string, Param> {
-    const params = new Map<string, Param>();
-    const map = this.#map.get("params", true);
-    if (!isMap(map)) return params;
-    for (const { key, value } of map.items) {
-      const name = textOf(key);
-      if (name === undefined || !isMap(value)) continue;
-      const type = paramTypes.find((one) => one === value.get("type"));
-      const node = value.get("default", true);
-      if (type === undefined || !isScalar(node)) continue;
-      const converted = paramValue(type, node.value);
-      if (converted !== null) params.set(name, { type, value: converted });
-      else this.#report.error("RULE_KEY", this.#at(node), `the default of '${name}' is no ${type}`);
-    }
-    return params;
   }
 
   #when(): Ready | null {
@@ -254,22 +242,6 @@ export function warnIfFolded(scalar: Scalar, name: string, report: Report): void
   if (!report.source.isFolded(scalar)) return;
   const message = `'${name}' is folded, so positions in it are lost; use '|'`;
   report.warning("FOLDED_SCALAR", report.source.startOf(scalar), message);
-}
-
-/** The default as expressions see it, null when it is not of its declared type. */
-function paramValue(type: ParamType, value: unknown): string | number | boolean | null {
-  switch (type) {
-    case "int":
-      return Number.isSafeInteger(value) ? Number(value) : null;
-    case "double":
-      return typeof value === "number" && Number.isFinite(value) ? value : null;
-    case "string":
-      return typeof value === "string" ? value : null;
-    case "bool":
-      return typeof value === "boolean" ? value : null;
-    case "duration":
-      return typeof value === "string" ? parseDuration(value) : null;
-  }
 }
 
 /** Only the called end has a port that says something. */

@@ -16,7 +16,8 @@ export type WarningCode =
   | "NO_TESTS"
   | "REGEX_IN_HOT_PATH"
   | "FOLDED_SCALAR"
-  | "WAIVER_ENDS";
+  | "WAIVER_ENDS"
+  | "NO_EFFECT";
 
 export interface Diagnostic {
   readonly code: ErrorCode | WarningCode;

@@ -249,6 +249,68 @@ export const ruleKeys: Keys = {
   enabled: { shape: { kind: "bool" }, says: "false: checked, but not evaluated." },
 };
 
+const listItems: Shape = {
+  kind: "list",
+  of: { kind: "either", of: [{ kind: "int" }, text] },
+  isNonEmpty: true,
+};
+const changeKeys: Keys = {
+  add: { shape: listItems, says: "Items that the list gets." },
+  remove: { shape: listItems, says: "Items that the list loses." },
+};
+const reasonKey: Key = { shape: text, isRequired: true, says: "Why it is changed here." };
+
+/** Changes of one rule; what is not said stays as the rule's file has it. */
+export const ruleOverrideKeys: Keys = {
+  rule: { shape: slug, isRequired: true, says: "The rule that is changed." },
+  enabled: { shape: { kind: "bool" }, says: "Whether it is evaluated." },
+  severity: {
+    shape: { kind: "choice", values: severities },
+    says: "Another severity.",
+  },
+  for: { shape: duration, says: "How long the condition holds before it fires." },
+  keep_firing_for: {
+    shape: duration,
+    says: "How long it keeps firing after the condition held last.",
+  },
+  params: {
+    shape: { kind: "map", keys: namePattern, like: "lower_case", of: any },
+    says: "Values of the rule's params, by name.",
+  },
+  lists: {
+    shape: {
+      kind: "map",
+      keys: namePattern,
+      like: "lower_case",
+      of: { kind: "record", keys: changeKeys },
+    },
+    says: "Changes of the lists that the rule uses, for this rule alone.",
+  },
+  reason: reasonKey,
+};
+
+/** Changes of one list, for every rule that uses it. */
+export const listOverrideKeys: Keys = {
+  list: {
+    shape: { kind: "text", pattern: namePattern, like: "lower_case" },
+    isRequired: true,
+    says: "The list that is changed, for every rule.",
+  },
+  ...changeKeys,
+  reason: reasonKey,
+};
+
+/** Either of the two. */
+const overrideKeys: Keys = {
+  ...ruleOverrideKeys,
+  ...listOverrideKeys,
+  rule: { shape: slug, says: "The rule that is changed." },
+  list: {
+    shape: { kind: "text", pattern: namePattern, like: "lower_case" },
+    says: "The list that is changed, for every rule; instead of a rule.",
+  },
+};
+
 /** Acceptance of what a rule finds, for a while. */
 export const waiverKeys: Keys = {
   id: { shape: slug, isRequired: true, says: "Its name in lists, metrics and records." },
@@ -294,7 +356,10 @@ export const fileKeys: Keys = {
     says: "Named CEL expressions, usable in every file's expressions.",
   },
   rules: { shape: { kind: "list", of: { kind: "record", keys: ruleKeys } }, says: "The rules." },
-  overrides: later("Changes of shipped rules."),
+  overrides: {
+    shape: { kind: "list", of: { kind: "record", keys: overrideKeys } },
+    says: "Changes of rules and lists of other files, at most one of each.",
+  },
   waivers: {
     shape: { kind: "list", of: { kind: "record", keys: waiverKeys } },
     says: "Accepted findings, each with an end.",

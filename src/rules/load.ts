@@ -2,23 +2,41 @@
  * Rule files to a rule set. Takes texts, not paths, and gives every problem of every file at once; a
  * set is usable only without errors. Lists and macros are shared by all files.
  */
-import { isMap, isNode, isScalar, isSeq, type Scalar, type YAMLMap } from "yaml";
-import { entityFields, type EntityType } from "../model/entities.ts";
+import { isScalar, isSeq, type Scalar } from "yaml";
+import { entityFields } from "../model/entities.ts";
 import { buildRule, warnIfFolded } from "./build-rule.ts";
 import type { ListValues } from "./check.ts";
 import { byPlace, type Diagnostic } from "./diagnostics.ts";
+import { entriesOf, isFirst, mapsOf, readDraft, type Draft, type Places } from "./draft.ts";
 import { FrontEnd } from "./front-end.ts";
-import { fileKeys } from "./keys.ts";
-import type { CompiledRule } from "./rule.ts";
+import {
+  changeLists,
+  collectOverrides,
+  listValues,
+  overrideRule,
+  reportUnknownRules,
+  type Build,
+  type Overrides,
+} from "./overrides.ts";
+import type { BuiltRule, CompiledRule } from "./rule.ts";
 import type { Shared, SharedList, SharedMacro } from "./scope.ts";
-import { Source, textOf, type RuleFileText } from "./source.ts";
-import { Report, validateKeys } from "./validate.ts";
+import { textOf, type RuleFileText } from "./source.ts";
+import { Report } from "./validate.ts";
 import { buildWaiver, type KnownRules, type Waiver, type WaiverLimits } from "./waivers.ts";
 
 export type { CompiledRule } from "./rule.ts";
 export type { Waiver } from "./waivers.ts";
 
+export interface LoadOptions extends WaiverLimits {
+  /** Ids of rules that are on whatever their files and overrides say. */
+  readonly enabled?: readonly string[];
+  /** Ids of rules that are off; this is the last word. */
+  readonly disabled?: readonly string[];
+}
+
 export interface LoadedRules {
+  /** Ids of all rules that the files have, disabled and broken ones too. */
+  readonly ids: ReadonlySet<string>;
   /** The enabled rules that have no error, in the order of their files. */
   readonly rules: readonly CompiledRule[];
   readonly lists: ReadonlyMap<string, ListValues>;
@@ -32,55 +50,44 @@ export interface LoadedRules {
  * Loads all files as one set. Never throws for what the files hold; rules of a set with errors are given
  * too, for tools that want to show them.
  */
-export function loadRules(files: readonly RuleFileText[], limits: WaiverLimits = {}): LoadedRules {
+export function loadRules(files: readonly RuleFileText[], options: LoadOptions = {}): LoadedRules {
   const diagnostics: Diagnostic[] = [];
-  const drafts = files.flatMap((file) => readFile(file, diagnostics) ?? []);
+  const drafts = files.flatMap((file) => readDraft(file, diagnostics) ?? []);
   const shared = collectShared(drafts);
-  const rules = new Map<string, CompiledRule>();
-  const places = new Map<string, string>();
-  const known = new Map<string, EntityType | null>();
-  for (const draft of drafts) buildRules(draft, shared, rules, known, places);
-  const waivers = buildWaivers(drafts, known, shared, limits);
+  const built = new Map<string, BuiltRule | null>();
+  const places: Places = new Map();
+  const overrides = collectOverrides(drafts);
+  const set = { shared, changed: changeLists(shared, overrides), overrides };
+  for (const draft of drafts) buildRules(draft, set, built, places);
+  reportUnknownRules(overrides, built.keys());
+  const known = new Map([...built].map(([id, rule]) => [id, rule?.rule.meta.on ?? null]));
+  const waivers = buildWaivers(drafts, known, set.changed, options);
   warnAboutUnused(shared);
   return {
-    rules: [...rules.values()],
-    lists: new Map([...shared.lists].map(([name, list]) => [name, list.values])),
+    ids: new Set(built.keys()),
+    rules: [...built.values()].flatMap((rule) => (rule && isOn(rule, options) ? rule.rule : [])),
+    lists: new Map([...set.changed.lists].map(([name, list]) => [name, list.values])),
     waivers,
     diagnostics: diagnostics.sort(byPlace),
   };
 }
 
-/** A file whose YAML could be read. */
-interface Draft {
-  readonly map: YAMLMap;
-  readonly report: Report;
-}
-
-/** Null when the YAML itself is broken: its rules are unknown then, and the other files go on. */
-function readFile(file: RuleFileText, diagnostics: Diagnostic[]): Draft | null {
-  const source = new Source(file);
-  const yamlErrors = source.yamlErrors();
-  diagnostics.push(...yamlErrors);
-  if (yamlErrors.length > 0) return null;
-  const report = new Report(source, diagnostics);
-  const map = source.document.contents;
-  if (!isMap(map)) {
-    report.error("RULE_YAML", source.at(0), "a rule file is a map with 'version' and 'rules'");
-    return null;
-  }
-  // Each rule and waiver is validated with its own name in the messages.
-  validateKeys(map, fileKeys, "the file", report, ["rules", "waivers"]);
-  return { map, report };
+function isOn(
+  { rule, isEnabled }: BuiltRule,
+  { enabled = [], disabled = [] }: LoadOptions,
+): boolean {
+  const { id } = rule.meta;
+  return !disabled.includes(id) && (isEnabled || enabled.includes(id));
 }
 
 /** Lists and macros come before all rules, since any file may use them. */
 function collectShared(drafts: readonly Draft[]): Shared {
   const lists = new Map<string, SharedList>();
   const macros = new Map<string, SharedMacro>();
-  const places = new Map<string, string>();
+  const places: Places = new Map();
   for (const { map, report } of drafts) {
     for (const { key, name, value } of entriesOf(map.get("lists", true))) {
-      const values = listValues(name, value, report);
+      const values = isSeq(value) ? listValues(`the list '${name}'`, value, report) : null;
       if (values && isFreeName(name, key, "list", report, places)) {
         lists.set(name, { values, key, report });
       }
@@ -95,31 +102,6 @@ function collectShared(drafts: readonly Draft[]): Shared {
     }
   }
   return { lists, macros, used: new Set() };
-}
-
-interface Entry {
-  readonly key: Scalar;
-  readonly name: string;
-  readonly value: unknown;
-}
-
-function entriesOf(node: unknown): readonly Entry[] {
-  if (!isMap(node)) return [];
-  return node.items.flatMap(({ key, value }) => {
-    const name = textOf(key);
-    return isScalar(key) && name !== undefined ? [{ key, name, value }] : [];
-  });
-}
-
-/** The items of a list whose shape was validated, or null where they are of two kinds. */
-function listValues(name: string, node: unknown, report: Report): ListValues | null {
-  if (!isSeq(node)) return null;
-  const values = node.items.map((item) => (isScalar(item) ? item.value : undefined));
-  if (values.every((value) => typeof value === "string")) return values;
-  if (values.every((value) => typeof value === "number")) return values;
-  const at = report.source.startOf(node);
-  report.error("RULE_KEY", at, `the list '${name}' holds both texts and numbers`);
-  return null;
 }
 
 /** Names that mean something already; `namespace` and its like are entities. */
@@ -137,7 +119,7 @@ function isFreeName(
   key: Scalar,
   kind: "list" | "macro",
   report: Report,
-  places: Map<string, string>,
+  places: Places,
 ): boolean {
   const at = report.source.startOf(key);
   if (takenNames.has(name)) {
@@ -147,41 +129,32 @@ function isFreeName(
   return isFirst(name, `the name '${name}'`, at, report, places);
 }
 
-/** False, with a complaint that names the first one, when the id or name is taken. */
-function isFirst(
-  id: string,
-  what: string,
-  at: { readonly line: number; readonly column: number },
-  report: Report,
-  places: Map<string, string>,
-): boolean {
-  const first = places.get(id);
-  if (first !== undefined) {
-    report.error("RULE_REF", at, `${what} is taken, by ${first}`);
-    return false;
-  }
-  places.set(id, `${report.source.path}:${at.line}`);
-  return true;
+/** What the rules of all files share, as it is written and with its overrides. */
+interface RuleSet {
+  readonly shared: Shared;
+  readonly changed: Shared;
+  readonly overrides: Overrides;
 }
 
 /** The rules of one file; a broken one keeps its id, so that a second one is still a duplicate. */
 function buildRules(
   draft: Draft,
-  shared: Shared,
-  rules: Map<string, CompiledRule>,
-  known: Map<string, EntityType | null>,
-  places: Map<string, string>,
+  { shared, changed, overrides }: RuleSet,
+  into: Map<string, BuiltRule | null>,
+  places: Places,
 ): void {
   const { report } = draft;
   const ruleset = textOf(draft.map.get("ruleset", true)) ?? "";
   for (const item of mapsOf(draft, "rules", "a rule")) {
-    const built = buildRule(item, ruleset, shared, report);
+    const plain = buildRule(item, ruleset, shared, null, report);
+    const build: Build = (lists, override, found) =>
+      buildRule(item, ruleset, lists, override, new Report(report.source, found));
+    const built = plain && overrideRule(plain, changed, overrides, build);
     const id = textOf(item.get("id", true));
     if (id === undefined) continue;
     const at = report.source.startOf(item);
     if (!isFirst(id, `the rule id '${id}'`, at, report, places)) continue;
-    known.set(id, built?.rule.meta.on ?? null);
-    if (built?.isEnabled) rules.set(id, built.rule);
+    into.set(id, built);
   }
 }
 
@@ -193,7 +166,7 @@ function buildWaivers(
   limits: WaiverLimits,
 ): readonly Waiver[] {
   const waivers: Waiver[] = [];
-  const places = new Map<string, string>();
+  const places: Places = new Map();
   for (const draft of drafts) {
     const { report } = draft;
     for (const item of mapsOf(draft, "waivers", "a waiver")) {
@@ -206,23 +179,6 @@ function buildWaivers(
     }
   }
   return waivers;
-}
-
-/** The maps of a file's list, with a complaint about everything else in it. */
-function mapsOf({ map, report }: Draft, key: string, what: string): readonly YAMLMap[] {
-  const list = map.get(key, true);
-  if (list === undefined || (isScalar(list) && list.value === null)) return [];
-  if (!isSeq(list)) {
-    const at = report.source.startOf(isNode(list) ? list : null);
-    report.error("RULE_KEY", at, `'${key}' of the file must be a list`);
-    return [];
-  }
-  return list.items.filter((item): item is YAMLMap => {
-    if (isMap(item)) return true;
-    const at = report.source.startOf(isNode(item) ? item : list);
-    report.error("RULE_KEY", at, `${what} must be a map`);
-    return false;
-  });
 }
 
 /** What nobody uses is often a misspelt name in the rule that should. */

@@ -22,6 +22,7 @@ export interface RuleValues {
   readonly partly?: readonly (readonly string[])[];
   readonly for?: string;
   readonly keep_firing_for?: string;
+  readonly params?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly tags?: readonly string[];
   readonly tests?: readonly RuleTest[];
   readonly enabled?: boolean;

@@ -25,6 +25,14 @@ export interface CompiledRule {
   readonly tests: readonly RuleTest[];
 }
 
+/** A rule of a file, whether it is on or not. */
+export interface BuiltRule {
+  readonly rule: CompiledRule;
+  readonly isEnabled: boolean;
+  /** Lists and macros that it uses. */
+  readonly names: readonly string[];
+}
+
 /** An embedded test as it is written; its shape was validated, durations are still text. */
 export interface RuleTest {
   readonly name: string;

@@ -25,13 +25,13 @@ export interface Waiver {
 }
 
 export interface WaiverLimits {
-  /** Today; without it no waiver is near or too far from its end. */
+  /** Now; without it no waiver is near or too far from its end. */
   readonly todayUs?: Us | undefined;
-  /** How far ahead a waiver may end. */
+  /** How far ahead a waiver may end; 365 days unless given. */
   readonly waiverMaxUs?: Us | undefined;
 }
 
-export const waiverMaxDefaultUs: Us = 365 * usPerDay;
+const waiverMaxDefaultUs: Us = 365 * usPerDay;
 
 /** How long before its end a waiver is warned of. */
 const endsSoonUs: Us = 14 * usPerDay;
