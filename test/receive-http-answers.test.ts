@@ -34,7 +34,7 @@ function statusOf({ headers, body }: HttpAnswer): { code: number; message: strin
 
 /** Full success is an empty message, and so is a status of which everything has its default. */
 function toldBy({ method }: HttpRequest, answer: HttpAnswer): object {
-  const isSilent = method === "HEAD" || answer.body.length === 0;
+  const isSilent = method === "HEAD" || ["", "{}"].includes(answer.body.toString());
   return isSilent ? { code: method === "HEAD" ? 12 : 0, message: "" } : statusOf(answer);
 }
 
@@ -63,6 +63,13 @@ const chunked = (...chunks: string[]): HttpRequest => ({
   headers: { "transfer-encoding": "chunked" },
   body: [...chunks, ""].map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join(""),
 });
+const json = (body: string | Buffer, headers = {}, path = "/v1/traces"): HttpRequest => ({
+  path,
+  headers: { "content-type": "application/json; charset=utf-8", ...headers },
+  body,
+});
+/** 130 bounds of two bytes each; in protobuf they have eight. */
+const longInProtobuf = `{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"histogram":{"dataPoints":[{"explicitBounds":[${"0,".repeat(130)}0]}]}}]}]}]}`;
 const ok = { status: 200, outcome: "accepted" };
 const invalid = { status: 400, code: 3, outcome: "invalid" };
 const tooLarge = { status: 413, code: 8, outcome: "too_large" };
@@ -179,11 +186,47 @@ const cases: readonly Case[] = [
   },
 
   {
-    name: "JSON, which is answered in JSON",
-    request: { headers: { "content-type": "application/json; charset=utf-8" }, body: "{}" },
-    status: 415,
-    ...unimplemented,
-    message: /JSON is not served yet; use application\/x-protobuf/,
+    name: "JSON, which comes as protobuf and is answered in JSON",
+    request: json('{"resourceSpans":[{"schemaUrl":"u"}]}'),
+    ...ok,
+    headers: { "content-type": "application/json" },
+    bodies: ["\n\x03\x1a\x01u"],
+  },
+  {
+    name: "JSON, inflated",
+    request: json(zlib.gzipSync("{}"), { "content-encoding": "gzip" }),
+    ...ok,
+    headers: { "content-type": "application/json" },
+    bodies: [""],
+  },
+  {
+    name: "JSON of no bytes",
+    request: json(""),
+    ...invalid,
+    message: /the request at byte 0 of the JSON: expected '\{'/,
+    headers: { "content-type": "application/json" },
+  },
+  {
+    name: "JSON with a wrong field",
+    request: json('{"resourceSpans":[{"scopeSpans":[{"spans":[{"kind":"SERVER"}]}]}]}'),
+    ...invalid,
+    message: /resourceSpans\[0\]\.scopeSpans\[0\]\.spans\[0\]\.kind at byte 51/,
+    headers: { "content-type": "application/json" },
+  },
+  {
+    name: "JSON above the limit",
+    options: small,
+    request: json(`{"x":"${"x".repeat(1_000)}"}`),
+    ...tooLarge,
+    headers: { "content-type": "application/json", connection: "close" },
+  },
+  {
+    name: "JSON that is larger as protobuf",
+    options: small,
+    request: json(longInProtobuf, {}, "/v1/metrics"),
+    signal: "metrics",
+    ...tooLarge,
+    message: /its message in protobuf is larger than the limit of 1000/,
     headers: { "content-type": "application/json" },
   },
   {
@@ -191,7 +234,7 @@ const cases: readonly Case[] = [
     request: { without: ["content-type"], body: "a" },
     status: 415,
     ...unimplemented,
-    message: /Content-Type "": use application\/x-protobuf/,
+    message: /Content-Type "": use application\/x-protobuf or application\/json/,
   },
   {
     name: "unknown compression",
@@ -298,6 +341,33 @@ test("partial success carries the count and the reason, and both are counted", a
   expect(got).toMatchObject({ status: 200, body: partial });
   expect(await server.metric('receiver_accepted_log_records_total{transport="http"}')).toBe(7);
   expect(await server.metric('receiver_rejected_items_total{reason="item_invalid"}')).toBe(300);
+});
+
+test("what JSON is told is JSON: partial success by the signal's own name, RetryInfo as a duration", async () => {
+  await using server = await startHttpReceiver();
+  for (const [path, name] of [
+    ["/v1/traces", "rejectedSpans"],
+    ["/v1/metrics", "rejectedDataPoints"],
+    ["/v1/logs", "rejectedLogRecords"],
+  ] as const) {
+    const accepted = { kind: "accepted", items: 7 } as const;
+    server.handler.answer = () => ({ ...accepted, rejectedItems: 3, message: "no" });
+    const partial = await sendHttp(server.port, json("{}", {}, path));
+    expect(JSON.parse(partial.body.toString())).toEqual({
+      partialSuccess: { [name]: "3", errorMessage: "no" },
+    });
+    server.handler.answer = () => ({ ...accepted, rejectedItems: 0, message: "odd" });
+    const warned = await sendHttp(server.port, json("{}", {}, path));
+    expect(JSON.parse(warned.body.toString())).toEqual({ partialSuccess: { errorMessage: "odd" } });
+  }
+  server.handler.answer = () => ({ kind: "unavailable", reason: "busy", retryAfterMs: 20_000 });
+  const busy = await sendHttp(server.port, json("{}"));
+  expect(busy).toMatchObject({ status: 503, headers: { "content-type": "application/json" } });
+  const retryDelay = expect.stringMatching(/^(1[6-9]|2[0-4])\.\d{3}s$/);
+  expect(JSON.parse(busy.body.toString())).toMatchObject({
+    code: 14,
+    details: [{ "@type": "type.googleapis.com/google.rpc.RetryInfo", retryDelay }],
+  });
 });
 
 test("Retry-After and RetryInfo hold the delay with at most 20 % of jitter", async () => {

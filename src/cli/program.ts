@@ -156,7 +156,7 @@ function addRecordingCommands(program: Command, io: CliIo, done: Done): void {
     .action((options) => done(runRecord(options, io)));
   withConfig(program.command("replay"))
     .description("send a recording to an engine, or evaluate it without one")
-    .argument("<file>", "a recording made by record")
+    .argument("<file>", "made by record, or OTLP/JSON lines of a collector's file exporter")
     .option("--to <address>", "OTLP/gRPC address of the engine", "127.0.0.1:4317")
     .option("--eval", "evaluate in this process on a virtual clock; insights as JSON lines")
     .option("--speed <n>", "times as fast as recorded; 0 = as fast as it goes", nonNegative, 0)

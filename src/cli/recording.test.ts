@@ -106,12 +106,6 @@ test.each([
     says: "at byte 0: it is no recording",
   },
   {
-    name: "JSON lines",
-    parts: [Buffer.from('{"resourceSpans":[]}')],
-    read: 0,
-    says: "at byte 0: it looks like JSON lines",
-  },
-  {
     name: "half a magic",
     parts: [magic.subarray(0, 5)],
     read: 0,

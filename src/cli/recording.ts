@@ -133,13 +133,9 @@ class Reader implements AsyncDisposable {
       return;
     }
     if (start.length === 0) this.#fail("the file is empty");
-    if (start[0] === 0x7b) {
-      this.#fail(
-        "it looks like JSON lines of the collector's file exporter, which this version does not read; " +
-          "record with `mesh-insights record`",
-      );
-    }
-    this.#fail('it is no recording: it does not begin with "MESHREC1"');
+    this.#fail(
+      'it is no recording: it begins neither with "MESHREC1" nor as a collector\'s OTLP/JSON lines do',
+    );
   }
 
   /** The next request, or null at the end of the file. */

@@ -7,7 +7,7 @@ import { UserError, type CliIo } from "./io.ts";
 import { readConfig, readRules } from "./load.ts";
 import { OtlpClient } from "./otlp-client.ts";
 import { Progress } from "./progress.ts";
-import { readRecording } from "./recording.ts";
+import { readRequests } from "./json-lines.ts";
 import { shiftTimes } from "./shift-times.ts";
 
 export interface ReplayOptions {
@@ -27,7 +27,7 @@ async function evaluate(path: string, io: CliIo): Promise<number> {
   const config = readConfig({ config: [], set: [] }, io);
   const evaluator = new Evaluator(config, readRules(config).rules);
   const progress = await startProgress(path, io);
-  for await (const request of readRecording(path)) {
+  for await (const request of readRequests(path)) {
     evaluator.take(request);
     progress.add(request.body.byteLength);
   }
@@ -53,7 +53,7 @@ async function send(path: string, options: ReplayOptions, io: CliIo): Promise<nu
   let firstMs: number | null = null;
   let sent = 0;
   const refused: string[] = [];
-  for await (const { receivedUs, signal, body } of readRecording(path)) {
+  for await (const { receivedUs, signal, body } of readRequests(path)) {
     if (io.signal.aborted) break;
     const recordedMs = receivedUs / 1_000;
     firstMs ??= recordedMs;
@@ -79,7 +79,7 @@ async function send(path: string, options: ReplayOptions, io: CliIo): Promise<nu
 async function lastArrivalMs(path: string): Promise<number | null> {
   let lastMs: number | null = null;
   try {
-    for await (const { receivedUs } of readRecording(path)) {
+    for await (const { receivedUs } of readRequests(path)) {
       lastMs = Math.max(lastMs ?? 0, receivedUs / 1_000);
     }
   } catch {

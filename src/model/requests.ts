@@ -18,7 +18,7 @@ export type Encoding = "identity" | "gzip" | "deflate" | "zstd";
 export interface ReceivedRequest {
   readonly signal: Signal;
   readonly body: ArrayBuffer;
-  /** The message as it came, in an ArrayBuffer of its own; null when that is the body itself. */
+  /** The message as it came, in an ArrayBuffer of its own; null when that is the body itself, or was JSON. */
   readonly wire: { readonly bytes: ArrayBuffer; readonly encoding: Encoding } | null;
   /** First 128 bits of the body's SHA-256, 32 hex digits: with the signal, the request's identity. */
   readonly hash: string;

@@ -18,6 +18,7 @@ import { answerToReply, GrpcStatus, isTurnedAway, replies, type Reply } from "./
 import type { Sender } from "./fair-queue.ts";
 import { inflate, inflatedSizeHint, ownBuffer } from "./inflate.ts";
 import { countItems } from "./item-count.ts";
+import { jsonToProtobuf } from "./otlp-json.ts";
 
 /** What all calls of a receiver share. */
 export interface CallScope {
@@ -34,11 +35,15 @@ export interface CallScope {
   readonly ended: (call: ExportCall) => void;
 }
 
+/** What a message is written in, once it is inflated. */
+export type Format = "protobuf" | "json";
+
 export interface CallRequest {
   readonly sender: Sender;
   /** `RequestSender.client` */
   readonly client: string;
   readonly signal: Signal;
+  readonly format: Format;
   /** How long the sender waits; null when it does not say. */
   readonly timeoutMs: number | null;
 }
@@ -64,6 +69,7 @@ export class ExportCall {
   readonly sender: Sender;
   readonly #client: string;
   readonly #signal: Signal;
+  readonly #format: Format;
   readonly #scope: CallScope;
   readonly #transport: CallTransport;
   readonly #startedUs: number;
@@ -77,10 +83,11 @@ export class ExportCall {
   #isWithHandler = false;
 
   constructor(scope: CallScope, transport: CallTransport, request: CallRequest) {
-    const { sender, client, signal, timeoutMs } = request;
+    const { sender, client, signal, format, timeoutMs } = request;
     this.sender = sender;
     this.#client = client;
     this.#signal = signal;
+    this.#format = format;
     this.#scope = scope;
     this.#transport = transport;
     this.#startedUs = scope.clock.nowUs();
@@ -127,7 +134,9 @@ export class ExportCall {
     if (this.#isAnswered || !wire) return;
     this.#wire = null;
     clearTimeout(this.#stepTimer);
-    const body = this.#inflate(wire);
+    const inflated = this.#inflate(wire);
+    const isText = inflated instanceof ArrayBuffer && this.#format === "json";
+    const body = isText ? this.#transcode(inflated) : inflated;
     if (body instanceof ArrayBuffer) void this.#submit(body, wire);
     else this.end(body);
   }
@@ -143,6 +152,18 @@ export class ExportCall {
         : replies.invalid(`its ${this.#encoding} message is damaged: ${inflated.why}`);
     }
     return this.#hold.resize(inflated.body.byteLength) ? inflated.body : replies.noRoom();
+  }
+
+  /** JSON as protobuf: from here on a request has one form. */
+  #transcode(text: ArrayBuffer): ArrayBuffer | Reply {
+    const limit = this.#scope.maxRequestBytes;
+    if (!this.#hold.resize(2 * text.byteLength)) return replies.noRoom();
+    const transcoded = jsonToProtobuf(Buffer.from(text), this.#signal, limit);
+    if (!transcoded.ok) {
+      const { isTooLarge, why } = transcoded;
+      return isTooLarge ? replies.tooLarge(why, limit) : replies.invalid(why);
+    }
+    return this.#hold.resize(transcoded.body.byteLength) ? transcoded.body : replies.noRoom();
   }
 
   async #submit(body: ArrayBuffer, wire: Buffer): Promise<void> {
@@ -171,6 +192,7 @@ export class ExportCall {
 
   #wireOf(wire: Buffer): ReceivedRequest["wire"] {
     const encoding = this.#encoding;
+    if (this.#format === "json") return null;
     return encoding === "identity" ? null : { bytes: ownBuffer(wire), encoding };
   }
 

@@ -193,7 +193,8 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
       return sendStatus(stream, replies.notAccepting(), random);
     }
     const { client } = connection;
-    const request = { sender: connection, client, signal: method.signal, timeoutMs };
+    const format = "protobuf" as const;
+    const request = { sender: connection, client, signal: method.signal, format, timeoutMs };
     new GrpcCall(stream, request, encoding, this.#intake, random).start();
   }
 

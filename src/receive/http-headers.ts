@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Encoding } from "../model/requests.ts";
 import { Signal } from "../model/stages.ts";
 import { replies, type Reply } from "./answers.ts";
+import type { Format } from "./export-call.ts";
 import { mediaType } from "./grpc-headers.ts";
 import { acceptEncoding, isEncoding } from "./inflate.ts";
 import { protobufType } from "./wrong-port.ts";
@@ -15,6 +16,7 @@ export type HttpHeaders =
       readonly kind: "call";
       readonly signal: Signal;
       readonly encoding: Encoding;
+      readonly format: Format;
       /** What the body is long; null when it comes in chunks. */
       readonly length: number | null;
     }
@@ -27,8 +29,7 @@ const signalOf: ReadonlyMap<string, Signal> = new Map([
 ]);
 
 const served = "OTLP is served on /v1/traces, /v1/metrics and /v1/logs";
-const jsonAdvice =
-  "JSON is not served yet; use application/x-protobuf (`encoding: proto` at a collector's exporter)";
+export const jsonType = "application/json";
 
 /**
  * There is no CORS: senders are collectors and SDKs, not browsers. A browser's preflight is an OPTIONS
@@ -40,19 +41,28 @@ export function readHttpHeaders(
   headers: IncomingHttpHeaders,
   maxRequestBytes: number,
 ): HttpHeaders {
-  const path = url.split("?", 1)[0] ?? "";
+  const path = pathOf(url);
   const signal = signalOf.get(path) ?? null;
   const refused = (reply: Reply): HttpHeaders => ({ kind: "refused", signal, reply });
   if (signal === null) return refused(replies.unknownPath(path, served));
   if (method !== "POST") return refused(replies.notPost(method));
   const type = mediaType(headers["content-type"]);
-  if (type !== protobufType) return refused(unknownType(type));
+  if (type !== protobufType && type !== jsonType) return refused(unknownType(type));
   const encoding = (headers["content-encoding"] || "identity").toLowerCase();
   if (!isEncoding(encoding)) return refused(unknownEncoding(encoding));
   const length = lengthOf(headers);
   return length !== null && length > maxRequestBytes
     ? refused(replies.tooLarge(`its body of ${length} bytes`, maxRequestBytes))
-    : { kind: "call", signal, encoding, length };
+    : { kind: "call", signal, encoding, format: type === jsonType ? "json" : "protobuf", length };
+}
+
+/** Null for a path that is not OTLP's. */
+export function signalOfUrl(url: string): Signal | null {
+  return signalOf.get(pathOf(url)) ?? null;
+}
+
+function pathOf(url: string): string {
+  return url.split("?", 1)[0] ?? "";
 }
 
 /** Bytes of the body; null when it comes in chunks, whose sum nobody knows yet. */
@@ -61,14 +71,13 @@ export function lengthOf(headers: IncomingHttpHeaders): number | null {
   return Number(headers["content-length"] ?? 0); // the parser lets digits through only
 }
 
-/** Whether errors are to be told in JSON: the request's type is the answer's. */
+/** Whether the answer is to be JSON: the request's type is the answer's. */
 export function isJson(headers: IncomingHttpHeaders): boolean {
-  return mediaType(headers["content-type"]) === "application/json";
+  return mediaType(headers["content-type"]) === jsonType;
 }
 
 function unknownType(type: string): Reply {
-  const advice = type === "application/json" ? jsonAdvice : `use ${protobufType}`;
-  return replies.unknownFormat("Content-Type", type, advice);
+  return replies.unknownFormat("Content-Type", type, `use ${protobufType} or ${jsonType}`);
 }
 
 function unknownEncoding(encoding: string): Reply {

@@ -1,6 +1,5 @@
 /**
- * The OTLP/HTTP server, on `node:http`: connections, requests, draining. Protobuf only; JSON is told so.
- * Sockets come from the `Listener`, and requests go the way that both transports share (`Intake`,
+ * The OTLP/HTTP server, on `node:http`: connections, requests, draining. Sockets come from the `Listener`, and requests go the way that both transports share (`Intake`,
  * `ExportCall`). It does not decode.
  */
 import http from "node:http";
@@ -212,6 +211,7 @@ export class OtlpHttpReceiver implements AsyncDisposable {
       sender: connection.address,
       client: connection.client,
       signal: read.signal,
+      format: read.format,
       timeoutMs: null,
     };
     const call = new HttpCall(exchange, connection, sender, read, this.#intake, this.#random);

@@ -4,9 +4,10 @@
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Reply } from "./answers.ts";
-import { isJson, lengthOf } from "./http-headers.ts";
+import { isJson, jsonType, lengthOf, signalOfUrl } from "./http-headers.ts";
 import { acceptEncoding } from "./inflate.ts";
-import { cutMessage, exportResponse, jittered, statusMessage } from "./otlp-wire.ts";
+import { exportJson, statusJson } from "./json-answers.ts";
+import { exportResponse, jittered, statusMessage } from "./otlp-wire.ts";
 import { lingerMs, protobufType } from "./wrong-port.ts";
 
 /** A request and its answer, as `node:http` hands them over. */
@@ -45,18 +46,16 @@ interface Body {
 }
 
 /** In the request's own encoding, as OTLP demands: protobuf, unless it was JSON. */
-function bodyOf(request: IncomingMessage, reply: Reply, random: () => number): Body {
-  const { httpStatus, status: code, message } = reply;
-  if (httpStatus === 200) {
-    return { type: protobufType, body: exportResponse(reply), retryAfterMs: null };
-  }
+function bodyOf({ headers, url = "" }: IncomingMessage, reply: Reply, random: () => number): Body {
+  const isOk = reply.httpStatus === 200;
   const retryAfterMs =
-    httpStatus === 503 ? jittered(reply.retryAfterMs ?? retryDefaultMs, random) : null;
-  if (!isJson(request.headers)) {
-    return { type: protobufType, body: statusMessage(reply, retryAfterMs), retryAfterMs };
+    reply.httpStatus === 503 ? jittered(reply.retryAfterMs ?? retryDefaultMs, random) : null;
+  if (isJson(headers)) {
+    const value = isOk ? exportJson(reply, signalOfUrl(url)) : statusJson(reply, retryAfterMs);
+    return { type: jsonType, body: Buffer.from(JSON.stringify(value)), retryAfterMs };
   }
-  const body = Buffer.from(JSON.stringify({ code, message: cutMessage(message) }));
-  return { type: "application/json", body, retryAfterMs };
+  const body = isOk ? exportResponse(reply) : statusMessage(reply, retryAfterMs);
+  return { type: protobufType, body, retryAfterMs };
 }
 
 /** The answer is whole for the sender, which knows its length; the connection ends a little later. */

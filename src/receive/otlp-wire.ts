@@ -16,7 +16,7 @@ import type { Reply } from "./answers.ts";
 /** Longer messages are cut: headers are limited, and a client's log is no place for our prose. */
 const messageMaxLength = 512;
 
-const retryInfoType = "type.googleapis.com/google.rpc.RetryInfo";
+export const retryInfoType = "type.googleapis.com/google.rpc.RetryInfo";
 
 const nothing = Buffer.alloc(0);
 
