@@ -68,6 +68,12 @@ export interface ListNode extends NodeBase {
   readonly op: "list";
   readonly items: readonly Node[];
 }
+/** A map literal: keys are texts, each once. */
+export interface MapNode extends NodeBase {
+  readonly op: "map";
+  readonly keys: readonly Node[];
+  readonly values: readonly Node[];
+}
 export interface CallNode extends NodeBase {
   readonly op: "call";
   readonly name: string;
@@ -96,6 +102,7 @@ export type Node =
   | ChooseNode
   | BinaryNode
   | ListNode
+  | MapNode
   | CallNode
   | HasNode
   | ComprehensionNode;
@@ -120,6 +127,8 @@ export function childrenOf(node: Node): readonly Node[] {
       return [node.condition, node.yes, node.no];
     case "list":
       return node.items;
+    case "map":
+      return [...node.keys, ...node.values];
     case "call":
       return node.args;
     case "comprehension":
@@ -155,6 +164,8 @@ export function replaceNames(node: Node, by: ReadonlyMap<string, Node>): Node {
     }
     case "list":
       return { ...node, items: node.items.map(inside) };
+    case "map":
+      return { ...node, keys: node.keys.map(inside), values: node.values.map(inside) };
     case "call":
       return { ...node, args: node.args.map(inside) };
     case "comprehension":

@@ -7,7 +7,8 @@ import { assert } from "../lib/assert.ts";
 import type { BinaryNode, ComprehensionNode, FieldNode, LogicNode, Node } from "./ast.ts";
 import { isRecordType, type ListValues } from "./check.ts";
 import { durationType } from "./front-end.ts";
-import { Fault, makeCall, type Value } from "./functions.ts";
+import { Fault, type Value } from "./fault.ts";
+import { makeCall } from "./functions.ts";
 import { isEqual, makeArithmetic, makeOrder, negate } from "./operators.ts";
 
 /** What one evaluation works on. Reused from one to the next: nothing may keep it. */
@@ -50,7 +51,8 @@ const tooManySteps = new Fault("cost", `more than ${stepsMax} list items in one 
 const noRecordField = new Fault("missing", "the entity lacks a field of its type");
 const noItem = new Fault("missing", "no item with this index or key");
 const notABool = new Fault("type", "a condition is no bool");
-const notAList = new Fault("type", "a comprehension got no list");
+const notIterable = new Fault("type", "a comprehension got neither a list nor a map");
+const badMapKey = new Fault("type", "a map has the same key twice, or one that is no text");
 const notAContainer = new Fault("type", "'in' got neither a list nor a map");
 
 /** `locals` are the names of enclosing comprehension variables; their index is their slot. */
@@ -77,7 +79,7 @@ function compileNode(node: Node, context: CompileContext, locals: readonly strin
     }
     case "negate": {
       const of = below(node.of);
-      return (frame) => negate(of(frame));
+      return (frame) => negate(of(frame), node.type);
     }
     case "and":
     case "or":
@@ -93,6 +95,8 @@ function compileNode(node: Node, context: CompileContext, locals: readonly strin
       const items = node.items.map(below);
       return (frame) => items.map((item) => item(frame));
     }
+    case "map":
+      return compileMap(node.keys.map(below), node.values.map(below));
     case "call": {
       const call = makeCall(node);
       const args = node.args.map(below);
@@ -144,6 +148,18 @@ function compileIndex(of: Expression, key: Expression): Expression {
     if (!Array.isArray(container)) return ownValue(container, index, noItem);
     if (typeof index !== "number" || !(index in container)) throw noItem;
     return container[index];
+  };
+}
+
+function compileMap(keys: readonly Expression[], values: readonly Expression[]): Expression {
+  return (frame) => {
+    const entries = new Map<string, Value>();
+    for (const [index, key] of keys.entries()) {
+      const name = key(frame);
+      if (typeof name !== "string" || entries.has(name)) throw badMapKey;
+      entries.set(name, values[index]?.(frame));
+    }
+    return Object.fromEntries(entries);
   };
 }
 
@@ -276,8 +292,9 @@ function compileComprehension(
   const body = node.name === "map" ? inner : asBool(node.body, inner);
   function itemsOf(frame: Frame): readonly Value[] {
     const items = over(frame);
-    if (!Array.isArray(items)) throw notAList;
-    return items;
+    if (Array.isArray(items)) return items;
+    if (typeof items !== "object" || items === null) throw notIterable;
+    return Object.keys(items); // of a map, CEL goes through the keys
   }
   function bodyOf(frame: Frame, item: Value): Value {
     if (frame.steps++ >= stepsMax) throw tooManySteps;

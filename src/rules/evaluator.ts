@@ -12,7 +12,7 @@ import { evaluationErrorReasons, type RuleEvent, type RuleFault } from "../model
 import type { Counted, CounterSample, Sink } from "../model/stages.ts";
 import type { Us } from "../model/time.ts";
 import { makeFrame, type Frame } from "./compile.ts";
-import { Fault, type FaultReason } from "./functions.ts";
+import { Fault, type FaultReason } from "./fault.ts";
 import type { CompiledRule } from "./rule.ts";
 
 export interface EvaluatorOptions {

@@ -63,23 +63,27 @@ export class FrontEnd {
 
   /** Never throws for what the text holds; only the first error of an expression is known. */
   check(text: string): Checked {
+    let ast: ASTNode;
     try {
       const parsed = this.#environment.parse(spellSafely(text));
       const result = parsed.check();
       if (!result.valid) return this.#failure(result.error, "RULE_CEL_TYPE", text);
-      return { ok: true, node: toNode(parsed.ast) };
+      ({ ast } = parsed);
     } catch (error) {
-      if (error instanceof Unsupported) {
-        const { range, message } = error;
-        return { ok: false, error: { code: "RULE_CEL_TYPE", range, message, suggestion: "" } };
-      }
       return this.#failure(error, "RULE_CEL_SYNTAX", text);
+    }
+    try {
+      return { ok: true, node: toNode(ast) };
+    } catch (error) {
+      if (!(error instanceof Unsupported)) throw error;
+      const { range, message } = error;
+      return { ok: false, error: { code: "RULE_CEL_TYPE", range, message, suggestion: "" } };
     }
   }
 
   #failure(error: unknown, code: ExpressionError["code"], text: string): Checked {
-    const { code: reason, summary, range: at } = error as LibraryError; // its errors have all three
-    if (summary === undefined) throw error;
+    const { code: reason, summary, range: at } = error as LibraryError; // of a plain error all are absent
+    if (summary === undefined) return internalFailure(error, text);
     const range = { start: at?.start ?? 0, end: at?.end ?? at?.start ?? 0 };
     const word = text.slice(range.start, range.end);
     if (reason === "no_such_key") {
@@ -94,6 +98,25 @@ export class FrontEnd {
     return { ok: false, error: { code, range, message, suggestion: "" } };
   }
 }
+
+/** The library's own limits, of which it tells by a plain error: items of an empty list have no type. */
+function internalFailure(error: unknown, text: string): Checked {
+  const reason = error instanceof Error ? error.message : String(error);
+  const message = /overlaps with/.test(reason)
+    ? "the type of an operand is not known here, as that of an empty list's items"
+    : `the type checker fails here: ${reason}`;
+  const range = { start: 0, end: text.length };
+  return { ok: false, error: { code: "RULE_CEL_TYPE", range, message, suggestion: "" } };
+}
+
+/** What the library does not declare itself. */
+const ownFunctions = [
+  "string.inCidr(string): bool",
+  "string.charAt(int): string",
+  "string.replace(string, string): string",
+  "string.replace(string, string, int): string",
+  `string(${durationType}): string`,
+];
 
 /** The environment that all share: our record types and functions, no variables. */
 function makeBase(): Environment {
@@ -113,8 +136,8 @@ function makeBase(): Environment {
     environment.registerType(safeName(name), { fields });
   }
   for (const name of Object.keys(entityFields)) register(name as RecordType); // the table's own keys
-  // Declared for the checker alone: what it does is in `functions.ts`.
-  environment.registerFunction("string.inCidr(string): bool", () => false);
+  // Declared for the checker alone: what they do is in `functions.ts`.
+  for (const signature of ownFunctions) environment.registerFunction(signature, () => null);
   return environment;
 }
 const base = makeBase();
@@ -155,6 +178,7 @@ function toNode(ast: ASTNode): Node {
     case "value":
       return { ...place, op: "constant", value: toConstant(ast, ast.args) };
     case "id":
+      if (place.type === "type") throw new Unsupported(place, "a type as a value");
       return { ...place, op: "name", name: plainName(ast.args) };
     case ".": {
       const [of, name] = ast.args;
@@ -188,10 +212,15 @@ function toNode(ast: ASTNode): Node {
       return toCall(place, ast.args[0], null, ast.args[1]);
     case "rcall":
       return toCall(place, ast.args[0], ast.args[1], ast.args[2]);
-    case "map":
+    case "map": {
+      const keys = ast.args.map(([key]) => toNode(key));
+      const other = keys.find(({ type }) => type !== "string" && type !== "dyn");
+      if (other) throw new Unsupported(other, "a map whose keys are not strings");
+      return { ...place, op: "map", keys, values: ast.args.map(([, value]) => toNode(value)) };
+    }
     case ".?":
     case "[?]":
-      throw new Unsupported(place, ast.op === "map" ? "a map literal" : "optional access");
+      throw new Unsupported(place, "optional access");
     case "==":
     case "!=":
     case "<":

@@ -1,52 +1,58 @@
 /**
- * The functions that expressions can call, over plain JS values. A `Fault` is CEL's error value: it makes
- * a rule not match, and never leaves the evaluator.
+ * The functions that expressions can call, over plain JS values; those on texts are in
+ * `text-functions.ts`.
  */
 import { RE2JS } from "re2js";
 import { assert } from "../lib/assert.ts";
 import { canonicalIp, parseCidr, type Cidr } from "../lib/ip.ts";
 import type { CallNode } from "./ast.ts";
+import { Fault, type Value } from "./fault.ts";
 import { parseDuration } from "../model/durations.ts";
-
-export type FaultReason = "missing" | "type" | "arithmetic" | "conversion" | "cost";
-
-/** Made when modules or rules are loaded: throwing one at run time costs no stack trace. */
-export class Fault extends Error {
-  readonly reason: FaultReason;
-  constructor(reason: FaultReason, message: string) {
-    super(message);
-    this.reason = reason;
-  }
-}
+import { usPerHour, usPerMinute, usPerMs, usPerSecond } from "../model/time.ts";
+import { durationType } from "./front-end.ts";
+import { textFunctions } from "./text-functions.ts";
 
 // Met only where a value's type is not known when the rule is loaded.
 const mistyped = new Fault("type", "a function got a value of another type");
 const notANetwork = new Fault("conversion", "inCidr() got a text that is no network");
 const notAnInt = new Fault("conversion", "int() got a value that is no integer");
 const notANumber = new Fault("conversion", "double() got a value that is no number");
+const notABool = new Fault("conversion", "bool() got a value that is neither true nor false");
 
-export type Value = unknown;
 export type Call = (args: readonly Value[]) => Value;
 
 /** Name to the numbers of arguments it takes, the receiver included. */
-const arities: Readonly<Record<string, number>> = {
-  startsWith: 2,
-  endsWith: 2,
-  contains: 2,
-  matches: 2,
-  inCidr: 2,
-  lowerAscii: 1,
-  upperAscii: 1,
-  trim: 1,
-  size: 1,
-  string: 1,
-  int: 1,
-  double: 1,
-  duration: 1,
+const arities: Readonly<Record<string, readonly number[]>> = {
+  startsWith: [2],
+  endsWith: [2],
+  contains: [2],
+  matches: [2],
+  inCidr: [2],
+  lowerAscii: [1],
+  upperAscii: [1],
+  trim: [1],
+  charAt: [2],
+  indexOf: [2, 3],
+  lastIndexOf: [2, 3],
+  substring: [2, 3],
+  split: [2, 3],
+  join: [1, 2],
+  replace: [3, 4],
+  size: [1],
+  string: [1],
+  int: [1],
+  double: [1],
+  bool: [1],
+  dyn: [1],
+  duration: [1],
+  getHours: [1],
+  getMinutes: [1],
+  getSeconds: [1],
+  getMilliseconds: [1],
 };
 
 export function isFunctionName(name: string, argumentCount: number): boolean {
-  return Object.hasOwn(arities, name) && arities[name] === argumentCount;
+  return Object.hasOwn(arities, name) && arities[name]?.includes(argumentCount) === true;
 }
 
 /** The implementation for one place; constant patterns and networks are compiled here, once. */
@@ -64,28 +70,53 @@ export function makeCall(node: CallNode): Call {
       return makeMatches(constant ?? "");
     case "inCidr":
       return makeInCidr(constant);
-    case "lowerAscii":
-      return onString((text) => text.replace(/[A-Z]+/g, (upper) => upper.toLowerCase()));
-    case "upperAscii":
-      return onString((text) => text.replace(/[a-z]+/g, (lower) => lower.toUpperCase()));
-    case "trim":
-      return onString((text) => text.trim());
     case "size":
       return ([value]) => sizeOf(value);
     case "string":
+      if (node.args[0]?.type === durationType) return ([value]) => durationText(value);
       return ([value]) => toText(value);
     case "int":
       return ([value]) => toInt(value);
     case "double":
       return ([value]) => toDouble(value);
+    case "bool":
+      return ([value]) => toBool(value);
+    case "dyn":
+      return ([value]) => value;
+    case "getHours":
+      return wholeUnits(usPerHour);
+    case "getMinutes":
+      return wholeUnits(usPerMinute);
+    case "getSeconds":
+      return wholeUnits(usPerSecond);
+    case "getMilliseconds":
+      return ([value]) => wholeUnits(usPerMs)([usOf(value) % usPerSecond]);
     case "duration": {
       const us = parseDuration(constant ?? "");
       assert(us !== null, "a duration was checked when the rule was loaded");
       return () => us;
     }
-    default:
-      throw new Error(`no function is named '${node.name}'`);
+    default: {
+      const onTexts = textFunctions[node.name];
+      assert(onTexts, `the function '${node.name}' was checked when the rule was loaded`);
+      return onTexts;
+    }
   }
+}
+
+function usOf(value: Value): number {
+  if (typeof value !== "number") throw mistyped;
+  return value;
+}
+
+/** Whole units of a duration, towards zero. */
+function wholeUnits(unitUs: number): Call {
+  return ([value]) => Math.trunc(usOf(value) / unitUs) + 0;
+}
+
+/** In seconds, as the CEL specification writes durations: `90s`, `0.5s`. */
+function durationText(value: Value): string {
+  return `${usOf(value) / usPerSecond}s`;
 }
 
 function onString(compute: (text: string) => Value): Call {
@@ -171,11 +202,22 @@ function toInt(value: Value): number {
   return whole;
 }
 
-/** No white space around it and no empty text, which JS would read as 0. */
+/** Decimal numbers and the words for what is none; JS would also read hexadecimal and empty texts. */
 function toDouble(value: Value): number {
   if (typeof value === "number") return value;
-  if (typeof value !== "string" || value.trim() !== value || value === "") throw notANumber;
-  const number = Number(value);
-  if (Number.isNaN(number)) throw notANumber;
-  return number;
+  if (typeof value !== "string") throw notANumber;
+  if (/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(value)) return Number(value);
+  if (/^nan$/i.test(value)) return NaN;
+  const infinity = /^([+-]?)inf(inity)?$/i.exec(value);
+  if (!infinity) throw notANumber;
+  return infinity[1] === "-" ? -Infinity : Infinity;
+}
+
+const trueWords: ReadonlySet<Value> = new Set([true, "1", "t", "true", "TRUE", "True"]);
+const falseWords: ReadonlySet<Value> = new Set([false, "0", "f", "false", "FALSE", "False"]);
+
+function toBool(value: Value): boolean {
+  if (trueWords.has(value)) return true;
+  if (falseWords.has(value)) return false;
+  throw notABool;
 }

@@ -3,7 +3,7 @@
  * expression; operand types that the checker could not know are looked at when it runs.
  */
 import type { ArithmeticOperator, OrderOperator } from "./ast.ts";
-import { Fault, type Value } from "./functions.ts";
+import { Fault, type Value } from "./fault.ts";
 
 export type Operator = (left: Value, right: Value) => Value;
 
@@ -58,8 +58,18 @@ const calculations = {
 export function makeArithmetic(operator: ArithmeticOperator, type: string): Operator {
   if (operator === "+" && type !== "int" && type !== "double") return addValues;
   const calculate = calculations[operator];
-  // A dynamic value may be a double, which must not lose its fraction.
-  if (type === "double" || type === "dyn") return (a, b) => calculate(numberOf(a), numberOf(b));
+  if (type === "double") return (a, b) => calculate(numberOf(a), numberOf(b));
+  const whole = makeIntegerArithmetic(operator);
+  if (type !== "dyn") return whole;
+  // Among values of unknown type a number without a fraction is an integer, as in Kubernetes objects.
+  return (a, b) => {
+    const areWhole = Number.isInteger(a) && Number.isInteger(b);
+    return areWhole ? whole(a, b) : calculate(numberOf(a), numberOf(b));
+  };
+}
+
+function makeIntegerArithmetic(operator: ArithmeticOperator): Operator {
+  const calculate = calculations[operator];
   const byZero = operator === "%" ? modulusByZero : divisionByZero;
   const divides = operator === "/" || operator === "%";
   return (left, right) => {
@@ -68,13 +78,14 @@ export function makeArithmetic(operator: ArithmeticOperator, type: string): Oper
     const result = Math.trunc(calculate(a, b));
     // Beyond 2^53 the result would be a neighbour of the right one.
     if (!Number.isSafeInteger(result)) throw overflow;
-    return result;
+    return result === 0 ? 0 : result; // never -0, whose text and quotients differ
   };
 }
 
-/** The value of unary minus. */
-export function negate(value: Value): number {
-  return -numberOf(value);
+/** The value of unary minus; only a double has a negative zero. */
+export function negate(value: Value, type: string): number {
+  const number = -numberOf(value);
+  return number === 0 && type !== "double" ? 0 : number;
 }
 
 function addValues(a: Value, b: Value): Value {
