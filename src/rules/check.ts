@@ -116,6 +116,9 @@ function recordOf(node: Node): RecordType | undefined {
 /** From the left, so that the first wrong name of a path is the one that is reported. */
 function checkHas(node: FieldNode, errors: ExpressionError[]): void {
   if (node.of.op === "field") checkHas(node.of, errors);
+  if (node.of.op === "name" && node.of.name === "params") {
+    errors.push(typeError(node, "has() of a param, which always has a value"));
+  }
   const record = recordOf(node.of);
   if (record && !fieldOf(record, node.name)) {
     errors.push({

@@ -67,10 +67,8 @@ function compileNode(node: Node, context: CompileContext, locals: readonly strin
       return compileName(node.name, context, locals);
     case "field":
       return compileField(node, context, locals);
-    case "has": {
-      const value = below(node.of);
-      return (frame) => isPresent(value, frame);
-    }
+    case "has":
+      return compileHas(node.of, below(node.of.of));
     case "index":
       return compileIndex(below(node.of), below(node.key));
     case "not": {
@@ -170,15 +168,14 @@ function ownValue(container: Value, key: Value, missing: Fault): Value {
   return (container as Readonly<Record<string, Value>>)[key]; // an object: checked above
 }
 
-/** An absent key anywhere on the path makes it absent; a wrong type stays a fault. */
-function isPresent(value: Expression, frame: Frame): boolean {
-  try {
-    value(frame);
-    return true;
-  } catch (error) {
-    if (error instanceof Fault && error.reason === "missing") return false;
-    throw error;
-  }
+/** Asks for the last name alone, as in CEL: what it is asked of must be there, whatever it is. */
+function compileHas(node: FieldNode, of: Expression): Expression {
+  const { name } = node;
+  return (frame) => {
+    const container = of(frame);
+    if (typeof container !== "object" || container === null) return false;
+    return !Array.isArray(container) && Object.hasOwn(container, name);
+  };
 }
 
 /** Adds the run-time check where the checker could not know the type. */

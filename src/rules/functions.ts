@@ -197,7 +197,7 @@ function toInt(value: Value): number {
   const isText = typeof value === "string" && /^[+-]?\d{1,20}$/.test(value);
   const number = isText ? Number(value) : value;
   if (typeof number !== "number") throw notAnInt;
-  const whole = Math.trunc(number);
+  const whole = Math.trunc(number) + 0; // never -0
   if (!Number.isSafeInteger(whole)) throw notAnInt;
   return whole;
 }
