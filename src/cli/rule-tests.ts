@@ -146,6 +146,7 @@ class Run {
 
   /** Notes what differs; with several insights, one that fits is enough unless `count` is given. */
   #compare(expect: TestExpect): void {
+    this.#insights.settle();
     const all = [...this.#insights.current()].filter(({ state }) => state !== "inactive");
     const found = all.length === 0 ? "inactive" : all.map(({ state }) => state).join(", ");
     const say = (what: string): void => {

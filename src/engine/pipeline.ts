@@ -95,7 +95,7 @@ export class Pipeline {
     if (this.#receipts.has(request.signal, request.hash)) return { kind: "known" };
     const read = this.#prepare(request);
     if ("ok" in read) return { kind: "invalid", code: read.code, message: read.message };
-    this.advance(request.receivedUs);
+    this.#pass(request.receivedUs);
     this.#graph.push(read.batch);
     // By our own time, which never goes back: a clock set back must not make receipts look old.
     this.#receipts.add(request.signal, request.hash, this.#nowUs);
@@ -114,13 +114,8 @@ export class Pipeline {
 
   /** Lets time pass: graces, `for`, `keep_firing_for`, liveness. An earlier time changes nothing. */
   advance(atUs: Us): void {
-    const nowUs = Math.max(atUs, this.#nowUs);
-    this.#nowUs = nowUs;
-    this.#endGap(nowUs);
-    this.#receipts.expire(nowUs);
-    this.#graph.advance(nowUs);
-    this.#rules.advance(nowUs);
-    this.#insights.advance(nowUs);
+    this.#pass(atUs);
+    this.#insights.settle();
   }
 
   /** Requests of that signal were refused until `toUs`: nobody is accused of what they may have held. */
@@ -190,6 +185,17 @@ export class Pipeline {
   /** Rules that have failed for the first time since the last call. */
   takeRuleFaults(): RuleFault[] {
     return this.#rules.takeFaults();
+  }
+
+  /** Up to an instant of which there is more to tell. */
+  #pass(atUs: Us): void {
+    const nowUs = Math.max(atUs, this.#nowUs);
+    this.#nowUs = nowUs;
+    this.#endGap(nowUs);
+    this.#receipts.expire(nowUs);
+    this.#graph.advance(nowUs);
+    this.#rules.advance(nowUs);
+    this.#insights.advance(nowUs);
   }
 
   #endGap(nowUs: Us): void {

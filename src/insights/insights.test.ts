@@ -271,7 +271,7 @@ test("within a day the same episode reopens; later it is another", () => {
   const fingerprint = fingerprintOf(eventRule.id, ["c1/shop/web", "443"]);
   expect(idsAndReopens(world.commit(59 + day))).toEqual([[insightId(fingerprint, 1), 1, 1]]);
 
-  world.at(59 + day + 60).at(59 + day + 60 + day, match(eventRule, "f3", 3 * day));
+  world.at(59 + day + 60).at(59 + day + 60 + day + 1, match(eventRule, "f3", 3 * day));
   expect(idsAndReopens(world.commit(3 * day))).toEqual([
     [insightId(fingerprint, 1), 1, 1],
     [insightId(fingerprint, 2), 2, 0],

@@ -44,6 +44,7 @@ import {
   deadlineUs,
   enter,
   flappingEndUs,
+  isTooEarly,
   noteFlapping,
   stepAtDeadline,
   stepNow,
@@ -118,22 +119,30 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
       insight.rule = meta;
       this.#changed(insight);
     }
-    if (!this.#isResuming()) this.#closeRuleless();
+    if (!this.#isResuming()) this.#followRules();
     this.#news.flush();
   }
 
   push(events: readonly RuleEvent[]): void {
     for (const event of events) this.#take(event);
-    if (!this.#isResuming()) this.#settle(this.#nowUs);
-    this.#news.flush();
+    this.settle();
   }
 
-  /** Lets engine time pass. It may stand still and never falls. */
+  /**
+   * Lets engine time pass. It may stand still and never falls. What runs out at this very instant waits
+   * for what is told at it (`push`, `settle`): true again at the end of a window is in time.
+   */
   advance(nowUs: Us): void {
     if (nowUs < this.#nowUs) return;
     if (this.#resumesFromUs !== null) this.#resume(nowUs, this.#resumesFromUs);
-    this.#settle(nowUs);
+    this.#settle(nowUs - 1, nowUs);
     this.#nowUs = nowUs;
+    this.#news.flush();
+  }
+
+  /** Nothing more will be told of this instant. */
+  settle(): void {
+    if (!this.#isResuming()) this.#settle(this.#nowUs, this.#nowUs);
     this.#news.flush();
   }
 
@@ -403,16 +412,16 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
   }
 
   /** One deadline may lead to the next: fired, run out, forgotten. */
-  #settle(nowUs: Us): void {
-    while (this.#nextDueUs <= nowUs) this.#passDeadlines(nowUs);
+  #settle(untilUs: Us, nowUs: Us): void {
+    while (this.#nextDueUs <= untilUs) this.#passDeadlines(untilUs, nowUs);
   }
 
   /** Applies every deadline that has passed, in the order of the deadlines, and finds the next one. */
-  #passDeadlines(nowUs: Us): void {
+  #passDeadlines(untilUs: Us, nowUs: Us): void {
     const due: { insight: Insight; atUs: Us }[] = [];
     for (const insight of this.#registry.all()) {
       const atUs = this.#deadlineUs(insight);
-      if (atUs <= nowUs) due.push({ insight, atUs });
+      if (atUs <= untilUs) due.push({ insight, atUs });
     }
     due.sort((a, b) => a.atUs - b.atUs || (a.insight.id < b.insight.id ? -1 : 1));
     for (const { insight, atUs } of due) this.#passDeadline(insight, atUs, nowUs);
@@ -459,14 +468,24 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
       this.#told.resumed(insight, nowUs);
       this.#changed(insight);
     }
-    this.#closeRuleless();
+    this.#followRules();
     this.#nextDueUs = 0;
   }
 
-  #closeRuleless(): void {
+  /** A rule that is gone ends its insights; one that asks for more time than before takes them back. */
+  #followRules(): void {
     for (const insight of this.#registry.all()) {
-      if (this.#rules.has(insight.rule.id)) continue;
-      this.#close(insight, "rule_removed", insight.lastSeenUs);
+      if (!this.#rules.has(insight.rule.id)) {
+        this.#close(insight, "rule_removed", insight.lastSeenUs);
+      } else if (isTooEarly(insight, this.#nowUs)) {
+        this.#move(
+          insight,
+          { to: "pending", reason: "withdrawn" },
+          this.#nowUs,
+          insight.lastSeenUs,
+        );
+        this.#follow(insight, false, insight.lastSeenUs);
+      }
     }
   }
 

@@ -84,6 +84,16 @@ function lapse(insight: Insight, reason: CloseReason | ""): Step {
   return hasFired ? { to: "resolved", reason: insight.reason } : { to: "inactive", reason };
 }
 
+/**
+ * It fires, and its rule asks for more time by now than it has been true: it waits on, as an alert of
+ * Prometheus does whose `for` was raised.
+ */
+export function isTooEarly(insight: Insight, nowUs: Us): boolean {
+  // Rows of versions before 0.2 do not say since when it is true, but when it fired.
+  const sinceUs = insight.activeUs > 0 ? insight.activeUs : insight.firedUs;
+  return insight.state === "firing" && sinceUs + insight.rule.forUs > nowUs;
+}
+
 /** When time alone will change this insight; Infinity = never. */
 export function deadlineUs(insight: Insight, timings: Timings, hasSilent: boolean): Us {
   return Math.min(stateDeadlineUs(insight, timings, hasSilent), flappingEndUs(insight));
@@ -141,7 +151,11 @@ export function enter(insight: Insight, step: Step, atUs: Us): void {
     if (insight.firedUs > 0) insight.reopenCount++;
     insight.firedUs = atUs;
   }
-  if (step.to === "firing") insight.closedUs = 0;
+  if (step.to === "firing") {
+    insight.closedUs = 0;
+    if (insight.activeUs === 0) insight.activeUs = atUs;
+  }
+  if (step.to === "pending" && from === "firing") insight.closedUs = atUs;
   if (!isActive(from)) insight.wasJudgedFalse = false;
   if (!isActive(step.to)) {
     const stayedClosed = from === "pending" && insight.firedUs > 0;
@@ -149,7 +163,7 @@ export function enter(insight: Insight, step: Step, atUs: Us): void {
     insight.activeUs = 0;
   }
   insight.unknownSinceUs = step.to === "unknown" ? atUs : 0;
-  if (step.to !== "pending") insight.reason = step.reason;
+  if (step.to !== "pending" || step.reason !== "") insight.reason = step.reason;
   insight.state = step.to;
 }
 

@@ -47,7 +47,8 @@ export function toldState(from: LifeState, step: Step): RecordState | null {
       if (step.reason === "withdrawn") return from === "pending" ? null : "resolved";
       return from === "unknown" ? "unknown" : null;
     case "pending":
-      return null;
+      // Its rule asks for more time since a reload: people were told too early.
+      return from === "firing" ? "resolved" : null;
   }
 }
 

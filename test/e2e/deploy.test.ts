@@ -1,5 +1,4 @@
 /** The shipped files in the hands of the programs they are for: Prometheus', Alertmanager's, a collector. */
-import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { encodeCounters, encodeLogs } from "../../src/cli/demo/otlp.ts";
@@ -11,27 +10,12 @@ import { KubernetesApi } from "../support/kubernetes-api.ts";
 import { MeshSources } from "../support/mesh-sources.ts";
 import { alertmanagerConfig, deployFolder, startAlertmanager } from "../support/monitoring.ts";
 import { bytesToPlain, type SignalName } from "../support/otlp-oracle.ts";
-import { toolsOrSkip } from "../support/peers.ts";
+import { runToEnd, toolsOrSkip, type Ended } from "../support/peers.ts";
 import { freePort, getJson, TempFolder, until } from "../support/program.ts";
 import { startShippedEngine } from "../support/shipped-engine.ts";
 
-/** Runs a command to its end, with text for its input. */
-async function check(
-  path: string,
-  args: readonly string[],
-  input = "",
-): Promise<{ code: number; output: string }> {
-  return new Promise((done) => {
-    const child = execFile(
-      path,
-      args,
-      { cwd: join(deployFolder, "prometheus") },
-      (error, out, err) =>
-        done({ code: error === null ? 0 : Number(error.code ?? 1), output: out + err }),
-    );
-    child.stdin?.end(input);
-  });
-}
+const check = (path: string, args: readonly string[], input = ""): Promise<Ended> =>
+  runToEnd(path, args, { cwd: join(deployFolder, "prometheus"), input });
 
 test.for([
   { name: "the alert rules are sound", args: ["check", "rules", "rules.yaml"] },

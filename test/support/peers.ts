@@ -2,7 +2,7 @@
  * The real programs around the engine: where they are, and one of them as a process. A test that needs
  * one which is missing is skipped with the command that gets it; under CI=true it fails.
  */
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { execFile, execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import type { TestContext } from "vitest";
 import { root, until } from "./program.ts";
@@ -37,6 +37,26 @@ export function toolsOrSkip(context: TestContext, ...names: readonly ToolName[])
   if (process.env["CI"] === "true") throw new Error(why);
   console.warn(`skipped, ${why}`); // the reporter shows a skip without its reason
   return context.skip(why);
+}
+
+export interface Ended {
+  readonly code: number;
+  /** What it wrote, to both. */
+  readonly output: string;
+}
+
+/** Runs a command to its end, with text for its input. */
+export async function runToEnd(
+  path: string,
+  args: readonly string[],
+  { cwd, input = "" }: { readonly cwd: string; readonly input?: string },
+): Promise<Ended> {
+  return new Promise((done) => {
+    const child = execFile(path, args, { cwd }, (error, out, err) =>
+      done({ code: error === null ? 0 : Number(error.code ?? 1), output: out + err }),
+    );
+    child.stdin?.end(input);
+  });
 }
 
 /** A foreign program, ended with the test; what it prints is kept for failures. */
