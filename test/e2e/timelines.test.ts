@@ -97,7 +97,7 @@ function ours({ for: forSeconds, keep, seen }: Timeline): Shown[] {
   const forUs = upToLookUs(forSeconds);
   const rule = ruleMeta("timeline", { forUs, keepFiringForUs: upToLookUs(keep) });
   const world = new InsightWorld({}, [rule]);
-  return [...seen].map((look, index) => {
+  return Array.from(seen).map((look, index) => {
     const second = index * stepSeconds;
     if (look === "#") world.at(second, match(rule, "e", second));
     else world.at(second, miss(rule, "e", second, look === "." ? "judged" : "unjudged"));
@@ -108,7 +108,9 @@ function ours({ for: forSeconds, keep, seen }: Timeline): Shown[] {
 
 /** `0 1 0 stale`: staleness is what a scrape that fails leaves behind. */
 const samplesOf = ({ seen }: Timeline): string =>
-  [...seen].map((look) => ({ "#": "1", ".": "0", "?": "stale" })[look]).join(" ");
+  Array.from(seen)
+    .map((look) => ({ "#": "1", ".": "0", "?": "stale" })[look])
+    .join(" ");
 
 const alertOf = (index: number): string => `T${index}`;
 
@@ -164,9 +166,9 @@ async function promtoolSays(
 function differences(output: string, lines: readonly Timeline[]): string[] {
   const blocks = [...output.matchAll(/time: (\d+\S*),\s+exp: (.*)\s+got: (.*)/g)];
   return blocks.flatMap(([, time = "", wanted = "", got = ""]) => {
-    const [ours, theirs] = [statesIn(wanted), statesIn(got)];
+    const [expected, found] = [statesIn(wanted), statesIn(got)];
     return lines.flatMap((line, index) => {
-      const [we = "none", prometheus = "none"] = [ours.get(index), theirs.get(index)];
+      const [we = "none", prometheus = "none"] = [expected.get(index), found.get(index)];
       const what = `T${index} ${line.name} (${line.for}, ${line.keep}) ${line.seen}`;
       return we === prometheus ? [] : [`${time} ${what}: we ${we}, Prometheus ${prometheus}`];
     });
@@ -239,7 +241,8 @@ test.for(gaps)("promtool: $name", async (gap, context) => {
     u: "unknown",
     "-": "none",
   };
-  const states = (text: string): Shown[] => [...text].map((letter) => letters[letter] ?? "none");
+  const states = (text: string): Shown[] =>
+    Array.from(text).map((letter) => letters[letter] ?? "none");
   expect(ours(gap)).toEqual(states(gap.we));
   expect(await promtoolSays(promtool, [gap], [states(gap.prometheus)])).toBe("the same");
 });
