@@ -21,7 +21,21 @@ import type { NodeRecord, Nodes } from "./nodes.ts";
 import { isExplained, securityOfLines } from "./plaintext-lines.ts";
 import { bucketUs, type SecurityView } from "./security.ts";
 import type { SharedWords } from "./shared-words.ts";
-import type { FacetWords } from "./view-words.ts";
+import { countOf, tagsIn } from "./tag-counts.ts";
+import type { Tag } from "./tags.ts";
+
+/** What tags and columns say in words, sorted. */
+interface FacetWords {
+  /** In order of precedence. */
+  readonly columns: readonly Column[];
+  readonly reporters: readonly string[];
+  readonly channels: readonly string[];
+  readonly route: EdgeEntity["route"];
+  readonly responseFlags: readonly string[];
+  readonly srcPrincipals: readonly string[];
+  readonly dstPrincipals: readonly string[];
+  readonly observers: readonly Observer[];
+}
 
 export interface FacetView extends SecurityView {
   readonly facet: Facet;
@@ -92,7 +106,7 @@ function isShadowedEdge(edge: Edge, facets: Facets, nodes: Nodes): boolean {
   const tag = `service:${namespace}/${name}`;
   for (const other of facets.from(edge.srcId)) {
     if (other === edge || nodes.get(other.dstId).entity.kind === "service") continue;
-    if (other.facets.some((facet) => facet.tags.has(tag))) return true;
+    if (other.facets.some((facet) => countOf(facet.tags, tag) > 0)) return true;
   }
   return false;
 }
@@ -103,7 +117,7 @@ function viewOf(
   isShadowed: boolean,
   facets: Facets,
 ): FacetView {
-  const words = wordsOf(facet, parts, facets);
+  const words = wordsOf(facet, parts, facets.words);
   const { columns } = words;
   const amounts = leadingColumn(columns)?.amounts ?? makeAmounts();
   const { security, plaintextShare, plaintextFromUs } = securityOfColumns(columns);
@@ -143,33 +157,38 @@ function evidenceOf(facet: Facet, parts: readonly Facet[]): readonly Evidence[] 
   return mergeEvidence(facet.evidence, all);
 }
 
-/** Of a facet that stands alone they are remembered: numbers change all the time, words hardly ever. */
-function wordsOf(facet: Facet, parts: readonly Facet[], facets: Facets): FacetWords {
-  if (parts.length > 1) return readWords(sortColumns(unite(parts)), parts, facets.words);
-  const known = facets.viewWords.of(facet);
-  if (known) return known;
-  const words = readWords(facet.columns, parts, facets.words);
-  facets.viewWords.keep(facet, words);
-  return words;
-}
-
-function readWords(
-  columns: readonly Column[],
-  parts: readonly Facet[],
-  shared: SharedWords,
-): FacetWords {
-  const tags = tagsOf(parts);
-  const tagged = (prefix: string) => wordsAfter(prefix, tags, shared);
+function wordsOf(facet: Facet, parts: readonly Facet[], shared: SharedWords): FacetWords {
+  const columns = parts.length > 1 ? sortColumns(unite(parts)) : facet.columns;
+  const sources: Tag[] = [];
+  const flags: Tag[] = [];
+  const callers: Tag[] = [];
+  const servers: Tag[] = [];
+  let route = routeTags.length;
+  for (const { tags } of parts) {
+    for (const { tag } of tagsIn(tags)) {
+      if (tag.sort === "source") sources.push(tag);
+      else if (tag.sort === "src_principal") callers.push(tag);
+      else if (tag.sort === "dst_principal") servers.push(tag);
+      else if (tag.sort === "flag") flags.push(tag);
+      else if (tag.sort === "route") route = Math.min(route, rankOfRoute(tag));
+    }
+  }
   return {
     columns,
     reporters: shared.list(unique(columns.map(({ reporter }) => reporterWord(reporter)))),
     channels: shared.list(unique(columns.map((column) => column.channel))),
-    route: routes.find((_, at) => tags.includes(routeTags[at] ?? "")) ?? "unknown",
-    responseFlags: tagged("flag:"),
-    srcPrincipals: tagged("src_principal:"),
-    dstPrincipals: tagged("dst_principal:"),
-    observers: observersOf(tags, shared),
+    route: routes[route] ?? "unknown",
+    responseFlags: wordsIn(flags, shared),
+    srcPrincipals: wordsIn(callers, shared),
+    dstPrincipals: wordsIn(servers, shared),
+    observers: observersOf(sources),
   };
+}
+
+/** Of a facet that goes several ways, the first of `routes` tells most. */
+function rankOfRoute({ text }: Tag): number {
+  const rank = routeTags.indexOf(text);
+  return rank < 0 ? routeTags.length : rank;
 }
 
 function reporterWord(reporter: Column["reporter"]): string {
@@ -243,28 +262,29 @@ export function edgeEntityOf(
 }
 
 /** Who told of the edge. */
-function observersOf(tags: readonly string[], shared: SharedWords): Observer[] {
-  const sources = unique(tags.filter((tag) => tag.startsWith("source:")));
-  return sources.slice(0, observersMax).map((tag) => shared.observer(tag));
+function observersOf(sources: readonly Tag[]): Observer[] {
+  const observers: Observer[] = [];
+  for (const { observer } of inOrder(sources)) {
+    if (observer && observers.length < observersMax) observers.push(observer);
+  }
+  return observers;
 }
 
-function tagsOf(parts: readonly Facet[]): readonly string[] {
-  const [only] = parts;
-  return parts.length === 1 && only ? only.tags.keys() : parts.flatMap(({ tags }) => tags.keys());
+/** What tags of one sort say, sorted; nearly always it is one word, or none. */
+function wordsIn(tags: readonly Tag[], shared: SharedWords): readonly string[] {
+  const [only] = tags;
+  if (tags.length < 2) return only?.words ?? none;
+  return shared.list(unique(tags.flatMap(({ words }) => words)));
 }
 
-/** The words of one sort that the tags hold, sorted; nearly always it is one, or none. */
-function wordsAfter(
-  prefix: string,
-  tags: readonly string[],
-  shared: SharedWords,
-): readonly string[] {
-  const sort = tags.filter((tag) => tag.startsWith(prefix));
-  const [only] = sort;
-  if (sort.length === 1 && only !== undefined) return shared.listOfTag(only, prefix);
-  return shared.list(unique(sort.map((tag) => tag.slice(prefix.length))));
+/** By their texts, each once. */
+function inOrder(tags: readonly Tag[]): readonly Tag[] {
+  if (tags.length < 2) return tags;
+  const sorted = tags.toSorted((a, b) => (a.text < b.text ? -1 : Number(a.text > b.text)));
+  return sorted.filter((tag, at) => tag.text !== sorted[at - 1]?.text);
 }
 
+const none: readonly never[] = [];
 const spiffe = "spiffe://";
 
 /** "" where the principal is no SPIFFE identity. */

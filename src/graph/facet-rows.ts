@@ -13,6 +13,7 @@ import type { Edge, Facet, Facets } from "./facets.ts";
 import { eventRows, isOtherBucket, isSameTraffic, rollupRows } from "./history.ts";
 import type { Nodes } from "./nodes.ts";
 import { securityOf } from "./security.ts";
+import { tagsIn } from "./tag-counts.ts";
 import { isRollDue } from "./unrolled.ts";
 
 interface FacetDetail {
@@ -191,7 +192,7 @@ function facetDetail({ tags, evidence, edge, port, place }: Facet, ledger: Facet
   const around = [...(edge.around?.get(port) ?? [])];
   const detail: FacetDetail = {
     gone: false,
-    tags: [...tags],
+    tags: Array.from(tagsIn(tags), ({ tag, count }) => [tag.text, count] as const),
     evidence,
     around,
     ...(recorded && { rolled: recorded.rolled }),

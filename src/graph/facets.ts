@@ -29,10 +29,17 @@ import { FacetLedger, type FacetWritten } from "./facet-ledger.ts";
 import { countSecurity } from "./security.ts";
 import type { Nodes } from "./nodes.ts";
 import { SharedWords } from "./shared-words.ts";
-import { TagCounts } from "./tag-counts.ts";
+import {
+  countOf,
+  hasSort,
+  noTags,
+  sizeOf,
+  tagsIn,
+  withCount,
+  type TagCounts,
+} from "./tag-counts.ts";
 import { ToldBy } from "./told-by.ts";
 import { Unrolled } from "./unrolled.ts";
-import { ViewWords } from "./view-words.ts";
 
 export interface Edge {
   readonly id: number;
@@ -53,7 +60,7 @@ export interface Facet {
   /** In order of precedence; another list whenever one is added. */
   columns: readonly Column[];
   /** Counted words about the facet: `route:…`, `flag:…`, `service:…`, `source:…`, principals. */
-  readonly tags: TagCounts;
+  tags: TagCounts;
   evidence: readonly Evidence[];
   /** The id under which rules know it; "" while they do not. */
   emittedAs: string;
@@ -116,8 +123,6 @@ export class Facets {
   readonly #examples = new WeakMap<Column, SpanRef>();
   readonly #toldBy = new ToldBy<Facet>();
   readonly words = new SharedWords();
-  /** What `edge-view.ts` has read from the tags of the facets looked at last. */
-  readonly viewWords = new ViewWords<Facet>();
   /** Told of each row before the ledger has it; null = the facet has ended. */
   onRow: (facet: Facet, row: FacetRow | null) => void = () => {};
   #nextEdgeId = 1;
@@ -177,7 +182,6 @@ export class Facets {
     if (known) return known;
     const column = new Column(reporter, channel, this.#columnNumbers);
     facet.columns = sortColumns(facet.columns.concat(column));
-    this.viewWords.forget(facet);
     return column;
   }
 
@@ -275,11 +279,10 @@ export class Facets {
   }
 
   tag(facet: Facet, tag: string, by: 1 | -1): void {
-    const count = facet.tags.get(tag) ?? 0;
-    if (count === 0 && facet.tags.size >= tagsMax) return;
+    const count = countOf(facet.tags, tag);
+    if (count === 0 && sizeOf(facet.tags) >= tagsMax) return;
     this.#setTag(facet, tag, count + by);
     if ((count === 0) !== count + by <= 0) {
-      this.viewWords.forget(facet);
       this.touch(facet, null);
       if (tag.startsWith("service:")) this.#touchServices(facet.edge.srcId);
     }
@@ -466,7 +469,7 @@ export class Facets {
       protocol,
       port,
       columns: [],
-      tags: new TagCounts(),
+      tags: noTags,
       evidence: noEvidence,
       emittedAs: "",
       place: this.ledger.take(),
@@ -497,10 +500,9 @@ export class Facets {
       this.keepExample(into, this.#examples.get(column) ?? null);
       this.touch(target, into);
     }
-    for (const [tag, count] of facet.tags) {
-      this.#setTag(target, tag, (target.tags.get(tag) ?? 0) + count);
+    for (const { tag, count } of tagsIn(facet.tags)) {
+      this.#setTag(target, tag.text, countOf(target.tags, tag.text) + count);
     }
-    this.viewWords.forget(target);
     target.evidence = mergeEvidence(target.evidence, facet.evidence);
     this.#touchDetail(target);
     this.#touchKin(edge);
@@ -511,7 +513,7 @@ export class Facets {
   #removeFacet(facet: Facet): void {
     const { edge } = facet;
     edge.facets = edge.facets.filter((one) => one !== facet);
-    for (const tag of facet.tags.keys()) this.#toldBy.remove(facet, tag);
+    for (const { tag } of tagsIn(facet.tags)) this.#toldBy.remove(facet, tag.text);
     for (const column of facet.columns) column.release();
     this.#facets--;
     const left = (this.#facetsBySrc.get(edge.srcId) ?? 1) - 1;
@@ -540,17 +542,14 @@ export class Facets {
   }
 
   /** A facet that has left the graph keeps its tags, but nobody finds it by them. */
-  #setTag(facet: Facet, tag: string, count: number): void {
-    if (count > 0) {
-      if (facet.tags.has(tag)) facet.tags.set(tag, count);
-      else {
-        const shared = this.words.text(tag);
-        if (facet.edge.facets.includes(facet)) this.#toldBy.add(facet, shared);
-        facet.tags.set(shared, count);
-      }
-    } else if (facet.tags.delete(tag)) {
-      this.#toldBy.remove(facet, tag);
+  #setTag(facet: Facet, text: string, count: number): void {
+    const tag = this.words.tag(text);
+    const isKnown = countOf(facet.tags, text) > 0;
+    if (isKnown && count <= 0) this.#toldBy.remove(facet, text);
+    if (!isKnown && count > 0 && facet.edge.facets.includes(facet)) {
+      this.#toldBy.add(facet, tag.text);
     }
+    facet.tags = withCount(facet.tags, tag, count);
   }
 
   #touchDetail(facet: Facet): void {
@@ -568,7 +567,7 @@ export class Facets {
     const { facets, srcId, dstId } = edge;
     const hasPlaintext = facets.some(({ columns }) => columns.some(tellsOfPlaintext));
     if (hasPlaintext) this.touchTo(dstId);
-    if (facets.some(({ tags }) => tags.hasPrefix("service:"))) this.#touchServices(srcId);
+    if (facets.some(({ tags }) => hasSort(tags, "service"))) this.#touchServices(srcId);
   }
 
   /** Whether a service's row is shadowed hangs on what else its caller calls. */

@@ -1,33 +1,32 @@
-/** A list of counted words answers as a map does. */
+/** A list of counted tags answers as a map does. */
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { TagCounts } from "./tag-counts.ts";
+import { SharedWords } from "./shared-words.ts";
+import { countOf, noTags, sizeOf, tagsIn, withCount } from "./tag-counts.ts";
+import { Tag } from "./tags.ts";
 
 const change = fc.record({
-  kind: fc.constantFrom("set", "set", "set", "delete"),
-  tag: fc.integer({ min: 0, max: 24 }).map((number) => `tag-${number}`),
-  count: fc.integer({ min: 1, max: 5 }),
+  text: fc.integer({ min: 0, max: 24 }).map((number) => `tag:${number}`),
+  count: fc.integer({ min: 0, max: 7 }),
+  // What is shared may have been forgotten since.
+  isShared: fc.boolean(),
 });
 
-test("whatever is set and deleted, a list holds what a map would, in its order", () => {
+test("whatever is counted and taken back, a list holds what a map would, in its order", () => {
   let longest = 0;
   fc.assert(
     fc.property(fc.array(change, { minLength: 10, maxLength: 80, size: "max" }), (changes) => {
-      const tags = new TagCounts();
+      const words = new SharedWords();
+      let tags = noTags;
       const plain = new Map<string, number>();
-      for (const { kind, tag, count } of changes) {
-        if (kind === "set") {
-          tags.set(tag, count);
-          plain.set(tag, count);
-        }
-        const isGone = [tags, plain].map((one) => kind === "delete" && one.delete(tag));
-        expect(isGone[0]).toBe(isGone[1]);
-        const [has, holds] = [tags, plain].map((one) => [one.size, one.has(tag), one.get(tag)]);
-        expect(has).toEqual(holds);
+      for (const { text, count, isShared } of changes) {
+        tags = withCount(tags, isShared ? words.tag(text) : new Tag(text), count);
+        if (count > 0) plain.set(text, count);
+        else plain.delete(text);
+        expect([sizeOf(tags), countOf(tags, text)]).toEqual([plain.size, count]);
         longest = Math.max(longest, plain.size);
       }
-      expect([...tags]).toEqual([...plain]);
-      expect([...tags.keys()]).toEqual([...plain.keys()]);
+      expect([...tagsIn(tags)].map(({ tag, count }) => [tag.text, count])).toEqual([...plain]);
     }),
   );
   // Both forms were there.
