@@ -77,16 +77,18 @@ test.each(commandLines.filter(({ line }) => line.startsWith("npm ")))(
 const snippets = guides.flatMap((page) => blocks(page, "yaml").map((text) => ({ page, text })));
 
 const isRuleFile = ({ text }: { readonly text: string }): boolean =>
-  /^(ruleset|rules|waivers|overrides):/m.test(text) && text.includes("version: 1");
+  /^(ruleset|rules|waivers|overrides|fixtures):/m.test(text) && text.includes("version: 1");
 
 test.each(snippets.filter(isRuleFile))(
   "$page: its rules load beside the shipped ones, and their tests pass",
   ({ page, text }) => {
     const shipped = readRuleFiles(shippedRulesFolder);
-    const { rules, diagnostics } = loadRules([...shipped, { path: page, text }]);
+    const path = /^tests:/m.test(text) ? `${page}_test.yaml` : page;
+    const { rules, diagnostics } = loadRules([...shipped, { path, text }]);
     expect(diagnostics.map((one) => formatDiagnostic(one, text))).toEqual([]);
-    const own = rules.filter(({ file }) => file === page);
-    expect(runRuleTests(own).filter(({ passed }) => !passed)).toEqual([]);
+    const results = runRuleTests(rules).filter(({ place }) => place.startsWith(path));
+    expect(results.filter(({ passed }) => !passed)).toEqual([]);
+    expect(results.length > 0).toBe(text.includes("expect:"));
   },
 );
 

@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { runRulesCheck } from "../src/cli/rules-check.ts";
 import { shippedRulesFolder } from "../src/cli/rules-folder.ts";
 import { runRulesTest } from "../src/cli/rules-test.ts";
-import { makeIo } from "./support/cli.ts";
+import { makeIo, runCli } from "./support/cli.ts";
 
 const head = `version: 1
 rules:
@@ -61,7 +61,7 @@ test.each([
 `,
     {
       code: 1,
-      out: `FAIL a.yaml:3 busy: wrong in every way
+      out: `FAIL a.yaml:13 busy: wrong in every way
      at 30s: expected no insight, found pending: "web is busy"
      at 30s: expected firing, found pending
      at 2m: expected 2 in state firing, found 1
@@ -84,7 +84,7 @@ test.each([
 `,
     {
       code: 1,
-      out: `FAIL a.yaml:3 busy: mended
+      out: `FAIL a.yaml:17 busy: mended
      it passes now: remove 'todo'
 2 tests of 1 rules: 1 passed, of which 1 known to fail, 1 failed
 `,
@@ -101,7 +101,7 @@ test.each([
 `,
     {
       code: 1,
-      out: `FAIL a.yaml:3 busy: a flow
+      out: `FAIL a.yaml:16 busy: a flow
      at 0s: gives 'flow' to a rule on 'edge'
 2 tests of 1 rules: 1 passed, 1 failed
 `,
@@ -147,6 +147,78 @@ test("--json is one document", () => {
       },
     ],
   });
+});
+
+const fixtures = `fixtures:
+  busy_web:
+    edge: { requests: 11, src: { name: web, namespace: shop, labels: { a: "1" } }, port: 80 }
+`;
+
+test("tests begin with fixtures, and ask for labels", () => {
+  const folder = makeFolder(`${head}    subject: edge.src
+    tests:
+      - name: fields of the step come after those of the fixture
+        given:
+          - { at: 0s, fixture: busy_web, edge: { src: { namespace: bank, labels: { b: "2" } } } }
+          - { at: 0s, fixture: busy_web, edge: { port: 81, requests: 1 } }
+          - { at: 0s, fixture: busy_web, edge: { port: 82 } }
+        expect:
+          - { at: 2m, state: firing, count: 2, message: web is busy }
+          - { at: 2m, state: firing, labels: { severity: low, namespace: bank, workload: web } }
+          - { at: 2m, state: firing, labels: { namespace: shop, cluster: "" } }
+          - { at: 2m, state: firing, labels: { namespace: mall, workload: web } }
+${fixtures}`);
+  const io = makeIo();
+  expect(runRulesTest({ folder }, io)).toBe(1);
+  expect(io.printed.out.replaceAll(`${folder}/`, "")).toBe(
+    `FAIL a.yaml:14 busy: fields of the step come after those of the fixture
+     at 2m: expected the labels namespace=mall, workload=web, found namespace=bank, workload=web
+1 tests of 1 rules: 0 passed, 1 failed
+`,
+  );
+});
+
+test("longer tests stand in files of their own, which no engine loads", async () => {
+  const folder = makeFolder(head.replace("low\n", "low\n    status: stable\n"));
+  const outside = `version: 1
+${fixtures}tests:
+  - rule: busy
+    name: busy
+    given: [ { at: 0s, fixture: busy_web } ]
+    expect: [ { at: 2m, state: firing } ]
+  - rule: busy
+    name: idle
+    given: [ { at: 0s, fixture: busy_web, edge: { requests: 1 } } ]
+    expect: [ { at: 2m, state: pending } ]
+  - rule: plaintext-traffic
+    name: a shipped one
+    given: [ { at: 0s, fixture: busy_web } ]
+    expect: [ { at: 2m, state: inactive } ]
+`;
+  const file = join(folder, "a_test.yaml");
+  writeFileSync(file, outside.replace("pending", "inactive"));
+  const check = makeIo();
+  expect(runRulesCheck({ folder }, check)).toBe(0);
+  expect(check.printed.out).toBe("1 rules in 2 files: 0 errors, 0 warnings\n");
+  writeFileSync(file, outside);
+  const io = makeIo();
+  expect(runRulesTest({ folder }, io)).toBe(1);
+  expect(io.printed.out).toContain(`FAIL ${file}:10 busy: idle\n`);
+  expect(io.printed.out).toContain("3 tests of 1 rules: 2 passed, 1 failed\n");
+  writeFileSync(
+    file,
+    `${outside.replaceAll("fixture: busy_web", "fixture: busy_wbe")}lists: { a: [b] }\n`,
+  );
+  const bad = makeIo();
+  expect(runRulesCheck({ folder }, bad)).toBe(1);
+  expect(bad.printed.out).toContain(
+    "a_test.yaml:8:33 error RULE_REF the file has no fixture 'busy_wbe' (did you mean 'busy_web'?)",
+  );
+  expect(bad.printed.out).toContain(
+    "a_test.yaml:18:1 error RULE_KEY 'lists' in a file of tests, which no engine loads",
+  );
+  const served = await runCli(["validate", "--set", `rules.paths=[${folder}]`]);
+  expect(served).toMatchObject({ code: 0, error: "" });
 });
 
 test("a folder is checked beside the shipped rules, and tested for itself", () => {

@@ -13,7 +13,7 @@ import { loadRules, type CompiledRule, type Waiver } from "../rules/load.ts";
 import type { RuleFile } from "../threads/engine-messages.ts";
 import { fileTrouble, UserError, type CliIo } from "./io.ts";
 import { configToRuleFile } from "./config-rules.ts";
-import { readRuleFiles, shippedRulesFolder } from "./rules-folder.ts";
+import { readEngineRuleFiles, shippedRulesFolder } from "./rules-folder.ts";
 
 export interface ConfigOptions {
   readonly config: readonly string[];
@@ -44,7 +44,7 @@ export function readConfig(options: ConfigOptions, io: CliIo): Config {
 
 export function readRules(config: Config): LoadedRuleSet {
   const files = [shippedRulesFolder, ...config.rules.paths]
-    .flatMap(readRuleFiles)
+    .flatMap(readEngineRuleFiles)
     .concat(configToRuleFile(config) ?? []);
   const loaded = loadRules(files, { ...ruleOptions(config), todayUs: systemClock.nowUs() });
   if (hasErrors(loaded.diagnostics)) {

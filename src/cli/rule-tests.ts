@@ -3,6 +3,7 @@
  * lifecycle, on a virtual clock. All that a rule needs counts as received, unless the test's heartbeats
  * say otherwise; an entity's identity is its key.
  */
+import type { Insight } from "../insights/insight.ts";
 import { insightDefaults, Insights } from "../insights/insights.ts";
 import type { AnyEntityChange, GraphChange, Observer } from "../model/changes.ts";
 import {
@@ -16,6 +17,7 @@ import {
 import type { Us } from "../model/time.ts";
 import { assert } from "../lib/assert.ts";
 import { parseDuration } from "../model/durations.ts";
+import { insightLabels } from "../rules/keys.ts";
 import { Evaluator } from "../rules/evaluator.ts";
 import type {
   CompiledRule,
@@ -27,7 +29,7 @@ import type {
 
 export interface RuleTestResult {
   readonly rule: string;
-  /** `file:line` of the rule. */
+  /** `file:line` of the test. */
   readonly place: string;
   readonly test: string;
   readonly isTodo: boolean;
@@ -47,7 +49,7 @@ function runTest(rule: CompiledRule, test: RuleTest): RuleTestResult {
   const surprise = isTodo && passes ? ["it passes now: remove 'todo'"] : problems;
   return {
     rule: rule.meta.id,
-    place: `${rule.file}:${rule.line}`,
+    place: `${test.file}:${test.line}`,
     test: test.name,
     isTodo,
     passed: passes !== isTodo,
@@ -167,7 +169,26 @@ class Run {
       if (inState.some((insight) => insight[field] === wanted)) continue;
       say(`expected the ${field} "${wanted}", found "${inState[0]?.[field]}"`);
     }
+    if (expect.labels && inState.length > 0) this.#compareLabels(expect.labels, inState, say);
   }
+
+  #compareLabels(
+    wanted: NonNullable<TestExpect["labels"]>,
+    insights: readonly Insight[],
+    say: (what: string) => void,
+  ): void {
+    const found = insights.map(labelsOf);
+    const names = insightLabels.filter((name) => wanted[name] !== undefined);
+    if (found.some((labels) => names.every((name) => labels[name] === wanted[name]))) return;
+    const toText = (labels: TestExpect["labels"] = {}): string =>
+      names.map((name) => `${name}=${labels[name]}`).join(", ");
+    say(`expected the labels ${toText(wanted)}, found ${toText(found[0])}`);
+  }
+}
+
+function labelsOf({ rule, subject }: Insight): Required<NonNullable<TestExpect["labels"]>> {
+  const { cluster, namespace, workload } = subject;
+  return { severity: rule.severity, cluster, namespace, workload };
 }
 
 function heartbeatToObserver({ kind, key }: TestHeartbeat): Observer {

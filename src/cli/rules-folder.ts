@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { RuleFileText } from "../rules/source.ts";
+import { isTestFile } from "../rules/draft.ts";
 import { fileTrouble, UserError } from "./io.ts";
 
 /** Beside `src/` and `dist/` alike. */
@@ -22,6 +23,11 @@ export function readRuleFiles(path: string): readonly RuleFileText[] {
     if (cause instanceof UserError) throw cause;
     throw new UserError(`cannot read rules from '${path}': ${fileTrouble(cause)}`);
   }
+}
+
+/** Those that an engine loads: files of tests are for `rules check` and `rules test`. */
+export function readEngineRuleFiles(path: string): readonly RuleFileText[] {
+  return readRuleFiles(path).filter((file) => !isTestFile(file.path));
 }
 
 /** What a command is about, and the files that it is loaded beside. */

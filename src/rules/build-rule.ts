@@ -13,16 +13,22 @@ import { overrideValues, type Override } from "./overrides.ts";
 import { readParams, reportUnknownParams } from "./params.ts";
 import { resolvePath, type Path } from "./paths.ts";
 import { makeMeta, versionOf, type RuleValues } from "./rule-meta.ts";
-import type { BuiltRule, CompiledRule } from "./rule.ts";
+import type { BuiltRule, CompiledRule, RuleTest } from "./rule.ts";
 import { Scope, type Ready, type Shared } from "./scope.ts";
 import { textOf } from "./source.ts";
 import { cleanText, makeTemplate, splitTemplate, type Template } from "./template.ts";
 import { validateKeys, type Report } from "./validate.ts";
 
+/** What a rule has that does not stand in its map. */
+interface RuleSurroundings {
+  readonly ruleset: string;
+  readonly tests: readonly RuleTest[];
+}
+
 /** Null when the rule has an error, which is in the report by then. */
 export function buildRule(
   map: YAMLMap,
-  ruleset: string,
+  { ruleset, tests }: RuleSurroundings,
   shared: Shared,
   override: Override | null,
   report: Report,
@@ -40,13 +46,12 @@ export function buildRule(
   if (report.errorCount > errorsBefore || !parts) return null;
   const written = map.toJS(report.source.document) as RuleValues; // the table has accepted it
   const values = overrideValues(written, override);
-  warnAboutTests(map, values, where, report);
   const category = report.source.path.split(/[/\\]/).at(-2) ?? "";
   const version = versionOf(values, builder.names, shared);
   const meta = makeMeta(values, on, ruleset, category, version);
   const { line } = report.source.startOf(map);
   return {
-    rule: { meta, file: report.source.path, line, tests: values.tests ?? [], ...parts },
+    rule: { meta, file: report.source.path, line, tests, ...parts },
     isEnabled: values.enabled !== false,
     names: builder.names,
   };
@@ -265,15 +270,4 @@ const keyValueMax = 512;
 function keyValue(value: unknown): string {
   if (typeof value === "object") return cleanText(nodeKey(value as NodeEntity), keyValueMax); // by its type
   return cleanText(`${value as string | number | boolean}`, keyValueMax); // likewise
-}
-
-/** A stable rule shows at least once that it fires and once that it stays quiet. */
-function warnAboutTests(map: YAMLMap, values: RuleValues, where: string, report: Report): void {
-  if (values.status !== "stable") return;
-  const tests = (values.tests ?? []).filter((test) => test.todo !== true);
-  const fires = tests.some((test) => test.expect.some(({ state }) => state === "firing"));
-  const isQuiet = tests.some((test) => test.expect.every(({ state }) => state === "inactive"));
-  if (fires && isQuiet) return;
-  const message = `${where} is stable and has no test that ${fires ? "stays quiet" : "fires"}`;
-  report.warning("NO_TESTS", report.source.startOf(map), message);
 }

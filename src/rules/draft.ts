@@ -1,7 +1,7 @@
 /** A rule file whose YAML could be read, and the parts that all files of a set put together. */
 import { isMap, isNode, isScalar, isSeq, type Scalar, type YAMLMap } from "yaml";
 import type { Diagnostic } from "./diagnostics.ts";
-import { fileKeys } from "./keys.ts";
+import { fileKeys } from "./file-keys.ts";
 import { Source, textOf, type Position, type RuleFileText } from "./source.ts";
 import { Report, validateKeys } from "./validate.ts";
 
@@ -11,7 +11,8 @@ export interface Draft {
 }
 
 /** Each of their items is validated with its own name in the messages. */
-const validatedLater = ["rules", "overrides", "waivers"];
+const validatedLater = ["rules", "overrides", "tests", "waivers"];
+const ofTestFiles = ["version", "fixtures", "tests"];
 
 /** Null when the YAML itself is broken: its rules are unknown then, and the other files go on. */
 export function readDraft(file: RuleFileText, diagnostics: Diagnostic[]): Draft | null {
@@ -26,7 +27,29 @@ export function readDraft(file: RuleFileText, diagnostics: Diagnostic[]): Draft 
     return null;
   }
   validateKeys(map, fileKeys, "the file", report, validatedLater);
+  checkPlace(map, report);
   return { map, report };
+}
+
+/** Whether a file holds only tests, which an engine does not load. */
+export function isTestFile(path: string): boolean {
+  return /_test\.ya?ml$/.test(path);
+}
+
+/** A rule in a file of tests would be checked, and never run. */
+function checkPlace(map: YAMLMap, report: Report): void {
+  const isOfTests = isTestFile(report.source.path);
+  for (const { key } of map.items) {
+    const name = textOf(key) ?? "";
+    const at = report.source.startOf(isScalar(key) ? key : null);
+    if (isOfTests && Object.hasOwn(fileKeys, name) && !ofTestFiles.includes(name)) {
+      report.error("RULE_KEY", at, `'${name}' in a file of tests, which no engine loads`);
+    }
+    if (!isOfTests && name === "tests") {
+      const message = "tests stand inside of their rule, or in a file named *_test.yaml";
+      report.error("RULE_KEY", at, message);
+    }
+  }
 }
 
 /** The maps of a file's list, with a complaint about everything else in it. */

@@ -76,13 +76,20 @@ export type ParamType = (typeof paramTypes)[number];
 /** States that a test can ask for: those of the lifecycle, and that there is no insight. */
 export const expectedStates = ["inactive", "pending", "firing", "resolved", "unknown"] as const;
 
+/** What an insight is counted, routed and found by, in the words of its API. */
+export const insightLabels = ["severity", "cluster", "namespace", "workload"] as const;
+
 /** Of lists, macros and params: they become names in expressions, where case would mislead. */
 export const namePattern = "^[a-z][a-z0-9_]{0,63}$";
-const text: Shape = { kind: "text" };
+export const text: Shape = { kind: "text" };
 const texts: Shape = { kind: "list", of: text };
 const any: Shape = { kind: "any" };
-const duration: Shape = { kind: "text", pattern: durationPattern, like: "a duration like 15m" };
-const slug: Shape = {
+export const duration: Shape = {
+  kind: "text",
+  pattern: durationPattern,
+  like: "a duration like 15m",
+};
+export const slug: Shape = {
   kind: "text",
   pattern: "^[a-z][a-z0-9]*(-[a-z0-9]+)*$",
   like: "lower-case words joined by '-'",
@@ -96,8 +103,6 @@ const capabilitySets: Shape = {
   kind: "list",
   of: { kind: "list", of: { kind: "choice", values: capabilities }, isNonEmpty: true },
 };
-/** A day; what the calendar thinks of it is checked where it is used. */
-export const dayPattern = String.raw`^\d{4}-\d{2}-\d{2}$`;
 const later = (says: string): Key => ({ shape: any, isLater: true, says });
 
 const paramKeys: Keys = {
@@ -108,6 +113,22 @@ const paramKeys: Keys = {
   },
   default: { shape: any, isRequired: true, says: "Value unless an override sets another." },
   description: { shape: text, says: "What the number means and when to change it." },
+};
+
+const fixtureName: Shape = { kind: "text", pattern: namePattern, like: "lower_case" };
+
+function entityKeys(says: (type: EntityType) => string): Keys {
+  return Object.fromEntries(
+    entityTypes.map((type) => [type, { shape: recordShape(type), says: says(type) }]),
+  );
+}
+
+/** Fixtures by name: entities that several tests of a file begin with. */
+export const fixtures: Shape = {
+  kind: "map",
+  keys: namePattern,
+  like: "lower_case",
+  of: { kind: "record", keys: entityKeys((type) => `The ${type} that tests begin with.`) },
 };
 
 /** One step of a test's timeline. */
@@ -132,13 +153,8 @@ const givenKeys: Keys = {
     },
     says: "A sign of life of a source, or its end. All sources named in a test observe its entities.",
   },
-  fixture: later("A named fixture to merge onto."),
-  ...Object.fromEntries(
-    entityTypes.map((type) => [
-      type,
-      { shape: recordShape(type), says: `The ${type} as it is from now on.` } satisfies Key,
-    ]),
-  ),
+  fixture: { shape: fixtureName, says: "A fixture of the file, onto which the rest is merged." },
+  ...entityKeys((type) => `The ${type} as it is from now on.`),
 };
 
 /** One question of a test. */
@@ -152,10 +168,18 @@ const expectKeys: Keys = {
   reason: { shape: text, says: "Why it was closed." },
   message: { shape: text, says: "The rendered message, whole." },
   count: { shape: { kind: "int" }, says: "How many insights are in this state." },
-  labels: later("Labels of the exported metric."),
+  labels: {
+    shape: {
+      kind: "record",
+      keys: Object.fromEntries(
+        insightLabels.map((name) => [name, { shape: text, says: "" } satisfies Key]),
+      ),
+    },
+    says: "What the insight is counted and routed by, as far as it is written.",
+  },
 };
 
-const testKeys: Keys = {
+export const testKeys: Keys = {
   name: { shape: text, isRequired: true, says: "What the test shows." },
   given: {
     shape: { kind: "list", of: { kind: "record", keys: givenKeys }, isNonEmpty: true },
@@ -247,123 +271,6 @@ export const ruleKeys: Keys = {
     says: "Embedded tests, run by `rules test`.",
   },
   enabled: { shape: { kind: "bool" }, says: "false: checked, but not evaluated." },
-};
-
-const listItems: Shape = {
-  kind: "list",
-  of: { kind: "either", of: [{ kind: "int" }, text] },
-  isNonEmpty: true,
-};
-const changeKeys: Keys = {
-  add: { shape: listItems, says: "Items that the list gets." },
-  remove: { shape: listItems, says: "Items that the list loses." },
-};
-const reasonKey: Key = { shape: text, isRequired: true, says: "Why it is changed here." };
-
-/** Changes of one rule; what is not said stays as the rule's file has it. */
-export const ruleOverrideKeys: Keys = {
-  rule: { shape: slug, isRequired: true, says: "The rule that is changed." },
-  enabled: { shape: { kind: "bool" }, says: "Whether it is evaluated." },
-  severity: {
-    shape: { kind: "choice", values: severities },
-    says: "Another severity.",
-  },
-  for: { shape: duration, says: "How long the condition holds before it fires." },
-  keep_firing_for: {
-    shape: duration,
-    says: "How long it keeps firing after the condition held last.",
-  },
-  params: {
-    shape: { kind: "map", keys: namePattern, like: "lower_case", of: any },
-    says: "Values of the rule's params, by name.",
-  },
-  lists: {
-    shape: {
-      kind: "map",
-      keys: namePattern,
-      like: "lower_case",
-      of: { kind: "record", keys: changeKeys },
-    },
-    says: "Changes of the lists that the rule uses, for this rule alone.",
-  },
-  reason: reasonKey,
-};
-
-/** Changes of one list, for every rule that uses it. */
-export const listOverrideKeys: Keys = {
-  list: {
-    shape: { kind: "text", pattern: namePattern, like: "lower_case" },
-    isRequired: true,
-    says: "The list that is changed, for every rule.",
-  },
-  ...changeKeys,
-  reason: reasonKey,
-};
-
-/** Either of the two. */
-const overrideKeys: Keys = {
-  ...ruleOverrideKeys,
-  ...listOverrideKeys,
-  rule: { shape: slug, says: "The rule that is changed." },
-  list: {
-    shape: { kind: "text", pattern: namePattern, like: "lower_case" },
-    says: "The list that is changed, for every rule; instead of a rule.",
-  },
-};
-
-/** Acceptance of what a rule finds, for a while. */
-export const waiverKeys: Keys = {
-  id: { shape: slug, isRequired: true, says: "Its name in lists, metrics and records." },
-  rules: {
-    shape: { kind: "list", of: slug, isNonEmpty: true },
-    isRequired: true,
-    says: "The rules whose insights it accepts.",
-  },
-  where: {
-    shape: text,
-    isRequired: true,
-    says: "CEL condition over the rules' entity: which insights it accepts.",
-  },
-  reason: { shape: text, isRequired: true, says: "Why the finding is accepted." },
-  owner: { shape: text, isRequired: true, says: "Who answers for it." },
-  ticket: { shape: text, says: "Where the work on it is followed." },
-  expires: {
-    shape: { kind: "text", pattern: dayPattern, like: "a date like 2027-01-31" },
-    isRequired: true,
-    says: "Its last day, in UTC.",
-  },
-};
-
-/** The top of a file. */
-export const fileKeys: Keys = {
-  version: {
-    shape: { kind: "choice", values: [1] },
-    isRequired: true,
-    says: "Version of the format.",
-  },
-  ruleset: { shape: slug, says: "Name of the set that the file's rules belong to." },
-  lists: {
-    shape: {
-      kind: "map",
-      keys: namePattern,
-      like: "lower_case",
-      of: { kind: "list", of: { kind: "either", of: [{ kind: "int" }, text] } },
-    },
-    says: "Named lists, usable in every file's expressions.",
-  },
-  macros: {
-    shape: { kind: "map", keys: namePattern, like: "lower_case", of: text },
-    says: "Named CEL expressions, usable in every file's expressions.",
-  },
-  rules: { shape: { kind: "list", of: { kind: "record", keys: ruleKeys } }, says: "The rules." },
-  overrides: {
-    shape: { kind: "list", of: { kind: "record", keys: overrideKeys } },
-    says: "Changes of rules and lists of other files, at most one of each.",
-  },
-  waivers: {
-    shape: { kind: "list", of: { kind: "record", keys: waiverKeys } },
-    says: "Accepted findings, each with an end.",
-  },
 };
 
 /** An entity in a test: any of its fields; the rest keep their zero value. */

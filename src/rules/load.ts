@@ -2,7 +2,7 @@
  * Rule files to a rule set. Takes texts, not paths, and gives every problem of every file at once; a
  * set is usable only without errors. Lists and macros are shared by all files.
  */
-import { isScalar, isSeq, type Scalar } from "yaml";
+import { isMap, isScalar, isSeq, type Scalar } from "yaml";
 import { entityFields } from "../model/entities.ts";
 import { buildRule, warnIfFolded } from "./build-rule.ts";
 import type { ListValues } from "./check.ts";
@@ -21,6 +21,13 @@ import {
 import type { BuiltRule, CompiledRule } from "./rule.ts";
 import type { Shared, SharedList, SharedMacro } from "./scope.ts";
 import { textOf, type RuleFileText } from "./source.ts";
+import {
+  collectTests,
+  fixturesOf,
+  insideTests,
+  warnAboutTests,
+  type OutsideTests,
+} from "./tests.ts";
 import { Report } from "./validate.ts";
 import { buildWaiver, type KnownRules, type Waiver, type WaiverLimits } from "./waivers.ts";
 
@@ -57,7 +64,8 @@ export function loadRules(files: readonly RuleFileText[], options: LoadOptions =
   const built = new Map<string, BuiltRule | null>();
   const places: Places = new Map();
   const overrides = collectOverrides(drafts);
-  const set = { shared, changed: changeLists(shared, overrides), overrides };
+  const outside = collectTests(drafts, idsOf(drafts));
+  const set = { shared, changed: changeLists(shared, overrides), overrides, outside };
   for (const draft of drafts) buildRules(draft, set, built, places);
   reportUnknownRules(overrides, built.keys());
   const known = new Map([...built].map(([id, rule]) => [id, rule?.rule.meta.on ?? null]));
@@ -70,6 +78,16 @@ export function loadRules(files: readonly RuleFileText[], options: LoadOptions =
     waivers,
     diagnostics: diagnostics.sort(byPlace),
   };
+}
+
+/** Of all rules, also of those that turn out to be broken. */
+function idsOf(drafts: readonly Draft[]): ReadonlySet<string> {
+  const ids = drafts.flatMap(({ map }) => {
+    const list = map.get("rules", true);
+    const items = isSeq(list) ? list.items : [];
+    return items.flatMap((item) => (isMap(item) ? (textOf(item.get("id", true)) ?? []) : []));
+  });
+  return new Set(ids);
 }
 
 function isOn(
@@ -134,23 +152,28 @@ interface RuleSet {
   readonly shared: Shared;
   readonly changed: Shared;
   readonly overrides: Overrides;
+  readonly outside: OutsideTests;
 }
 
 /** The rules of one file; a broken one keeps its id, so that a second one is still a duplicate. */
 function buildRules(
   draft: Draft,
-  { shared, changed, overrides }: RuleSet,
+  { shared, changed, overrides, outside }: RuleSet,
   into: Map<string, BuiltRule | null>,
   places: Places,
 ): void {
   const { report } = draft;
+  const fixtures = fixturesOf(draft);
   const ruleset = textOf(draft.map.get("ruleset", true)) ?? "";
   for (const item of mapsOf(draft, "rules", "a rule")) {
-    const plain = buildRule(item, ruleset, shared, null, report);
-    const build: Build = (lists, override, found) =>
-      buildRule(item, ruleset, lists, override, new Report(report.source, found));
-    const built = plain && overrideRule(plain, changed, overrides, build);
     const id = textOf(item.get("id", true));
+    const tests = [...insideTests(item, fixtures, report), ...(outside.get(id ?? "") ?? [])];
+    const plain = buildRule(item, { ruleset, tests }, shared, null, report);
+    if (plain?.rule.meta.status === "stable")
+      warnAboutTests(item, plain.rule.meta.id, tests, report);
+    const build: Build = (lists, override, found) =>
+      buildRule(item, { ruleset, tests }, lists, override, new Report(report.source, found));
+    const built = plain && overrideRule(plain, changed, overrides, build);
     if (id === undefined) continue;
     const at = report.source.startOf(item);
     if (!isFirst(id, `the rule id '${id}'`, at, report, places)) continue;

@@ -8,7 +8,7 @@ import { nearest } from "../lib/nearest.ts";
 import type { ListValues } from "./check.ts";
 import type { Diagnostic } from "./diagnostics.ts";
 import { entriesOf, isFirst, mapsOf, type Draft, type Places } from "./draft.ts";
-import { listOverrideKeys, ruleOverrideKeys } from "./keys.ts";
+import { listOverrideKeys, ruleOverrideKeys } from "./file-keys.ts";
 import type { BuiltRule } from "./rule.ts";
 import type { RuleValues } from "./rule-meta.ts";
 import type { Shared, SharedList } from "./scope.ts";

@@ -4,7 +4,6 @@ import { entityTraits, type EntityType } from "../model/entities.ts";
 import type { RuleMeta, RuleStatus, Severity } from "../model/insights.ts";
 import type { Us } from "../model/time.ts";
 import { parseDuration } from "../model/durations.ts";
-import type { RuleTest } from "./rule.ts";
 import type { Shared } from "./scope.ts";
 
 /** A rule's keys once the format's table has accepted them. */
@@ -24,7 +23,7 @@ export interface RuleValues {
   readonly keep_firing_for?: string;
   readonly params?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly tags?: readonly string[];
-  readonly tests?: readonly RuleTest[];
+  readonly tests?: unknown;
   readonly enabled?: boolean;
 }
 

@@ -3,7 +3,7 @@ import type { EntityType, NodeEntity } from "../model/entities.ts";
 import type { Confidence, RuleMeta } from "../model/insights.ts";
 import type { SourceKind } from "../model/observations.ts";
 import type { Expression } from "./compile.ts";
-import type { expectedStates } from "./keys.ts";
+import type { expectedStates, insightLabels } from "./keys.ts";
 import type { Template } from "./template.ts";
 
 export interface CompiledRule {
@@ -33,12 +33,15 @@ export interface BuiltRule {
   readonly names: readonly string[];
 }
 
-/** An embedded test as it is written; its shape was validated, durations are still text. */
+/** A test as it is written, with its fixtures; its shape was validated, durations are still text. */
 export interface RuleTest {
   readonly name: string;
   readonly given: readonly TestGiven[];
   readonly expect: readonly TestExpect[];
   readonly todo?: boolean;
+  /** Where it begins. */
+  readonly file: string;
+  readonly line: number;
 }
 
 export interface TestHeartbeat {
@@ -59,5 +62,6 @@ export interface TestExpect {
   readonly state: (typeof expectedStates)[number];
   readonly reason?: string;
   readonly message?: string;
+  readonly labels?: Partial<Readonly<Record<(typeof insightLabels)[number], string>>>;
   readonly count?: number;
 }

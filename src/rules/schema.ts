@@ -2,7 +2,8 @@
  * The JSON Schema of rule files, for editors. Generated from the table that validates them; expressions
  * are plain text to it, so a file that it accepts can still be wrong.
  */
-import { fileKeys, type Key, type Keys, type Shape } from "./keys.ts";
+import { fileKeys } from "./file-keys.ts";
+import type { Key, Keys, Shape } from "./keys.ts";
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 

@@ -10,7 +10,7 @@ import type { EntityType } from "../model/entities.ts";
 import type { WaiverMeta } from "../model/insights.ts";
 import { usPerDay, usPerMs, type Us } from "../model/time.ts";
 import type { Expression } from "./compile.ts";
-import { dayPattern, waiverKeys } from "./keys.ts";
+import { dayPattern, waiverKeys } from "./file-keys.ts";
 import { Scope, type Shared } from "./scope.ts";
 import { textOf } from "./source.ts";
 import { validateKeys, type Report } from "./validate.ts";
