@@ -59,7 +59,16 @@ test.each<[name: string, span: Buffer, code: string, message: string]>([
     "bad_tag",
     "Span: a tag without a valid field number",
   ],
-  ["a group", hex("0b 0c"), "bad_tag", "Span: wire type 3, which OTLP does not use"],
+  ["a group that does not end", hex("0b 0801"), "truncated", "Span: a varint that does not end"],
+  ["a group's end alone", hex("0c"), "bad_tag", "Span: wire type 4 where a field begins"],
+  ["the end of another group", hex("0b 13 0c"), "bad_tag", "Span: the end of another group"],
+  ["a wire type that there is not", hex("0e"), "bad_tag", "Span: wire type 6 where a field begins"],
+  [
+    "groups inside each other",
+    hex("0b".repeat(100_000)),
+    "too_deep",
+    "Span: more than 32 groups inside each other",
+  ],
   ["a fault in a status", hex("7a02 1880"), "truncated", "Span.Status: a varint that does not end"],
   [
     "a fault in an event's attribute",

@@ -1,7 +1,7 @@
 /**
  * The protobuf wire format: tags, varints, fixed-width numbers, lengths. Every read is checked against
  * the end of the message it belongs to, so a length that lies can never reach its neighbour's bytes.
- * Refuses groups, which OTLP does not have. Knows no message: that is for the files of the signals.
+ * Groups, which OTLP does not have, are jumped over as any unknown field. Knows no message: that is for the files of the signals.
  *
  * Faults are thrown as `WireFault` and become a value at the one place that starts a decode
  * (`envelope.ts`); the reader's position is then the place of the fault.
@@ -20,6 +20,8 @@ export class WireFault extends Error {
 }
 
 const noBytes = Buffer.alloc(0);
+/** Nobody sends groups; whoever nests them is hostile. */
+const groupsMax = 32;
 
 /** Reads one request after the other. Each method moves `pos` past what it read. */
 export class WireReader {
@@ -202,8 +204,25 @@ export class WireReader {
       case 5:
         this.#take(4, end);
         return;
+      case 3:
+        this.#skipGroup(tag, end);
+        return;
       default:
-        throw new WireFault("bad_tag", `wire type ${tag & 7}, which OTLP does not use`);
+        throw new WireFault("bad_tag", `wire type ${tag & 7} where a field begins`);
+    }
+  }
+
+  /** To the end of the group that begins with this tag, and of those inside. */
+  #skipGroup(startTag: number, end: number): void {
+    const open = [startTag];
+    while (open.length > 0) {
+      const tag = this.tag(end);
+      if ((tag & 7) === 3) {
+        if (open.length >= groupsMax)
+          throw new WireFault("too_deep", `more than ${groupsMax} groups inside each other`);
+        open.push(tag);
+      } else if ((tag & 7) !== 4) this.skip(tag, end);
+      else if (open.pop() !== tag - 1) throw new WireFault("bad_tag", "the end of another group");
     }
   }
 

@@ -192,8 +192,9 @@ export class ExportCall {
 
   #wireOf(wire: Buffer): ReceivedRequest["wire"] {
     const encoding = this.#encoding;
-    if (this.#format === "json") return null;
-    return encoding === "identity" ? null : { bytes: ownBuffer(wire), encoding };
+    // Nothing is nothing in every encoding: body and wire would be one buffer.
+    const isBody = encoding === "identity" || wire.length === 0;
+    return isBody || this.#format === "json" ? null : { bytes: ownBuffer(wire), encoding };
   }
 
   /** Answers the request, if it has no answer yet. */

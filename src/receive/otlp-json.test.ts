@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { requestArbitrary } from "../../test/support/otlp-arbitrary.ts";
 import { bytesToOtlpJson } from "../../test/support/otlp-json.ts";
 import { bytesToPlain, requestTypes, type SignalName } from "../../test/support/otlp-oracle.ts";
+import { makeRandom } from "../../test/support/wire.ts";
 import { Signal } from "../model/stages.ts";
 import { exportLogs, exportMetrics, exportTraces, type Fields } from "./json-messages.ts";
 import { jsonToProtobuf, type Transcoded } from "./otlp-json.ts";
@@ -56,19 +57,10 @@ test.each([
   expect(fieldsOfTable(table).toSorted()).toEqual(expected);
 });
 
-/** Numbers from 0 to 1, the same for a seed. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
 test.each(signals)("any request of %s means the same in JSON", (signal) => {
   fc.assert(
     fc.property(requestArbitrary(signal), fc.nat(), (bytes, seed) => {
-      const json = bytesToOtlpJson(signal, bytes, randomFrom(seed));
+      const json = bytesToOtlpJson(signal, bytes, makeRandom(seed));
       expect(bytesToPlain(signal, bodyOf(transcode(signal, json)))).toEqual(
         bytesToPlain(signal, bytes),
       );
@@ -188,7 +180,7 @@ test("spoiled texts: nothing is thrown, and what is no JSON is never taken", () 
   });
   const texts = seeds.map(([signal, seed]) => {
     const [bytes = Buffer.alloc(0)] = fc.sample(requestArbitrary(signal), { numRuns: 1, seed });
-    return [signal, Buffer.from(bytesToOtlpJson(signal, bytes, randomFrom(seed)))] as const;
+    return [signal, Buffer.from(bytesToOtlpJson(signal, bytes, makeRandom(seed)))] as const;
   });
   const pieces = ["{", "}", "[", "]", '"', ",", ":", "\\", "\\u", "null", "0", "-", "1e9", "\0"];
   let refused = 0;

@@ -86,11 +86,12 @@ function problemOfError(signal: SignalName, bytes: Buffer, error: DecodeError): 
   if (!codes.includes(error.code)) return `unknown code ${error.code}`;
   if (!/^cannot decode [A-Za-z.]+: [a-z0-9]/.test(error.message)) return error.message;
   if (!(error.offset >= 0 && error.offset <= bytes.length)) return `offset ${error.offset}`;
-  const isStricter = error.message.includes("wire type 3,") || error.code === "too_deep";
+  const isStricter =
+    error.message.endsWith("the end of another group") || error.code === "too_deep";
   return isStricter || isRefusedByOracle(signal, bytes) ? "" : `refused: ${error.message}`;
 }
 
-/** protobufjs jumps over groups, and nests deeper; else it refuses what the decoders refuse. */
+/** protobufjs does not look which group ends, and nests deeper; else it refuses what the decoders refuse. */
 function isRefusedByOracle(signal: SignalName, bytes: Buffer): boolean {
   try {
     requestTypes[signal].decode(bytes);

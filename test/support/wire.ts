@@ -81,6 +81,22 @@ export function reorder(type: protobuf.Type, bytes: Buffer, order: FieldOrder): 
   return joinFields(fields.sort((a, b) => sign * (a.number - b.number)));
 }
 
+/** Every message with five fields that nobody knows behind its own, one of each wire type. */
+export function withUnknown(type: protobuf.Type, bytes: Buffer): Buffer {
+  const own = mapSubMessages(type, splitFields(bytes), withUnknown);
+  const group = [varint(1_004 * 8 + 3), varint(5 * 8), varint(7), varint(1_004 * 8 + 4)];
+  return Buffer.concat([
+    joinFields(own),
+    ...[
+      { number: 1_000, wireType: 0, payload: varint(300) },
+      { number: 1_001, wireType: 1, payload: Buffer.alloc(8, 1) },
+      { number: 1_002, wireType: 2, payload: Buffer.from("unknown") },
+      { number: 1_003, wireType: 5, payload: Buffer.alloc(4, 1) },
+    ].map(joinField),
+    ...group,
+  ]);
+}
+
 /** A small generator of random numbers in [0, 1): the same seed gives the same numbers (mulberry32). */
 export function makeRandom(seed: number): () => number {
   let state = seed | 0;
