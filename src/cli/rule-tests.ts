@@ -58,11 +58,12 @@ function runTest(rule: CompiledRule, test: RuleTest): RuleTestResult {
 }
 
 /** 2026-01-01: any time will do, as long as it is always the same. */
+const repeatsMax = 2_000;
 const startUs: Us = 1_767_225_600_000_000;
 
 /** What happens, or what must hold, at one time of the test. */
 type Step =
-  | { readonly atUs: Us; readonly given: TestGiven }
+  | { readonly atUs: Us; readonly given: TestGiven; readonly repeat: number }
   | { readonly atUs: Us; readonly expect: TestExpect };
 
 /** One test with an evaluator and a lifecycle of its own. */
@@ -87,13 +88,13 @@ class Run {
   }
 
   run(): readonly string[] {
-    const given: Step[] = this.#test.given.map((step) => ({ atUs: toUs(step.at), given: step }));
+    const given: Step[] = this.#test.given.flatMap(repeated);
     const expect: Step[] = this.#test.expect.map((step) => ({ atUs: toUs(step.at), expect: step }));
     // The sort is stable: at one time, what is given comes before what is expected.
     for (const step of [...given, ...expect].sort((a, b) => a.atUs - b.atUs)) {
       this.#evaluator.advance(step.atUs);
       this.#insights.advance(step.atUs);
-      if ("given" in step) this.#evaluator.push(this.#changes(step.given, step.atUs));
+      if ("given" in step) this.#evaluator.push(this.#changes(step));
       else this.#compare(step.expect);
     }
     const fault = this.#evaluator.firstError(this.#rule.meta.id);
@@ -101,12 +102,13 @@ class Run {
     return this.#problems;
   }
 
-  #changes(given: TestGiven, atUs: Us): GraphChange[] {
+  #changes({ given, atUs, repeat }: GivenStep): GraphChange[] {
     const changes: GraphChange[] = [];
     if (given.heartbeat) changes.push(this.#sourceChange(given.heartbeat, atUs));
     for (const type of Object.keys(entityTraits) as EntityType[]) {
       const fields = given[type];
-      if (fields) changes.push(this.#entityChange(type, fields, given, atUs));
+      if (fields)
+        changes.push(this.#entityChange(type, varied(fields, given, repeat), given, atUs));
     }
     return changes;
   }
@@ -132,18 +134,27 @@ class Run {
     if (type !== on) this.#problems.push(`at ${given.at}: gives '${type}' to a rule on '${on}'`);
     const entity = makeEntity(type);
     merge(entity, type, fields, atUs);
-    const id = type === on ? this.#rule.key(entity).join("\n") : "";
+    const eventUs = given.event_time === undefined ? atUs : toUs(given.event_time);
+    const id = type === on ? this.#idOf(entity, eventUs) : "";
     const change = {
       kind: "entity",
       type,
       id,
       entity,
       judged: this.#silent.size === 0,
-      atUs: given.event_time === undefined ? atUs : toUs(given.event_time),
+      atUs: eventUs,
       evidence: [],
       observers: this.#observers,
     };
     return change as unknown as AnyEntityChange; // the entity was made for this very type
+  }
+
+  /** Its key; of a rule that counts events also what tells them apart, which is their time if nothing is. */
+  #idOf(entity: unknown, eventUs: Us): string {
+    const { count, key, meta } = this.#rule;
+    const parts = [...key(entity)];
+    if (count && meta.lifecycle === "event") parts.push(count.distinct?.(entity) ?? `${eventUs}`);
+    return parts.join("\n");
   }
 
   /** Notes what differs; with several insights, one that fits is enough unless `count` is given. */
@@ -189,6 +200,27 @@ class Run {
 function labelsOf({ rule, subject }: Insight): Required<NonNullable<TestExpect["labels"]>> {
   const { cluster, namespace, workload } = subject;
   return { severity: rule.severity, cluster, namespace, workload };
+}
+
+type GivenStep = Extract<Step, { readonly given: TestGiven }>;
+
+function repeated(given: TestGiven): readonly GivenStep[] {
+  const { repeat } = given;
+  const times = Math.min(repeat?.times ?? 1, repeatsMax);
+  const everyUs = repeat ? durationUs(repeat.every) : 0;
+  return Array.from({ length: times }, (_, at) => {
+    return { atUs: toUs(given.at) + at * everyUs, given, repeat: at };
+  });
+}
+
+/** The fields with the varied one so much more. */
+function varied(
+  fields: Readonly<Record<string, unknown>>,
+  { repeat }: TestGiven,
+  by: number,
+): Readonly<Record<string, unknown>> {
+  const [, name = ""] = repeat?.vary?.split(".") ?? [];
+  return name === "" ? fields : { ...fields, [name]: Number(fields[name] ?? 0) + by };
 }
 
 function heartbeatToObserver({ kind, key }: TestHeartbeat): Observer {

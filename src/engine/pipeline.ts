@@ -158,6 +158,7 @@ export class Pipeline {
     this.#blind = [];
     this.#receipts.collect(writeSet);
     this.#graph.collect(writeSet);
+    this.#rules.collect(writeSet);
     this.#insights.collect(writeSet);
     return writeSet;
   }
@@ -168,6 +169,7 @@ export class Pipeline {
     this.#blindSinceUs = rows.lastCommitUs;
     this.#receipts.restore(rows);
     this.#insights.restore(rows);
+    this.#rules.restore(rows);
     this.#graph.restore(rows);
   }
 

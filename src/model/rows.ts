@@ -312,6 +312,16 @@ export interface RedoRow {
   readonly body: Uint8Array;
 }
 
+/** What a counting rule has counted of one group; the rows of one rule begin with its id. */
+export interface CountRow {
+  readonly id: string;
+  readonly rule: string;
+  /** Of the rule's `count`. */
+  readonly version: string;
+  /** JSON. */
+  readonly detail: string;
+}
+
 export interface WriteSet {
   /** Rises by one per commit of this process. */
   readonly seq: number;
@@ -336,6 +346,7 @@ export interface WriteSet {
   readonly facets: FacetRow[];
   readonly facetColumns: FacetColumnRow[];
   readonly processes: ProcessRow[];
+  readonly counts: CountRow[];
   readonly insights: InsightRow[];
   readonly insightEvents: InsightEventRow[];
   /** What is to be told to the sinks; empty when there are none. */
@@ -350,7 +361,7 @@ export interface WriteSet {
 
 /** A row to remove: by its id or key, a source by `kind|key`. */
 export interface ForgottenRow {
-  readonly table: "sources" | "pods" | "objects" | "coverage" | "series" | "processes";
+  readonly table: "sources" | "pods" | "objects" | "coverage" | "series" | "processes" | "counts";
   readonly key: string | number;
 }
 
@@ -388,6 +399,7 @@ export function makeWriteSet(seq: number, atUs: Us, isWhole = true): WriteSet {
     facets: [],
     facetColumns: [],
     processes: [],
+    counts: [],
     insights: [],
     insightEvents: [],
     outbox: [],

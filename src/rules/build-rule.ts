@@ -2,19 +2,19 @@
  * One rule of a file, from its YAML map to what the evaluator runs. Reports every problem of the rule
  * and returns null when there is one; the other rules are none the wiser.
  */
-import { isScalar, isSeq, type Scalar, type YAMLMap } from "yaml";
+import { isMap, isScalar, isSeq, type Scalar, type YAMLMap } from "yaml";
 import { entityTraits, type EntityType, type NodeEntity } from "../model/entities.ts";
 import type { Confidence } from "../model/insights.ts";
 import { nodeKey } from "../model/keys.ts";
-import { isRecordType } from "./check.ts";
-import type { Expression } from "./compile.ts";
+import { buildCount } from "./build-count.ts";
+import { countName, type Expression } from "./compile.ts";
 import { confidences, entityTypes, ruleKeys } from "./keys.ts";
 import { overrideValues, type Override } from "./overrides.ts";
 import { readParams, reportUnknownParams } from "./params.ts";
-import { resolvePath, type Path } from "./paths.ts";
+import { isKeyType, resolvePath, type Path } from "./paths.ts";
 import { makeMeta, versionOf, type RuleValues } from "./rule-meta.ts";
-import type { BuiltRule, CompiledRule, RuleTest } from "./rule.ts";
-import { Scope, type Ready, type Shared } from "./scope.ts";
+import type { BuiltRule, CompiledCount, CompiledRule, RuleTest } from "./rule.ts";
+import { Scope, type Param, type Ready, type Shared } from "./scope.ts";
 import { textOf } from "./source.ts";
 import { cleanText, makeTemplate, splitTemplate, type Template } from "./template.ts";
 import { validateKeys, type Report } from "./validate.ts";
@@ -66,6 +66,10 @@ class RuleBuilder {
   readonly #shared: Shared;
   readonly #report: Report;
   readonly #scope: Scope;
+  /** As `scope`; of a counting rule messages may say how many there are. */
+  readonly #messages: Scope;
+  readonly #count: YAMLMap | null;
+  readonly #known: ReadonlyMap<string, Param>;
 
   constructor(
     map: YAMLMap,
@@ -79,7 +83,12 @@ class RuleBuilder {
     this.#report = report;
     // A set of its own tells which names this very rule uses: they are part of its version.
     this.#shared = { ...shared, used: new Set() };
-    this.#scope = new Scope(on, readParams(map, override, report), this.#shared);
+    const params = readParams(map, override, report);
+    const count = map.get("count", true);
+    this.#count = isMap(count) ? count : null;
+    this.#scope = new Scope(on, params, this.#shared);
+    this.#messages = this.#count ? new Scope(on, params, this.#shared, [countName]) : this.#scope;
+    this.#known = params;
   }
 
   /** Builds every part, also after an error, so that all errors are found at once. */
@@ -93,16 +102,19 @@ class RuleBuilder {
       this.#node("peer", traits.peer),
     ];
     const key = this.#key(traits.key);
-    if (!when || !message || !confidence || !subject || !peer || !key) return null;
+    const count = this.#built();
+    if (!when || !message || !confidence || !subject || !peer || !key || count === undefined)
+      return null;
     return {
       when: when.run,
-      reads: [...new Set([...when.reads, ...message.reads])],
+      reads: [...new Set([...when.reads, ...message.reads, ...(count?.reads ?? [])])],
       message: message.render,
       confidence,
       subject: subject.get,
       peer: peer.get,
       peerPort: peerPortOf(this.#on, peer.text),
       key,
+      count,
     };
   }
 
@@ -161,7 +173,7 @@ class RuleBuilder {
 
   /** One `{{ }}`; anything but text must be turned into text by the author, who knows how. */
   #templatePart(text: string, scalar: Scalar, offset: number): Ready | null {
-    const ready = this.#scope.compile({ text, scalar, offset, report: this.#report });
+    const ready = this.#messages.compile({ text, scalar, offset, report: this.#report });
     if (!ready || ready.type === "string") return ready;
     const at = this.#report.source.within(scalar, offset);
     const message = `a template part is ${ready.type}, wrap it in string()`;
@@ -203,7 +215,7 @@ class RuleBuilder {
 
   /** The values that identify an insight, in the order of their paths. */
   #key(byDefault: readonly string[]): ((entity: unknown) => readonly string[]) | null {
-    const node = this.#map.get("key", true);
+    const node = this.#count?.get("by", true) ?? this.#map.get("key", true);
     const scalars = isSeq(node) ? node.items.filter((item) => isScalar(item)) : null;
     const paths = scalars
       ? scalars.map((scalar) => this.#keyPath(String(scalar.value), scalar))
@@ -211,6 +223,19 @@ class RuleBuilder {
     if (paths.includes(null)) return null;
     const getters = paths.flatMap((path) => (path ? [path.get] : []));
     return (entity) => getters.map((get) => keyValue(get(entity)));
+  }
+
+  /** Null when the rule counts nothing; undefined when its count has an error. */
+  #built(): (CompiledCount & { readonly reads: readonly string[] }) | null | undefined {
+    const count = this.#count;
+    if (!count) return null;
+    return buildCount(count, {
+      on: this.#on,
+      scope: this.#scope,
+      params: this.#known,
+      report: this.#report,
+      key: this.#map.get("key", true),
+    });
   }
 
   #keyPath(text: string, scalar: Scalar | null): Path | null {
@@ -255,13 +280,6 @@ function peerPortOf(on: EntityType, peer: string): (entity: unknown) => number {
   const path = portField === undefined ? null : resolvePath(on, portField);
   if (!path || "message" in path) return () => 0;
   return (entity) => Number(path.get(entity));
-}
-
-/** Lists and maps have no one value, ages and doubles never the same twice. */
-function isKeyType(type: Path["type"]): boolean {
-  if (typeof type === "object") return true;
-  if (isRecordType(type)) return type === "node";
-  return ["string", "int", "id", "proxy_id", "bool"].includes(type);
 }
 
 /** UTF-16 units of one key value: it is hashed, stored and shown, and a sender chose its length. */

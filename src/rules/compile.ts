@@ -18,10 +18,15 @@ export interface Frame {
   readonly locals: Value[];
   /** Bodies of comprehensions evaluated so far. */
   steps: number;
+  /** How many a counting rule has counted, as its message says it. */
+  count: string;
 }
 
 /** Gives a value or throws a `Fault`; keeps no state between calls. */
 export type Expression = (frame: Frame) => Value;
+
+/** In messages of counting rules: how many there are, as text. */
+export const countName = "count";
 
 export interface CompileContext {
   /** The name that stands for the entity. */
@@ -32,7 +37,7 @@ export interface CompileContext {
 
 /** One per evaluator is enough: `entity` and `steps` are set before each evaluation. */
 export function makeFrame(): Frame {
-  return { entity: null, locals: [], steps: 0 };
+  return { entity: null, locals: [], steps: 0, count: "" };
 }
 
 /**
@@ -111,6 +116,7 @@ function compileName(name: string, context: CompileContext, locals: readonly str
   if (slot >= 0) return (frame) => frame.locals[slot];
   const list = context.lists.get(name);
   if (list) return () => list;
+  if (name === countName) return (frame) => frame.count;
   assert(name === context.variable, `'${name}' was checked when the rule was loaded`);
   return (frame) => frame.entity;
 }

@@ -9,10 +9,12 @@
 import type { AnyEntityChange, GraphChange } from "../model/changes.ts";
 import type { EntityType } from "../model/entities.ts";
 import { evaluationErrorReasons, type RuleEvent, type RuleFault } from "../model/insights.ts";
+import type { Durable, Restored, WriteSet } from "../model/rows.ts";
 import type { Counted, CounterSample, Sink } from "../model/stages.ts";
 import type { Us } from "../model/time.ts";
 import { makeFrame, type Frame } from "./compile.ts";
 import { Fault, type FaultReason } from "./fault.ts";
+import { isDecided, RuleCounts } from "./rule-counts.ts";
 import type { CompiledRule } from "./rule.ts";
 
 export interface EvaluatorOptions {
@@ -43,13 +45,14 @@ interface Entry {
 type Open = readonly Entry[];
 const none: Open = [];
 
-export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
+export class Evaluator implements Sink<readonly GraphChange[]>, Durable, Counted {
   readonly #next: Sink<readonly RuleEvent[]>;
   readonly #options: EvaluatorOptions;
   readonly #entries: readonly Entry[];
   readonly #byType = new Map<EntityType, { readonly entries: Entry[]; readonly memory: Memory }>();
   readonly #frame: Frame = makeFrame();
   readonly #events: RuleEvent[] = [];
+  readonly #counts: RuleCounts;
   #evaluations = 0;
 
   constructor(
@@ -60,6 +63,9 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
     this.#next = next;
     this.#options = options;
     this.#entries = rules.map(makeEntry);
+    this.#counts = new RuleCounts(rules, (rule, entity, count) =>
+      this.#counted(rule, entity, count),
+    );
     for (const entry of this.#entries) {
       const { on } = entry.rule.meta;
       const ofType = this.#byType.get(on);
@@ -70,13 +76,24 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
 
   push(changes: readonly GraphChange[]): void {
     for (const change of changes) this.#take(change);
-    if (this.#events.length === 0) return;
-    this.#next.push(this.#events);
-    this.#events.length = 0;
+    this.#counts.settle(this.#events);
+    this.#tell();
   }
 
-  /** No condition depends on time yet; ages will. */
-  advance(_nowUs: Us): void {}
+  /** Windows of counting rules move on; no condition depends on time itself yet, ages will. */
+  advance(nowUs: Us): void {
+    this.#counts.advance(nowUs, this.#events);
+    this.#tell();
+  }
+
+  /** What counting rules have counted. */
+  collect(into: WriteSet): void {
+    this.#counts.collect(into);
+  }
+
+  restore(rows: Restored): void {
+    this.#counts.restore(rows);
+  }
 
   counters(into: CounterSample[]): void {
     into.push({ name: "rule_evaluations_total", labels: {}, value: this.#evaluations });
@@ -92,6 +109,7 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
       }
       into.push({ name: "rule_evaluation_seconds_total", labels: { rule: id }, value: seconds });
     }
+    this.#counts.counters(into);
   }
 
   /** What went wrong first with a rule, for people; "" = nothing yet. */
@@ -118,10 +136,14 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
         const ofType = this.#byType.get(type);
         if (!ofType) return;
         ofType.memory.delete(entityId);
+        this.#counts.gone(ofType.entries, entityId);
         this.#events.push({ kind: "lost", type, entityId, atUs });
         return;
       }
       case "renamed":
+        this.#events.push(change);
+        this.#counts.renamed(change);
+        return;
       case "source":
         this.#events.push(change);
     }
@@ -152,7 +174,14 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
     this.#frame.entity = change.entity;
     this.#frame.steps = 0;
     try {
-      if (entry.rule.when(this.#frame) !== true) return "miss";
+      const isTrue = entry.rule.when(this.#frame) === true;
+      const count = entry.rule.count
+        ? this.#counts.take(entry.rule, change, isTrue, this.#frame)
+        : "";
+      // What an event adds to is said when the whole batch has been counted.
+      if (isTrue && count === "event") return "match";
+      if (!isTrue || count === "few") return "miss";
+      this.#frame.count = count;
       this.#match(entry, change);
       return "match";
     } catch (error) {
@@ -182,6 +211,21 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Counted {
       observers,
       replaces,
     });
+  }
+
+  #tell(): void {
+    if (this.#events.length === 0) return;
+    this.#next.push(this.#events);
+    this.#events.length = 0;
+  }
+
+  /** The message of a rule that has counted so many. */
+  #counted(rule: CompiledRule, entity: unknown, count: string): string {
+    const entry = this.#entries.find((one) => one.rule === rule);
+    this.#frame.entity = entity;
+    this.#frame.steps = 0;
+    this.#frame.count = count;
+    return entry ? this.#message(entry) : rule.meta.title;
   }
 
   /** A finding is not lost over its wording. */
@@ -257,12 +301,4 @@ function countError(entry: Entry, error: unknown): void {
   entry.errors[error instanceof Fault ? error.reason : "internal"]++;
   if (entry.firstError !== "") return;
   entry.firstError = error instanceof Error ? error.message : String(error);
-}
-
-/**
- * Whether an event that no longer meets a condition was judged anew, which takes the old verdict back,
- * or has only lost its verdict, which takes nothing back.
- */
-function isDecided(change: AnyEntityChange): boolean {
-  return change.type !== "flow" || change.entity.outcome !== "unknown";
 }

@@ -115,6 +115,34 @@ const paramKeys: Keys = {
   description: { shape: text, says: "What the number means and when to change it." },
 };
 
+/** How often the condition must hold. */
+const countKeys: Keys = {
+  by: {
+    shape: { kind: "list", of: fieldPath, isNonEmpty: true },
+    says: "Of events: counted together are those that agree in these; the insight's key.",
+  },
+  within: { shape: duration, isRequired: true, says: "Length of the sliding window: 10s to 24h." },
+  gte: {
+    shape: {
+      kind: "either",
+      of: [
+        { kind: "int" },
+        { kind: "text", pattern: `^params\\.${namePattern.slice(1)}`, like: "params.name" },
+      ],
+    },
+    isRequired: true,
+    says: "Fires at so many: a number, or the name of an int param.",
+  },
+  distinct: {
+    shape: { kind: "list", of: fieldPath, isNonEmpty: true },
+    says: "Of events: those that agree in these count once.",
+  },
+  of: {
+    shape: text,
+    says: "Of state entities: a CEL int that only grows; its growth is counted.",
+  },
+};
+
 const fixtureName: Shape = { kind: "text", pattern: namePattern, like: "lower_case" };
 
 function entityKeys(says: (type: EntityType) => string): Keys {
@@ -152,6 +180,17 @@ const givenKeys: Keys = {
       },
     },
     says: "A sign of life of a source, or its end. All sources named in a test observe its entities.",
+  },
+  repeat: {
+    shape: {
+      kind: "record",
+      keys: {
+        times: { shape: { kind: "int" }, isRequired: true, says: "How often, at most 2000." },
+        every: { shape: duration, isRequired: true, says: "How long after each other." },
+        vary: { shape: fieldPath, says: "An int field that is one more each time." },
+      },
+    },
+    says: "The same again and again: for rules that count.",
   },
   fixture: { shape: fixtureName, says: "A fixture of the file, onto which the rest is merged." },
   ...entityKeys((type) => `The ${type} as it is from now on.`),
@@ -244,7 +283,10 @@ export const ruleKeys: Keys = {
   },
   when: { shape: text, isRequired: true, says: "CEL condition over one entity." },
   absent: later("Fires when a matching report is missing."),
-  count: later("Fires on a number of events in a window."),
+  count: {
+    shape: { kind: "record", keys: countKeys },
+    says: "Fires when there are so many within a window.",
+  },
   for: { shape: duration, says: "How long the condition holds before it fires. Default 0s." },
   keep_firing_for: {
     shape: duration,

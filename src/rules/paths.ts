@@ -44,6 +44,13 @@ export function resolvePath(on: EntityType, text: string): Path | PathError {
   return { text, type, get: makeGet(names) };
 }
 
+/** Lists and maps have no one value, ages and doubles never the same twice. */
+export function isKeyType(type: Path["type"]): boolean {
+  if (typeof type === "object") return true;
+  if (isRecordType(type)) return type === "node";
+  return ["string", "int", "id", "proxy_id", "bool"].includes(type);
+}
+
 function recordOf(type: FieldType | RecordType): RecordType | null {
   return typeof type === "string" && isRecordType(type) ? type : null;
 }

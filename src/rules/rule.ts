@@ -2,6 +2,7 @@
 import type { EntityType, NodeEntity } from "../model/entities.ts";
 import type { Confidence, RuleMeta } from "../model/insights.ts";
 import type { SourceKind } from "../model/observations.ts";
+import type { Us } from "../model/time.ts";
 import type { Expression } from "./compile.ts";
 import type { expectedStates, insightLabels } from "./keys.ts";
 import type { Template } from "./template.ts";
@@ -22,7 +23,21 @@ export interface CompiledRule {
   /** The peer's own port; 0 where it is the caller, whose port means nothing. */
   readonly peerPort: (entity: unknown) => number;
   readonly key: (entity: unknown) => readonly string[];
+  /** Null = fires as soon as `when` holds. */
+  readonly count: CompiledCount | null;
   readonly tests: readonly RuleTest[];
+}
+
+/** How often `when` must hold within a window, or how much a number must grow. */
+export interface CompiledCount {
+  readonly withinUs: Us;
+  readonly gte: number;
+  /** Of what is counted: what was counted under another one is of no use. */
+  readonly version: string;
+  /** Events of one value count once; null = each counts. */
+  readonly distinct: ((entity: unknown) => string) | null;
+  /** The number of a state entity that grows; null = events are counted. */
+  readonly of: Expression | null;
 }
 
 /** A rule of a file, whether it is on or not. */
@@ -55,6 +70,7 @@ export type TestGiven = {
   readonly at: string;
   readonly event_time?: string;
   readonly heartbeat?: TestHeartbeat;
+  readonly repeat?: { readonly times: number; readonly every: string; readonly vary?: string };
 } & { readonly [T in EntityType]?: Readonly<Record<string, unknown>> };
 
 export interface TestExpect {

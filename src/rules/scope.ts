@@ -66,12 +66,27 @@ export class Scope {
   readonly #open = new Set<string>();
   readonly #frontEnds = new Map<string, FrontEnd>();
 
-  constructor(on: EntityType, params: ReadonlyMap<string, Param>, shared: Shared) {
+  readonly #counted: readonly string[];
+
+  /** `counted`: a message may say how many there are. */
+  constructor(
+    on: EntityType,
+    params: ReadonlyMap<string, Param>,
+    shared: Shared,
+    counted: readonly string[] = [],
+  ) {
     this.#on = on;
+    this.#counted = counted;
     this.#params = params;
     this.#shared = shared;
     this.#lists = new Map([...shared.lists].map(([name, list]) => [name, list.values]));
-    this.#names = new Set([on, "params", ...shared.lists.keys(), ...shared.macros.keys()]);
+    this.#names = new Set([
+      on,
+      "params",
+      ...counted,
+      ...shared.lists.keys(),
+      ...shared.macros.keys(),
+    ]);
   }
 
   /** Null when it has errors; all of them are in the report by then. */
@@ -126,6 +141,7 @@ export class Scope {
         type === "duration" ? durationType : type,
       ]),
     );
+    for (const name of this.#counted) variables[name] = "string";
     for (const [name, values] of this.#lists) {
       variables[name] = typeof values[0] === "number" ? "list<int>" : "list<string>";
     }

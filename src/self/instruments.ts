@@ -154,6 +154,11 @@ export const instruments = {
   rule_evaluations_total: counter("Evaluations of rules."),
   rule_evaluation_errors_total: counter("Evaluations that failed.", "rule", "reason"),
   rule_evaluation_seconds_total: counter("CPU time of evaluations.", "rule"),
+  rule_groups: gauge("Groups of events that counting rules hold now."),
+  rule_uncounted_total: counter(
+    "What counting rules did not count: events that came too `late`, of a group that was `full`, of groups that left for want of `capacity`; `entities` whose growth was forgotten.",
+    "reason",
+  ),
   rule_entities_forgotten_total: counter(
     "Entities whose rule state was dropped by a cap.",
     "entity",

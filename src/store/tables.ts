@@ -30,6 +30,21 @@ const receiptTable: Table<"receipts"> = {
     ORDER BY received_us, hash`,
 };
 
+const countTable: Table<"counts"> = {
+  name: "counts",
+  write: `
+    INSERT INTO count (id, rule, version, detail)
+    VALUES (@id, @rule, @version, @detail)
+    ON CONFLICT (id) DO UPDATE SET
+      rule = excluded.rule,
+      version = excluded.version,
+      detail = excluded.detail`,
+  read: `
+    SELECT id, rule, version, detail
+    FROM count
+    ORDER BY id`,
+};
+
 const insightTable: Table<"insights"> = {
   name: "insights",
   write: `
@@ -206,6 +221,7 @@ export const tables: readonly AnyTable[] = [
   facetTable,
   facetColumnTable,
   processTable,
+  countTable,
   insightTable,
   insightEventTable,
   outboxTable,
@@ -228,4 +244,5 @@ export const forgetSql: Readonly<Record<ForgottenRow["table"], string>> = {
   coverage: "DELETE FROM coverage WHERE node_id = @key",
   series: "DELETE FROM series WHERE id = @key",
   processes: "DELETE FROM process WHERE key = @key",
+  counts: "DELETE FROM count WHERE id = @key",
 };

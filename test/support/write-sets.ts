@@ -261,6 +261,7 @@ export function makeFullWriteSet(seq: number): WriteSet {
     occurrences: 2,
     detail: "{}",
   });
+  set.counts.push({ id: 'scan ["shop/web"]', rule: "scan", version: "0123", detail: "{}" });
   set.insights.push(makeInsightRow("i1"));
   set.insightEvents.push({
     insightId: "i1",
