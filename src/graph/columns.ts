@@ -59,8 +59,8 @@ export class Column extends ColumnNumbers implements Amounts, SecurityBuckets {
   readonly reporter: Reporter;
   readonly channel: Channel;
   #rare: Rare | null = null;
-  /** The metric series that count on it, the youngest first. */
-  series: CountedSeries | null = null;
+  /** The youngest of the metric series that count on it: its row + 1, 0 = there is none. */
+  series = 0;
   isDirty = false;
 
   /** `rows`: as for its numbers. */
@@ -118,11 +118,6 @@ export class Column extends ColumnNumbers implements Amounts, SecurityBuckets {
 interface Times {
   readonly firstUs: Us;
   readonly lastUs: Us;
-}
-
-/** One of the series that count on a column: each knows the next, so that a list takes no memory. */
-export interface CountedSeries {
-  next: CountedSeries | null;
 }
 
 export interface PlaintextMove {
@@ -190,13 +185,13 @@ export function addAmounts(into: Amounts, more: Amounts, sign: 1 | -1): void {
   into.latencyCount += sign * more.latencyCount;
 }
 
-/** A series that did not count on the column does so from now on. */
-export function addSeries(column: Column, series: CountedSeries): void {
+/** A series that did not count on the column does so from now on; who names the next one, as `series` does. */
+export function addSeries(column: Column, row: number): number {
   const { series: before, firstUs, lastUs } = column;
-  if (before === null && lastUs > 0) column.beforeSeries = { firstUs, lastUs };
-  series.next = before;
-  column.series = series;
+  if (before === 0 && lastUs > 0) column.beforeSeries = { firstUs, lastUs };
+  column.series = row + 1;
   column.settled++;
+  return before;
 }
 
 /** A settled contribution at a time. */

@@ -13,8 +13,8 @@ const options = { latenessUs: 60 * usPerSecond, retentionUs: 960 * usPerSecond, 
 const series = (parts: Partial<EdgeSeries> = {}): EdgeSeries =>
   makeSeries(0, { source, reporter: "source", measure: "connections_opened", ...parts });
 
-const requests = { row: 1, kind: { measure: "requests" } } as const;
-const opened = { row: 2, kind: { measure: "connections_opened" } } as const;
+const requests = [1, "requests"] as const;
+const opened = [2, "connections_opened"] as const;
 
 function wayOf(scrapes: ProxyScrapes, parts: Partial<EdgeSeries> = {}): Way {
   const way = scrapes.wayOf(series(parts));
@@ -31,9 +31,10 @@ interface Scraped {
 
 function scrape(scrapes: ProxyScrapes, way: Way, one: Scraped): void {
   const point = { timeUs: sec(one.at), startUs: one.startUs ?? 0, count: 0 };
-  if (one.opened !== undefined) scrapes.point(way, opened, { ...point, value: one.opened }, false);
+  if (one.opened !== undefined)
+    scrapes.point(way, ...opened, { ...point, value: one.opened }, false);
   if (one.requests !== undefined)
-    scrapes.point(way, requests, { ...point, value: one.requests }, false);
+    scrapes.point(way, ...requests, { ...point, value: one.requests }, false);
 }
 
 const every15 = (until: number, more: Omit<Scraped, "at">): Scraped[] =>
@@ -110,7 +111,7 @@ test("an increment is no stillness", () => {
     if (one.at !== 90) scrape(scrapes, way, one);
   }
   expect(across()).toBe("still");
-  scrapes.point(way, opened, point, true);
+  scrapes.point(way, ...opened, point, true);
   expect(across()).toBe("moved");
 });
 

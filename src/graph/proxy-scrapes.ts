@@ -8,7 +8,7 @@
  * and a proxy stood still only where none of them says otherwise. It judges nothing.
  */
 import type { Evidence } from "../model/changes.ts";
-import type { EdgeSeries, SourceRef } from "../model/observations.ts";
+import type { EdgeSeries, Measure, SourceRef } from "../model/observations.ts";
 import { usPerMinute, usToRfc3339, type Us } from "../model/time.ts";
 import type { Contradicted } from "./contradictions.ts";
 import { contentHash } from "./content-hash.ts";
@@ -130,18 +130,24 @@ export class ProxyScrapes {
   }
 
   /**
-   * A new point of a series; `replaced`: the one of that time that it takes the place of. An increment
-   * (`isDelta`) says by itself that something moved.
+   * A new point of a series, `row` being a number that is its own over restarts too; `replaced`: the one of
+   * that time that it takes the place of. An increment (`isDelta`) says by itself that something moved.
    */
-  point(way: Way, series: PointOf, point: Point, isDelta: boolean, replaced?: Point): void {
+  point(
+    way: Way,
+    row: number,
+    measure: Measure,
+    point: Point,
+    isDelta: boolean,
+    replaced?: Point,
+  ): void {
     const stand = this.#standAt(way, point.timeUs);
     if (!stand) return;
-    const { row, kind } = series;
     if (replaced) stand.sum = (stand.sum - mixed(row, replaced)) | 0;
     else stand.count++;
     stand.sum = (stand.sum + mixed(row, point)) | 0;
     stand.startUs = Math.max(stand.startUs, point.startUs);
-    stand.isTcp ||= kind.measure === "connections_opened";
+    stand.isTcp ||= measure === "connections_opened";
     stand.isBroken ||= replaced !== undefined || (isDelta && point.value > 0);
   }
 
@@ -316,12 +322,6 @@ export class ProxyScrapes {
     recent.splice(0, count);
     dropOld(settled, newestUs - this.#keptUs);
   }
-}
-
-/** A series, by a number that is its own over restarts too. */
-interface PointOf {
-  readonly row: number;
-  readonly kind: Pick<EdgeSeries, "measure">;
 }
 
 /** `pod`: whose proxy it is, and whose sources are called so. */

@@ -4,7 +4,7 @@
  * in order, because each series keeps its points of that time.
  */
 import { HashIndex } from "../lib/hash-index.ts";
-import type { EdgeSamples, EdgeSeries, PeerName, SourceRef } from "../model/observations.ts";
+import type { EdgeSamples, EdgeSeries, PeerName } from "../model/observations.ts";
 import {
   forget,
   seriesPerPage,
@@ -13,7 +13,7 @@ import {
   type WriteSet,
 } from "../model/rows.ts";
 import { usPerMs, type Us } from "../model/time.ts";
-import { addSeries, countMove, type Amounts, type Column, type CountedSeries } from "./columns.ts";
+import { addSeries, countMove, type Amounts, type Column } from "./columns.ts";
 import {
   deltaBetween,
   deltasOf,
@@ -28,33 +28,12 @@ import { evidenceHashOf, plaintextEvidence } from "./evidence.ts";
 import type { Facet, Facets } from "./facets.ts";
 import type { IdentityTables } from "./identity.ts";
 import { Sign } from "./nodes.ts";
-import type { ProxyScrapes, Way } from "./proxy-scrapes.ts";
+import type { ProxyScrapes } from "./proxy-scrapes.ts";
 import { serviceTag, sourceTag } from "./placements.ts";
 import { countSecurity } from "./security.ts";
+import { SeriesSlots, type SeriesKind, type Teller } from "./series-slots.ts";
 import { SeriesNumbers } from "./series-numbers.ts";
 import { decodePage, encodePage, type SeriesPoints } from "./series-pages.ts";
-
-/** What many series have in common: one object for all of them. */
-type SeriesKind = Omit<EdgeSeries, "id" | "hash" | "src" | "dst" | "source" | "resource">;
-
-/**
- * A series that has spoken since the start. What is a number of it stands in `SeriesNumbers`, `PointLists`
- * and `HashIndex`, by `row`.
- */
-interface Slot extends CountedSeries {
-  readonly kind: SeriesKind;
-  readonly src: PeerName;
-  readonly dst: PeerName;
-  readonly source: SourceRef;
-  /** Of a counter of a scraped proxy's own calls; null of others. */
-  readonly way: Way | null;
-  /** Number in the store, from 0. */
-  readonly row: number;
-  facet: Facet | null;
-  /** The column that it counts on; another one when its facet has become a part of another. */
-  column: Column | null;
-  next: Slot | null;
-}
 
 /** More points than this within `lateness` are a scrape every few seconds; older ones become the base. */
 const pointsMax = 24;
@@ -70,8 +49,7 @@ export class SeriesTable {
   readonly #identity: IdentityTables;
   readonly #facets: Facets;
   readonly #scrapes: ProxyScrapes;
-  /** By `EdgeSeries.id`. */
-  readonly #slots: (Slot | undefined)[] = [];
+  readonly #slots = new SeriesSlots();
   /** Rows by hash, also of earlier processes' series that have not spoken since. */
   readonly #hashes = new HashIndex();
   readonly #numbers = new SeriesNumbers();
@@ -81,10 +59,8 @@ export class SeriesTable {
   readonly #leftOut = new Map<number, number>();
   /** Series of each source that has any. */
   readonly #perSource = new Map<string, number>();
-  /** By row; null = it has not spoken since the start. */
-  readonly #rows: (Slot | null)[] = [];
   readonly #kinds = new Map<string, SeriesKind>();
-  readonly #newRows: Slot[] = [];
+  readonly #newRows: number[] = [];
   /** Ids of rows for which there is no room. */
   #forgotten: number[] = [];
   readonly #dirtyPages = new Set<number>();
@@ -125,9 +101,8 @@ export class SeriesTable {
 
   define(definition: EdgeSeries): void {
     const row = this.#hashes.find(definition.hash);
-    const known = row < 0 ? null : this.#rows[row];
-    if (known) {
-      this.#slots[definition.id] = known;
+    if (row >= 0 && this.#slots.has(row)) {
+      this.#slots.setRow(definition.id, row);
       return;
     }
     const { key } = definition.source;
@@ -146,15 +121,16 @@ export class SeriesTable {
 
   apply(samples: EdgeSamples): void {
     for (let index = 0; index < samples.count; index++) {
-      const slot = this.#slots[samples.series[index] ?? -1];
-      if (!slot) this.#missed(samples.series[index] ?? -1);
-      if (!slot) continue;
+      const row = this.#slots.rowOf(samples.series[index] ?? -1);
+      if (row < 0) this.#missed(samples.series[index] ?? -1);
+      if (row < 0) continue;
       if (samples.stale[index]) {
-        if (slot.way) this.#scrapes.breaks(slot.way, samples.timeUs[index] ?? 0);
+        const { way } = this.#slots.teller(row);
+        if (way) this.#scrapes.breaks(way, samples.timeUs[index] ?? 0);
         continue;
       }
       this.#sample(
-        slot,
+        row,
         {
           timeUs: samples.timeUs[index] ?? 0,
           startUs: samples.startUs[index] ?? 0,
@@ -177,29 +153,18 @@ export class SeriesTable {
     const { id, src, dst, source } = definition;
     const kind = this.#kindOf(definition);
     const way = this.#scrapes.wayOf(definition);
-    // Written out: with parts spread into it, each of the 400,000 has a list of fields beside, 40 bytes.
-    const slot: Slot = {
-      kind,
-      src,
-      dst,
-      source,
-      way,
-      row,
-      facet: null,
-      column: null,
-      next: null,
-    };
-    this.#slots[id] = slot;
-    this.#rows[row] = slot;
+    this.#slots.add(row, src, dst, { kind, source, way });
+    this.#slots.setRow(id, row);
     this.#size++;
-    if (isNew) this.#newRows.push(slot);
+    if (isNew) this.#newRows.push(row);
   }
 
   collect(into: WriteSet): void {
     for (const id of this.#forgotten.splice(0)) forget(into, "series", id);
-    for (const slot of this.#newRows.splice(0)) {
-      const facetId = slot.facet ? this.#facets.live(slot.facet).id : 0;
-      const { kind, row } = slot;
+    for (const row of this.#newRows.splice(0)) {
+      const facet = this.#slots.facet(row);
+      const facetId = facet ? this.#facets.live(facet).id : 0;
+      const { kind } = this.#slots.teller(row);
       const firstUs = this.#numbers.firstUs(row);
       into.series.push({
         id: row + 1,
@@ -226,7 +191,6 @@ export class SeriesTable {
       this.#hashes.set(hash, row);
       const { firstUs } = JSON.parse(detail) as { firstUs: Us }; // written by `collect`
       this.#numbers.restore(row, firstUs);
-      this.#rows[row] = null;
       const told = pages.get(Math.floor(row / seriesPerPage))?.[row % seriesPerPage];
       if (!told) continue;
       const hasDropped = this.#points.replace(row, told.points);
@@ -238,32 +202,31 @@ export class SeriesTable {
     return { dropped: this.#dropped, late: this.#late, bad: this.#bad };
   }
 
-  #sample(slot: Slot, point: Point, temporality: number): void {
+  #sample(row: number, point: Point, temporality: number): void {
     if (!(point.value >= 0) || !Number.isFinite(point.value) || !(point.timeUs > 0)) {
       this.#bad++;
       return;
     }
-    const { row } = slot;
+    const { kind, way } = this.#slots.teller(row);
     const isDelta = temporality === Temporality.delta;
     this.#numbers.setDelta(row, isDelta);
     const newest = this.#points.newest(row);
     this.#dirtyPages.add(Math.floor(row / seriesPerPage));
     if (newest && point.timeUs <= newest.timeUs) {
-      this.#late += this.#insert(slot, point, temporality) ? 0 : 1;
+      this.#late += this.#insert(row, point, temporality) ? 0 : 1;
       return;
     }
-    if (slot.way) this.#scrapes.point(slot.way, slot, point, isDelta);
+    if (way) this.#scrapes.point(way, row, kind.measure, point, isDelta);
     if (this.#points.push(row, point)) this.#numbers.setContinued(row, true);
     if (newest) {
       const delta = deltaBetween(newest, point, temporality);
       // A counter that stands still changes nothing: most do at most scrapes.
-      if (delta.value > 0 || delta.count > 0) this.#count(slot, delta, 1);
-    } else this.#count(slot, firstDelta(point, temporality), 1);
+      if (delta.value > 0 || delta.count > 0) this.#count(row, delta, 1);
+    } else this.#count(row, firstDelta(point, temporality), 1);
   }
 
   /** A point in the past: everything between it and its successor is counted anew. */
-  #insert(slot: Slot, point: Point, temporality: number): boolean {
-    const { row } = slot;
+  #insert(row: number, point: Point, temporality: number): boolean {
     const before = this.#points.all(row);
     const newest = before.at(-1);
     const oldest = before[0];
@@ -274,70 +237,78 @@ export class SeriesTable {
     const twin = before[at];
     // Two writers, or a repeat: of two values at one time the greater stands, whichever came first.
     const replaced = twin?.timeUs === point.timeUs ? twin : undefined;
-    if (slot.way) this.#scrapedLate(slot.way, slot, point, replaced);
+    this.#scrapedLate(row, point, replaced);
     if (replaced && replaced.value >= point.value) return true;
     const points = before.toSpliced(at, replaced ? 1 : 0, point);
-    for (const delta of deltasOf(before, temporality, isContinued)) this.#count(slot, delta, -1);
+    for (const delta of deltasOf(before, temporality, isContinued)) this.#count(row, delta, -1);
     // Those that no late one can need go: the oldest kept is at or before the lateness bound.
     if (this.#points.replace(row, points)) this.#numbers.setContinued(row, true);
     const deltas = deltasOf(points, temporality, isContinued);
     // What was before the points that are kept stays: they tell nothing of it.
     if (!isContinued) this.#numbers.setFirst(row, 0);
     if (!isContinued || deltas.some(({ value }) => value > 0)) this.#numbers.setLastChange(row, 0);
-    for (const delta of deltas) this.#count(slot, delta, 1);
-    this.#restretch(slot);
+    for (const delta of deltas) this.#count(row, delta, 1);
+    this.#restretch(row);
     return true;
   }
 
-  #scrapedLate(way: Way, slot: Slot, point: Point, replaced: Point | undefined): void {
+  #scrapedLate(row: number, point: Point, replaced: Point | undefined): void {
+    const { kind, way } = this.#slots.teller(row);
+    if (!way) return;
     if (!replaced || replaced.value < point.value) {
-      const isDelta = this.#numbers.isDelta(slot.row);
-      this.#scrapes.point(way, slot, point, isDelta, replaced);
+      const isDelta = this.#numbers.isDelta(row);
+      this.#scrapes.point(way, row, kind.measure, point, isDelta, replaced);
     }
     if (replaced && replaced.value !== point.value) this.#scrapes.differs(way, point.timeUs);
   }
 
-  #count(slot: Slot, delta: Delta, sign: 1 | -1): void {
-    const facet = this.#facetOf(slot);
+  #count(row: number, delta: Delta, sign: 1 | -1): void {
+    const facet = this.#facetOf(row);
     if (!facet) return;
-    const column = this.#columnOf(slot, facet);
+    const { kind } = this.#slots.teller(row);
+    const column = this.#columnOf(row, kind, facet);
     if (delta.value > 0) {
-      addMeasure(column.amounts, slot.kind, delta, sign);
-      this.#countSecurity(slot, facet, column, delta, sign);
+      addMeasure(column.amounts, kind, delta, sign);
+      this.#countSecurity(row, kind, facet, column, delta, sign);
     }
-    const hasMoved = sign > 0 && stretchBySeries(slot.row, this.#numbers, delta, column);
+    const hasMoved = sign > 0 && stretchBySeries(row, this.#numbers, delta, column);
     if (hasMoved || delta.value > 0) this.#facets.touch(facet, column);
   }
 
   /** After a correction a column's times may have to shrink: they are its series' and what it had before. */
-  #restretch(slot: Slot): void {
-    if (!slot.facet) return;
-    const column = this.#columnOf(slot, this.#facets.live(slot.facet));
+  #restretch(row: number): void {
+    const facet = this.#slots.facet(row);
+    if (!facet) return;
+    const column = this.#columnOf(row, this.#slots.teller(row).kind, this.#facets.live(facet));
     const { beforeSeries } = column;
     column.firstUs = beforeSeries.firstUs;
     column.lastUs = beforeSeries.lastUs;
-    // All of them are of this table.
-    for (let one = column.series as Slot | null; one; one = one.next) {
-      const firstUs = this.#numbers.firstUs(one.row);
+    for (const one of this.#slots.countingOn(column)) {
+      const firstUs = this.#numbers.firstUs(one);
       if (column.firstUs === 0 || firstUs < column.firstUs) column.firstUs = firstUs;
-      column.lastUs = Math.max(column.lastUs, this.#numbers.lastChangeUs(one.row));
+      column.lastUs = Math.max(column.lastUs, this.#numbers.lastChangeUs(one));
     }
     column.settledFirstUs = column.firstUs;
     column.settledLastUs = column.lastUs;
   }
 
-  #columnOf(slot: Slot, facet: Facet): Column {
-    const { reporter, channel } = slot.kind;
+  #columnOf(row: number, { reporter, channel }: SeriesKind, facet: Facet): Column {
     const column = this.#facets.column(facet, reporter, channel);
-    if (slot.column === column) return column;
     // The column before has gone with its facet, and nobody asks for the list of its series.
-    addSeries(column, slot);
-    slot.column = column;
+    if (this.#slots.column(row) !== column) {
+      this.#slots.setColumn(row, column, addSeries(column, row));
+    }
     return column;
   }
 
-  #countSecurity(slot: Slot, facet: Facet, column: Column, delta: Delta, sign: 1 | -1): void {
-    const { kind } = slot;
+  #countSecurity(
+    row: number,
+    kind: SeriesKind,
+    facet: Facet,
+    column: Column,
+    delta: Delta,
+    sign: 1 | -1,
+  ): void {
     if (!tellsOfSecurity(kind)) return;
     const isNone = kind.security === "none";
     // A claim may raise plaintext, never take it back.
@@ -345,29 +316,34 @@ export class SeriesTable {
     const value = sign * delta.value;
     countSecurity(column.security, delta.timeUs, isNone ? 0 : value, isNone ? value : 0);
     if (!isNone) return;
-    if (isUnnamed(slot.src)) {
+    if (isUnnamed(this.#slots.src(row))) {
       countMove(column, delta.fromUs, delta.timeUs, value);
       this.#facets.touchTo(facet.edge.dstId);
     }
     if (!this.#facets.wantsEvidence(facet, delta.timeUs)) return;
     if (sign < 0)
-      this.#facets.removeEvidence(facet, evidenceHashOf(this.#definitionOf(slot), delta));
-    else this.#facets.addEvidence(facet, plaintextEvidence(this.#definitionOf(slot), delta));
+      this.#facets.removeEvidence(facet, evidenceHashOf(this.#definitionOf(row), delta));
+    else this.#facets.addEvidence(facet, plaintextEvidence(this.#definitionOf(row), delta));
   }
 
-  #facetOf(slot: Slot): Facet | null {
-    if (slot.facet) {
-      slot.facet = this.#facets.live(slot.facet);
-      return slot.facet;
+  #facetOf(row: number): Facet | null {
+    const known = this.#slots.facet(row);
+    if (known) {
+      const live = this.#facets.live(known);
+      if (live !== known) this.#slots.setFacet(row, live);
+      return live;
     }
-    const { src, dst, kind } = slot;
-    const { transport, protocol, port } = kind;
-    const timeUs = this.#points.newestUs(slot.row);
+    const teller = this.#slots.teller(row);
+    const { transport, protocol, port } = teller.kind;
+    const timeUs = this.#points.newestUs(row);
+    const [src, dst] = [this.#slots.src(row), this.#slots.dst(row)];
     const srcNode = this.#identity.nodeOf(src, timeUs);
     const dstNode = this.#identity.nodeOf(dst, timeUs);
-    slot.facet = this.#facets.facet(srcNode.id, dstNode.id, transport, protocol, port);
-    if (slot.facet) for (const tag of tagsOf(slot)) this.#facets.tag(slot.facet, tag, 1);
-    return slot.facet;
+    const facet = this.#facets.facet(srcNode.id, dstNode.id, transport, protocol, port);
+    if (!facet) return null;
+    this.#slots.setFacet(row, facet);
+    for (const tag of tagsOf(teller, src, dst)) this.#facets.tag(facet, tag, 1);
+    return facet;
   }
 
   #kindOf(definition: EdgeSeries): SeriesKind {
@@ -408,7 +384,9 @@ export class SeriesTable {
     }
   }
 
-  #definitionOf({ kind, row, src, dst, source }: Slot): EdgeSeries {
+  #definitionOf(row: number): EdgeSeries {
+    const { kind, source } = this.#slots.teller(row);
+    const [src, dst] = [this.#slots.src(row), this.#slots.dst(row)];
     return { ...kind, id: noId, hash: this.#hashes.hashOf(row), src, dst, source, resource: "" };
   }
 
@@ -429,9 +407,8 @@ export class SeriesTable {
   #isWholeKept(row: number): boolean {
     const count = this.#points.size(row);
     if (!this.#numbers.isContinued(row)) return count > 0;
-    const slot = this.#rows[row];
-    if (!slot) return count > 1;
-    if (this.#numbers.isDelta(row) || tellsOfPlaintext(slot.kind)) return true;
+    if (!this.#slots.has(row)) return count > 1;
+    if (this.#numbers.isDelta(row) || tellsOfPlaintext(this.#slots.teller(row).kind)) return true;
     const all = count > 1 ? this.#points.all(row) : [];
     return all.some((point, index) => index > 0 && isReset(all[index - 1] ?? point, point));
   }
@@ -516,7 +493,7 @@ function addMeasure(amounts: Amounts, kind: SeriesKind, delta: Delta, sign: 1 | 
   if (kind.isDenied) amounts.denied += value;
 }
 
-function tagsOf({ kind, src, dst, source }: Slot): string[] {
+function tagsOf({ kind, source }: Teller, src: PeerName, dst: PeerName): string[] {
   const { route, responseFlags } = kind;
   const tags = [sourceTag(source)];
   if (route !== "unknown") tags.push(`route:${route}`);

@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import type { MetricsView } from "../decode/views.ts";
 import { HashIndex } from "../lib/hash-index.ts";
+import { PagedList } from "../lib/paged-list.ts";
 import type { EdgeSeries, SourceRef, Trust } from "../model/observations.ts";
 import { pairsToText } from "../lib/pairs-text.ts";
 import { seriesPerSourceMax } from "../model/rows.ts";
@@ -45,7 +46,8 @@ export class SeriesTable {
   readonly #hashes = new HashIndex();
   readonly #shared = new SharedNames();
   /** By series id. */
-  readonly #sources: SourceRef[] = [];
+  readonly #sources = new PagedList<SourceRef>();
+  #count = 0;
   readonly #perSource = new Map<string, number>();
   readonly #contexts = new Map<string, number>();
   #nextContext = 1;
@@ -59,7 +61,7 @@ export class SeriesTable {
   }
 
   get count(): number {
-    return this.#sources.length;
+    return this.#count;
   }
 
   get memoResets(): number {
@@ -91,7 +93,7 @@ export class SeriesTable {
   }
 
   sourceOf(id: number): SourceRef | undefined {
-    return this.#sources[id];
+    return this.#sources.get(id);
   }
 
   /** The definitions that no batch has taken yet. */
@@ -113,7 +115,7 @@ export class SeriesTable {
     const hash = seriesHash(metric, pairsToText(labels));
     const known = this.#hashes.find(hash);
     if (known !== noSeries) return known;
-    if (this.#sources.length >= this.#maxSeries) {
+    if (this.#count >= this.#maxSeries) {
       this.dropped++;
       return noSeries;
     }
@@ -125,10 +127,11 @@ export class SeriesTable {
       return noSeries;
     }
     this.#perSource.set(key, ofSource + 1);
-    const id = this.#sources.length;
+    const id = this.#count;
     this.#fresh.push(makeSeries(id, hash, this.#shared.facts(facts), metric));
     this.#hashes.set(hash, id);
-    this.#sources.push(facts.source);
+    this.#sources.set(id, facts.source);
+    this.#count++;
     return id;
   }
 }
