@@ -244,8 +244,14 @@ test("the pods of a workload are united: the one that differs is not hidden by i
     });
     const names = toldOf(world, "workload")
       .get("lab/shop/web")
-      ?.containers.map(({ name, run_as_user }) => `${name} ${run_as_user}`);
-    expect(names).toEqual(["app -1", "istio-init -1", "istio-proxy 1337", "shell 1337"]);
+      ?.containers.map(({ name, run_as_user, mode }) => `${name} ${run_as_user} ${mode}`);
+    expect(names?.sort()).toEqual([
+      "app -1 none",
+      "app -1 sidecar",
+      "istio-init -1 sidecar",
+      "istio-proxy 1337 sidecar",
+      "shell 1337 none",
+    ]);
   }
 });
 

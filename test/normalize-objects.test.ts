@@ -182,6 +182,39 @@ test("what only resembles the end of a pull is somebody else's", () => {
   expect(observations).toEqual([]);
 });
 
+test("a feed says of which kinds it tells all objects, once in a while", () => {
+  const run = new NormalizeRun();
+  const kinds = "networkpolicies, services,Not A Kind,services";
+  const resource = { "k8s.cluster.name": "lab", "mesh_insights.object_kinds": kinds };
+  const body = fixtures[0]?.object ?? {};
+  const told = () =>
+    run
+      .push("logs", logsRequest({ resource }, [{ body, attributes: attributesOf("services") }]))
+      .observations.filter((one) => one.kind === "object_seen" && one.object.type === "object_kind")
+      .map((one) => one.kind === "object_seen" && [one.cluster, one.object.name]);
+  expect(told()).toEqual([
+    ["lab", "networkpolicies"],
+    ["lab", "services"],
+  ]);
+  expect(told()).toEqual([]);
+});
+
+test("what a NetworkPolicy lets through is everything only without peers and ports", () => {
+  const openOf = (egress: object) =>
+    readOne("networkpolicies", {
+      metadata: { namespace: "shop", name: "p" },
+      spec: { policyTypes: ["Egress"], egress: [egress] },
+    });
+  const [everywhere, dns] = [{ ipBlock: { cidr: "0.0.0.0/0" } }, { port: 53, protocol: "UDP" }];
+  for (const open of [{}, { to: [] }, { to: [{ podSelector: {} }, everywhere] }]) {
+    expect(openOf(open)).toMatchObject({ egressOpen: true });
+  }
+  const except = { ipBlock: { cidr: "0.0.0.0/0", except: ["10.0.0.0/8"] } };
+  for (const closed of [{ ports: [dns] }, { to: [{ podSelector: {} }] }, { to: [except] }]) {
+    expect(openOf(closed)).not.toHaveProperty("egressOpen");
+  }
+});
+
 test("secrets and configuration of others leave nothing behind, whatever calls them what", () => {
   const data = { password: "hunter2", mesh: "accessLogFile: hunter2" };
   for (const [resource, kind] of [

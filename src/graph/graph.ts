@@ -139,6 +139,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       bitsOf,
       coverage,
       meshNamespaces,
+      words: options.bypass,
       overflowsOf: (nodeId) => this.#overflows.tablesOf(nodeId),
     });
     this.#bypass = new Bypass(

@@ -31,8 +31,8 @@ export class ObjectLists<Item extends Listed> {
     this.#latenessUs = latenessUs;
   }
 
-  /** The list of that time has the object. */
-  add(record: Item, atUs: Us): void {
+  /** The list of that time has the object; true once it has shown to be of the whole cluster. */
+  add(record: Item, atUs: Us): boolean {
     const { records, rounds } = this.#feed(record);
     records.add(record);
     const { namespace } = record.object;
@@ -41,6 +41,7 @@ export class ObjectLists<Item extends Listed> {
       rounds.set(atUs, namespace === "" ? wholeCluster : namespace);
       if (rounds.size > roundsMax) rounds.delete(Math.min(...rounds.keys()));
     } else if (shown !== namespace) rounds.set(atUs, wholeCluster);
+    return rounds.get(atUs) === wholeCluster;
   }
 
   restore(record: Item, listedUs: Us, nowUs: Us): void {

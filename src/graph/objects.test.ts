@@ -52,6 +52,16 @@ function restarted(table: ObjectTable, atS: number): ObjectTable {
   return next;
 }
 
+const policyParts = {
+  type: "network_policy",
+  podSelector: { labels: {}, hasExpressions: false },
+  isIngress: true,
+  isEgress: false,
+  ingressRules: 0,
+  egressRules: 0,
+  spec: {},
+} as const;
+
 test.each([
   [
     "a newer modification stands against an older list",
@@ -113,6 +123,20 @@ test("an object told of about when the list was made is not gone by its absence"
   table.seen(seen("listed", 900, "1", { object: namespace("bank", "1") }), "lab");
   table.advance(1_000 * second);
   expect(versionOf(table)).toBe("2");
+});
+
+test("a list of the whole cluster shows that all objects of its kind are told", () => {
+  const policy = (name: string, of: string) => ({
+    object: { ...namespace(name, "1"), ...policyParts, namespace: of },
+  });
+  const told = (table: ObjectTable) => table.find("lab", "object_kind", "", "networkpolicies");
+  const table = new ObjectTable(options);
+  for (const of of ["a", "a"]) table.seen(seen("listed", 1, "1", policy("one", of)), "lab");
+  table.seen(seen("listed", 2, "1", policy("other", "b")), "lab");
+  expect(told(table)).toBeUndefined();
+  for (const of of ["a", "b"]) table.seen(seen("listed", 3, "1", policy("one", of)), "lab");
+  expect(told(table)).toBeDefined();
+  expect(told(restarted(table, 910))).toBeDefined();
 });
 
 test("claimed objects are not kept", () => {

@@ -4,6 +4,7 @@
  * of arrival, and what the next complete list lacks is gone. It concludes nothing; those who do take the
  * changes or look objects up.
  */
+import { countedKinds, objectKind } from "../model/objects.ts";
 import type { ControllerObject, DeclaredObject } from "../model/objects.ts";
 import type { ObjectSeen } from "../model/observations.ts";
 import type { ObjectRow, Restored, WriteSet } from "../model/rows.ts";
@@ -113,8 +114,11 @@ export class ObjectTable {
 
   /** Takes in one word about one object; `cluster` is the cluster's own name, aliases resolved. */
   seen(seen: ObjectSeen, cluster: string): void {
-    const { object: told, timeUs, event } = seen;
-    if (!isDeclared(told) || seen.trust === "claimed") return;
+    const { object, timeUs, event } = seen;
+    if (isDeclared(object) && seen.trust !== "claimed") this.#take(object, cluster, timeUs, event);
+  }
+
+  #take(told: DeclaredObject, cluster: string, timeUs: Us, event: ObjectSeen["event"]): void {
     const key = objectKey(cluster, told.type, told.namespace, told.name);
     let record = this.#records.get(key);
     // A cluster keeps ten ReplicaSets of each Deployment.
@@ -127,7 +131,7 @@ export class ObjectTable {
     const content = contentHash([text]);
     const isNew = record === undefined;
     const { latenessUs } = this.#options;
-    record ??= this.#add(key, cluster, seen, object);
+    record ??= this.#add(key, cluster, { timeUs, event }, object);
     if (!record) return;
     if (event === "listed") this.#listed(record, timeUs);
     const isGone = event === "deleted";
@@ -238,10 +242,18 @@ export class ObjectTable {
   }
 
   #listed(record: ObjectRecord, atUs: Us): void {
-    this.#lists.add(record, atUs);
+    if (this.#lists.add(record, atUs)) this.#allListed(record, atUs);
     if (atUs <= record.listedUs) return;
     record.listedUs = atUs;
     this.#moved.add(record);
+  }
+
+  /** All objects of its kind are told: where none is told, there is none. */
+  #allListed({ cluster, object }: ObjectRecord, atUs: Us): void {
+    if (!isCounted(object.type)) return;
+    const name = countedKinds[object.type];
+    if (this.find(cluster, "object_kind", "", name)) return;
+    this.#take(objectKind(name), cluster, atUs, "modified");
   }
 
   #changes(record: ObjectRecord): void {
@@ -272,7 +284,7 @@ export class ObjectTable {
   #add(
     key: string,
     cluster: string,
-    { timeUs, event }: ObjectSeen,
+    { timeUs, event }: Pick<ObjectSeen, "timeUs" | "event">,
     object: DeclaredObject,
   ): ObjectRecord | undefined {
     const { objectsMax, objectsPerNamespaceMax } = this.#options;
@@ -362,6 +374,10 @@ function isDeclared(object: ObjectSeen["object"]): object is DeclaredObject {
 
 function isController(object: DeclaredObject): object is ControllerObject {
   return object.type === "replica_set" || object.type === "job";
+}
+
+function isCounted(type: ObjectType): type is keyof typeof countedKinds {
+  return Object.hasOwn(countedKinds, type);
 }
 
 export function objectKey(

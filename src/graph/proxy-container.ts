@@ -104,7 +104,8 @@ function isListed(exe: string, listed: readonly string[]): boolean {
   return listed.some((path) => (path.includes("/") ? exe === path : exe.endsWith(`/${path}`)));
 }
 
-function isAllowedImage(image: string, allowed: readonly string[]): boolean {
+/** By the last segment of its path; a registry is nobody's proof. */
+export function isAllowedImage(image: string, allowed: readonly string[]): boolean {
   const path = image.split("@")[0] ?? "";
   const name = path.slice(path.lastIndexOf("/") + 1).split(":")[0] ?? "";
   return allowed.length === 0 || allowed.some((text) => name.includes(text));

@@ -40,13 +40,14 @@ export function declaredOf(pods: readonly PodRecord[]): Record<string, unknown> 
   };
 }
 
-/** By the field names that rules know. */
-export function containerOf(spec: ContainerSpec): Entity<"container"> {
+/** By the field names that rules know: what it says itself, without what it is in its pod. */
+export function containerOf(spec: ContainerSpec): Omit<Entity<"container">, "role" | "mode"> {
   return {
     name: spec.name,
     image: spec.image,
     init: spec.init,
     ephemeral: spec.ephemeral,
+    restartable: spec.restartable,
     run_as_user: spec.runAsUser,
     run_as_group: spec.runAsGroup,
     run_as_non_root: spec.runAsNonRoot,

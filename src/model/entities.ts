@@ -161,8 +161,14 @@ const access = {
 const container = {
   name: "string",
   image: "string",
+  /** The mesh's own by name and image; `impostor` has such a name and another image. */
+  role: oneOf("unknown", "application", "proxy", "mesh_init", "impostor"),
+  /** Of its pod: of several pods of a workload some may have a sidecar. */
+  mode: meshMode,
   init: "bool",
   ephemeral: "bool",
+  /** An init container that goes on running: a native sidecar. */
+  restartable: "bool",
   run_as_user: "id",
   run_as_group: "id",
   run_as_non_root: "bool",
@@ -175,6 +181,8 @@ const container = {
 
 const workload = {
   self: "node",
+  /** Its cluster and namespace as a place, without a name. */
+  place: "node",
   pods: "int",
   containers: "list<container>",
   run_as_user: "id",
@@ -191,6 +199,10 @@ const workload = {
   labels: "map<string, string>",
   injected: "bool",
   injection_declared: "bool",
+  /** Its own label or annotation declines the sidecar that its namespace declares. */
+  injection_declined: "bool",
+  /** Whether its namespace's labels declare sidecars or ambient mode. */
+  namespace_in_mesh: oneOf("unknown", "yes", "no"),
   interception_mode: "string",
   excluded_outbound_ports: "list<string>",
   excluded_outbound_ranges: "list<string>",
@@ -213,6 +225,12 @@ const workload = {
 const namespace = {
   name: "string",
   cluster: "string",
+  /** Cluster and namespace as a place. */
+  self: "node",
+  /** Its object has been told, so that what its labels do not say is not declared. */
+  declared: "bool",
+  /** Kinds of objects, as the API names them in the plural, of which all are told: none is none. */
+  told_kinds: "list<string>",
   injection: "string",
   dataplane_mode: "string",
   pod_security_enforce: "string",
@@ -235,6 +253,10 @@ const cluster = {
   strict_anywhere: "bool",
   authorization_policies: "list<string>",
   identity_policies: "int",
+  /** Of those, the ones (`namespace/name`) where nothing makes mutual TLS strict. */
+  identity_policies_without_strict: "list<string>",
+  /** As of a namespace; `meshconfig` = the mesh's configuration names its root namespace. */
+  told_kinds: "list<string>",
   istio_versions: "list<string>",
 } as const;
 
@@ -271,6 +293,8 @@ const policy = {
   cluster: "string",
   namespace: "string",
   name: "string",
+  /** Cluster and namespace as a place, without a name. */
+  self: "node",
   spec: "dyn",
   matches_workloads: "int",
   hosts: "list<string>",
@@ -442,7 +466,7 @@ export const entityTraits: Readonly<Record<EntityType, EntityTraits>> = {
   namespace: {
     lifecycle: "state",
     key: ["namespace.cluster", "namespace.name"],
-    subject: "",
+    subject: "namespace.self",
     peer: "",
   },
   cluster: { lifecycle: "state", key: ["cluster.name"], subject: "", peer: "" },
@@ -451,7 +475,7 @@ export const entityTraits: Readonly<Record<EntityType, EntityTraits>> = {
   policy: {
     lifecycle: "state",
     key: ["policy.kind", "policy.cluster", "policy.namespace", "policy.name"],
-    subject: "",
+    subject: "policy.self",
     peer: "",
   },
   component: {

@@ -69,6 +69,9 @@ export interface NetworkPolicyObject extends Named {
   /** Rules that let something through; none in a direction that it governs = deny by default. */
   readonly ingressRules: number;
   readonly egressRules: number;
+  /** One of those rules lets everything through: it names neither peers nor ports. */
+  readonly ingressOpen?: true;
+  readonly egressOpen?: true;
   /** The spec as it came, for rules; at most 64 KiB as JSON, else {}, which `specCut` says. */
   readonly spec: unknown;
   readonly specCut?: true;
@@ -186,6 +189,26 @@ export interface NodeObject extends Named {
   readonly addresses: readonly string[];
 }
 
+/**
+ * That all objects of a kind are told (`name`: as the API calls it in the plural), so that there is none
+ * where none is told. A sender says so, or a list of the whole cluster shows it.
+ */
+export interface ObjectKindObject extends Named {
+  readonly type: "object_kind";
+}
+
+/** Kinds of which it matters that there is none. */
+export const countedKinds = {
+  network_policy: "networkpolicies",
+  peer_authentication: "peerauthentications",
+  authorization_policy: "authorizationpolicies",
+  service: "services",
+} as const;
+
+export function objectKind(name: string): ObjectKindObject {
+  return { type: "object_kind", uid: "", namespace: "", name, labels: {}, annotations: {} };
+}
+
 /** Objects that are kept whole and concluded from, beside pods. */
 export type DeclaredObject =
   | ServiceObject
@@ -198,4 +221,5 @@ export type DeclaredObject =
   | InjectorObject
   | RoutingObject
   | ControllerObject
-  | NodeObject;
+  | NodeObject
+  | ObjectKindObject;

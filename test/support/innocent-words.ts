@@ -74,7 +74,11 @@ export function podRecord(
     name: container.name,
     image: container.image,
     securityContext:
-      container.name === "istio-proxy" ? { runAsUser: 1337, runAsGroup: 1337 } : undefined,
+      container.name === "istio-proxy"
+        ? { runAsUser: 1337, runAsGroup: 1337 }
+        : container.name === "istio-init"
+          ? { capabilities: { add: ["NET_ADMIN", "NET_RAW"], drop: ["ALL"] } }
+          : { capabilities: { drop: ["ALL"] } },
     ports:
       container.kind === "main" && container.name !== "istio-proxy"
         ? [{ containerPort: pod.port }]

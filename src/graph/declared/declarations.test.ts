@@ -5,7 +5,14 @@ import type {
   NamespaceObject,
   NetworkPolicyObject,
 } from "../../model/objects.ts";
-import { dataplaneModeOf, injectionOf, isInjectionDeclared } from "./injection.ts";
+import {
+  dataplaneModeOf,
+  injectionOf,
+  interceptionModeOf,
+  isInjectionDeclared,
+  isInjectionDeclined,
+  isInMesh,
+} from "./injection.ts";
 import { meshFactsOf } from "./mesh.ts";
 import { authorizes, deniedByDefault } from "./policies.ts";
 import { selectsAll } from "./selectors.ts";
@@ -63,6 +70,37 @@ test("the older of both labels names the injection of a namespace", () => {
   );
 });
 
+test("a pod declines the sidecar of its namespace, not one that it would not get anyway", () => {
+  const enabled = namespace({ "istio.io/rev": "1-28" });
+  const declines = { "sidecar.istio.io/inject": "false" };
+  expect(isInjectionDeclined(pod(declines), enabled)).toBe(true);
+  expect(isInjectionDeclined(pod({}, { annotations: declines }), enabled)).toBe(true);
+  expect(isInjectionDeclined(pod({}), enabled)).toBe(false);
+  expect(isInjectionDeclined(pod(declines, { hostNetwork: true }), enabled)).toBe(false);
+  expect(isInjectionDeclined(pod(declines), namespace({ "istio-injection": "disabled" }))).toBe(
+    false,
+  );
+  expect(isInjectionDeclined(pod(declines), undefined)).toBe(false);
+});
+
+test("how traffic is intercepted stands in one annotation or in the proxy's configuration", () => {
+  const mode = (annotations: Labels) => interceptionModeOf({ annotations });
+  const config = (text: string) => mode({ "proxy.istio.io/config": text });
+  expect(config("concurrency: 2\ninterceptionMode: NONE\n")).toBe("NONE");
+  expect(config('{"interceptionMode":"TPROXY"}')).toBe("TPROXY");
+  expect(config("concurrency: 2")).toBe("");
+  const own = { "sidecar.istio.io/interceptionMode": "REDIRECT" };
+  expect(mode({ ...own, "proxy.istio.io/config": "interceptionMode: NONE" })).toBe("REDIRECT");
+});
+
+test("a namespace is in the mesh by its own labels", () => {
+  expect(isInMesh(undefined)).toBe("unknown");
+  expect(isInMesh(namespace({}))).toBe("no");
+  expect(isInMesh(namespace({ "istio-injection": "disabled" }))).toBe("no");
+  expect(isInMesh(namespace({ "istio.io/rev": "1-28" }))).toBe("yes");
+  expect(isInMesh(namespace({ "istio.io/dataplane-mode": "ambient" }))).toBe("yes");
+});
+
 test("a pod's data plane is its own word, else its namespace's", () => {
   const ambient = namespace({ "istio.io/dataplane-mode": "ambient" });
   expect(dataplaneModeOf(pod({}), ambient)).toBe("ambient");
@@ -113,7 +151,7 @@ test("a policy at a gateway or service may hit anybody behind it", () => {
   expect(authorizes({ selector, targetRefs: [] }, [{}])).toBe("yes");
 });
 
-test("a namespace denies by default when a policy for all its pods lets nothing through", () => {
+test("a namespace denies by default when a policy for all its pods lets not everything through", () => {
   const policy = (changes: Partial<NetworkPolicyObject>): NetworkPolicyObject => ({
     ...named,
     type: "network_policy",
@@ -127,7 +165,14 @@ test("a namespace denies by default when a policy for all its pods lets nothing 
   });
   expect(deniedByDefault([policy({})])).toEqual({ ingress: true, egress: false });
   expect(deniedByDefault([policy({ isEgress: true })])).toEqual({ ingress: true, egress: true });
-  expect(deniedByDefault([policy({ ingressRules: 1 })])).toEqual({ ingress: false, egress: false });
+  // What it lets through by name is let through, and the rest denied.
+  expect(deniedByDefault([policy({ ingressRules: 1 })])).toEqual({ ingress: true, egress: false });
+  const open = policy({ ingressRules: 1, ingressOpen: true });
+  expect(deniedByDefault([open])).toEqual({ ingress: false, egress: false });
+  expect(deniedByDefault([policy({ isEgress: true }), open])).toEqual({
+    ingress: false,
+    egress: true,
+  });
   const narrow = { labels: { app: "db" }, hasExpressions: false };
   expect(deniedByDefault([policy({ podSelector: narrow })])).toEqual({
     ingress: false,

@@ -8,6 +8,7 @@ import type { Evidence, GraphChange, Observer } from "../../model/changes.ts";
 import type { Entity, EntityType } from "../../model/entities.ts";
 import { maskOf } from "../../model/coverage.ts";
 import type { Us } from "../../model/time.ts";
+import type { RoleWords } from "../container-role.ts";
 import { contentHash } from "../content-hash.ts";
 import type { Coverage } from "../coverage.ts";
 import type { PodRecord } from "../identity.ts";
@@ -19,6 +20,7 @@ import {
   namesOf,
   namespaceEntity,
   objectEvidence,
+  placeOf,
   policyEntity,
 } from "./scope-entities.ts";
 import { policiesOfType, Scopes } from "./scopes.ts";
@@ -33,6 +35,8 @@ export interface DeclaredOptions {
   readonly bitsOf: (sourceId: string) => number;
   /** Where the mesh's own configuration is. */
   readonly meshNamespaces: readonly string[];
+  /** What the mesh's own containers look like. */
+  readonly words: RoleWords;
   readonly coverage: Pick<Coverage, "coverageOf" | "coverageOfNamespace">;
   /** Tables of which a workload lately filled its share. */
   readonly overflowsOf: (nodeId: number) => readonly string[];
@@ -185,6 +189,8 @@ export class Declared {
     const pods = [...workload.pods];
     const entity = workloadEntity(pods, {
       self: node.entity,
+      place: placeOf(namespace),
+      words: this.#options.words,
       namespace: namespace.object,
       declaredMode: workload.modes.mode,
       authorizationPolicies: namesOf(workload.authorization),

@@ -2,6 +2,7 @@
  * What labels and annotations of namespaces and pods declare about the data plane: whether a sidecar is
  * injected, whether the node's proxy takes the traffic. Pure; the words are Istio's own.
  */
+import type { Entity } from "../../model/entities.ts";
 import type { NamespaceObject } from "../../model/objects.ts";
 import type { PodObject } from "../../model/observations.ts";
 
@@ -11,6 +12,7 @@ const words = {
   inject: "sidecar.istio.io/inject",
   dataplane: "istio.io/dataplane-mode",
   redirection: "ambient.istio.io/redirection",
+  proxyConfig: "proxy.istio.io/config",
   interception: "sidecar.istio.io/interceptionMode",
   excludedInbound: "traffic.sidecar.istio.io/excludeInboundPorts",
   enforce: "pod-security.kubernetes.io/enforce",
@@ -37,6 +39,25 @@ export function isInjectionDeclared(
   return pod.labels[words.inject] === "true" || pod.labels[words.revision] !== undefined;
 }
 
+/** Whether the pod declines the sidecar that its namespace declares; on the host's network it gets none. */
+export function isInjectionDeclined(
+  pod: Pick<PodObject, "labels" | "annotations" | "hostNetwork">,
+  namespace: NamespaceObject | undefined,
+): boolean {
+  const inject = pod.labels[words.inject] ?? pod.annotations[words.inject];
+  const ofNamespace = injectionOf(namespace);
+  return inject === "false" && !pod.hostNetwork && !["", "disabled"].includes(ofNamespace);
+}
+
+/** Whether the namespace's own labels put what runs in it into the mesh. */
+export function isInMesh(
+  namespace: NamespaceObject | undefined,
+): Entity<"workload">["namespace_in_mesh"] {
+  if (!namespace) return "unknown";
+  const isInjected = !["", "disabled"].includes(injectionOf(namespace));
+  return isInjected || dataplaneModeOf(undefined, namespace) === "ambient" ? "yes" : "no";
+}
+
 /** `ambient`, `none` or "": the pod's own word, else its namespace's. */
 export function dataplaneModeOf(
   pod: Pick<PodObject, "labels"> | undefined,
@@ -54,8 +75,11 @@ export function redirectionOf(pod: Pick<PodObject, "annotations">): string {
   return pod.annotations[words.redirection] ?? "";
 }
 
-export function interceptionModeOf(pod: Pick<PodObject, "annotations">): string {
-  return pod.annotations[words.interception] ?? "";
+/** Its own annotation's, else that of the proxy's configuration in another one; "" = neither says it. */
+export function interceptionModeOf({ annotations }: Pick<PodObject, "annotations">): string {
+  const config = annotations[words.proxyConfig] ?? "";
+  const inConfig = /\binterceptionMode["']?: *["']?([A-Z]{1,16})\b/.exec(config);
+  return annotations[words.interception] ?? inConfig?.[1] ?? "";
 }
 
 export function excludedInboundPortsOf(pod: Pick<PodObject, "annotations">): string[] {

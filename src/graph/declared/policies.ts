@@ -28,11 +28,19 @@ export interface Denied {
   readonly egress: boolean;
 }
 
-/** Whether some policy denies every pod of the namespace all that no other policy lets through. */
+/**
+ * Whether some policy denies every pod of the namespace all that is not let through by name: by none of
+ * its own rules, or only some of them. One that lets everything through denies nothing.
+ */
 export function deniedByDefault(policies: readonly NetworkPolicyObject[]): Denied {
   const wide = policies.filter(({ podSelector }) => isWide(podSelector));
   return {
-    ingress: wide.some(({ isIngress, ingressRules }) => isIngress && ingressRules === 0),
-    egress: wide.some(({ isEgress, egressRules }) => isEgress && egressRules === 0),
+    ingress: isClosed(wide.filter(({ isIngress }) => isIngress).map((one) => one.ingressOpen)),
+    egress: isClosed(wide.filter(({ isEgress }) => isEgress).map((one) => one.egressOpen)),
   };
+}
+
+/** By whether each policy that governs a direction is open in it. */
+function isClosed(governing: readonly (true | undefined)[]): boolean {
+  return governing.length > 0 && !governing.includes(true);
 }

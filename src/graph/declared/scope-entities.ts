@@ -1,6 +1,6 @@
 /** Namespaces, clusters and policies as rules see them, each with what says so. Pure. */
 import type { Evidence } from "../../model/changes.ts";
-import { makeEntity, type Entity } from "../../model/entities.ts";
+import { makeEntity, type Entity, type NodeEntity } from "../../model/entities.ts";
 import type { DeclaredObject } from "../../model/objects.ts";
 import type { Us } from "../../model/time.ts";
 import { contentHash } from "../content-hash.ts";
@@ -13,6 +13,7 @@ import {
   kindOfPolicy,
   peerPoliciesOf,
   rootOf,
+  toldKindsOf,
   type ClusterScope,
   type NamespaceScope,
   type Policy,
@@ -34,11 +35,14 @@ export function namespaceEntity(
   namespace: NamespaceScope,
   counts: NamespaceCounts,
 ): Entity<"namespace"> {
-  const { object, network } = namespace;
+  const { object, network, cluster } = namespace;
   const denied = deniedByDefault([...network.values()].map((policy) => policy.object));
   return {
     name: namespace.name,
-    cluster: namespace.cluster.name,
+    cluster: cluster.name,
+    self: placeOf(namespace),
+    declared: object !== undefined,
+    told_kinds: toldKindsOf(cluster),
     injection: injectionOf(object),
     dataplane_mode: dataplaneModeOf(undefined, object),
     pod_security_enforce: podSecurityOf(object),
@@ -59,20 +63,49 @@ export function clusterEntity(cluster: ClusterScope): Entity<"cluster"> {
   const all = [...namespaces.values()];
   const authorization = all.flatMap((one) => [...one.authorization.values()]);
   const peers = all.flatMap((one) => [...one.peer.values()]);
+  const isStrictAnywhere = peers.some(({ object }) => object.mode === "strict");
+  const identity = authorization.filter(({ object }) => object.usesIdentity);
   return {
     ...makeEntity("cluster"),
     name,
     declared_mode: meshMode(cluster),
     outbound_mode: mesh.outboundMode,
     trust_domains: mesh.trustDomains,
-    strict_anywhere: peers.some(({ object }) => object.mode === "strict"),
+    strict_anywhere: isStrictAnywhere,
     authorization_policies: namesOf(authorization),
-    identity_policies: authorization.filter(({ object }) => object.usesIdentity).length,
+    identity_policies: identity.length,
+    identity_policies_without_strict: namesOf(
+      identity.filter(({ namespace }) =>
+        namespace === rootOf(cluster)
+          ? !isStrictAnywhere && isOpenMode(meshMode(cluster))
+          : !hasStrict(namespace) && isOpenMode(peerModes(peerPoliciesOf(namespace), []).mode),
+      ),
+    ),
+    told_kinds: toldKindsOf(cluster),
   };
 }
 
+type Mode = Entity<"cluster">["declared_mode"];
+
+/** Plaintext is taken, as far as anybody declares; of an unknown mode nobody can say it. */
+function isOpenMode(mode: Mode): boolean {
+  return mode === "unset" || mode === "permissive" || mode === "disable";
+}
+
+/** Also for some workloads or ports only: those may be the ones that the policy means. */
+function hasStrict({ peer }: NamespaceScope): boolean {
+  return [...peer.values()].some(
+    ({ object }) => object.mode === "strict" || Object.values(object.portModes).includes("strict"),
+  );
+}
+
+/** A namespace as a node without a name. */
+export function placeOf({ name, cluster }: NamespaceScope): NodeEntity {
+  return { ...makeEntity("node"), cluster: cluster.name, namespace: name, resolved: "object" };
+}
+
 /** What the root namespace declares for everybody. */
-function meshMode(cluster: ClusterScope): Entity<"cluster">["declared_mode"] {
+function meshMode(cluster: ClusterScope): Mode {
   const policies = [...(rootOf(cluster)?.peer.values() ?? [])];
   const isKnown = isMeshKnown(cluster);
   return peerModes({ isKnown, mesh: policies, namespace: [], goneUs: 0 }, []).mode;
@@ -86,6 +119,7 @@ export function policyEntity({ object, matches, namespace: scope }: Policy): Ent
     cluster: scope.cluster.name,
     namespace,
     name,
+    self: placeOf(scope),
     spec,
     matches_workloads: matches,
     hosts: "hosts" in object ? object.hosts : [],

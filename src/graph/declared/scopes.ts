@@ -55,6 +55,8 @@ export interface ClusterScope {
   readonly name: string;
   readonly configs: Map<string, { readonly object: MeshConfigObject; readonly sinceUs: Us }>;
   mesh: MeshFacts;
+  /** Kinds of objects (as the API names them in the plural) of which all are told. */
+  readonly toldKinds: Set<string>;
   readonly namespaces: Map<string, NamespaceScope>;
 }
 
@@ -87,7 +89,7 @@ export class Scopes {
     let cluster = this.#clusters.get(name);
     if (!cluster) {
       const mesh = meshFactsOf([]);
-      cluster = { name, configs: new Map(), mesh, namespaces: new Map() };
+      cluster = { name, configs: new Map(), mesh, toldKinds: new Set(), namespaces: new Map() };
       this.#clusters.set(name, cluster);
     }
     return cluster;
@@ -146,6 +148,9 @@ export class Scopes {
       case "network_policy":
         this.#policyChanged(record, object, affected);
         return;
+      case "object_kind":
+        this.#kindChanged(record, affected);
+        return;
       case "service":
       case "endpoint_slice":
       case "injector":
@@ -153,6 +158,17 @@ export class Scopes {
       case "job":
       case "node":
     }
+  }
+
+  #kindChanged(
+    { cluster: name, object, isGone, isForgotten }: ObjectRecord,
+    affected: Affected,
+  ): void {
+    const cluster = this.cluster(name);
+    if (isGone || isForgotten) cluster.toldKinds.delete(object.name);
+    else cluster.toldKinds.add(object.name);
+    affected.clusters.add(cluster);
+    for (const namespace of cluster.namespaces.values()) affected.namespaces.add(namespace);
   }
 
   #config(record: ObjectRecord, object: MeshConfigObject, affected: Affected): void {
@@ -245,6 +261,12 @@ export class Scopes {
     policies.set(key, policy);
     affected.policies.add(policy);
   }
+}
+
+/** As rules know them: where the mesh's root namespace is known, its configuration counts as one. */
+export function toldKindsOf({ toldKinds, mesh }: ClusterScope): readonly string[] {
+  const isConfigTold = mesh.isKnown && mesh.rootNamespace !== "";
+  return [...toldKinds, ...(isConfigTold ? ["meshconfig"] : [])].sort();
 }
 
 /**

@@ -7,12 +7,15 @@ import { makeEntity, type Entity, type NodeEntity } from "../../model/entities.t
 import type { NamespaceObject } from "../../model/objects.ts";
 import type { PodObject } from "../../model/observations.ts";
 import type { PodRecord } from "../identity.ts";
+import { roleOf, type RoleWords } from "../container-role.ts";
 import { containerOf } from "../workload-detail.ts";
 import {
   dataplaneModeOf,
   excludedInboundPortsOf,
   interceptionModeOf,
   isInjectionDeclared,
+  isInjectionDeclined,
+  isInMesh,
   redirectionOf,
 } from "./injection.ts";
 
@@ -24,6 +27,9 @@ const wordsMax = 256;
 /** What is concluded about the workload elsewhere. */
 export interface WorkloadContext {
   readonly self: NodeEntity;
+  /** Its cluster and namespace. */
+  readonly place: NodeEntity;
+  readonly words: RoleWords;
   readonly namespace: NamespaceObject | undefined;
   readonly declaredMode: Entity<"workload">["declared_mode"];
   /** Names (`namespace/name`) of policies that select it, sorted. */
@@ -45,16 +51,19 @@ export function workloadEntity(
 ): Entity<"workload"> {
   const entity = makeEntity("workload");
   entity.self = context.self;
+  entity.place = context.place;
+  entity.namespace_in_mesh = isInMesh(context.namespace);
   entity.pods = pods.length;
   entity.declared_mode = context.declaredMode;
   entity.authorization_policies = context.authorizationPolicies;
   entity.network_policies = context.networkPolicies;
   entity.coverage = context.coverage;
   entity.over_capacity = context.overCapacity;
-  const declared = oldestFirst(pods);
+  const declared = believed(oldestFirst(pods));
   const youngest = declared.at(-1);
   if (!youngest) return entity;
   const objects = declared.map(({ object }) => object);
+  entity.containers = containersOf(declared, context.words);
   fillSecurity(entity, objects, youngest.object);
   fillProxy(entity, declared, youngest);
   fillDataplane(entity, objects, youngest.object, context.namespace);
@@ -68,12 +77,17 @@ export function oldestFirst(pods: readonly PodRecord[]): Declared[] {
     .sort((a, b) => a.pod.facts.fromUs - b.pod.facts.fromUs || (a.pod.key < b.pod.key ? -1 : 1));
 }
 
+/** What is only claimed counts where nobody else tells: it must not hide what is declared. */
+function believed(declared: readonly Declared[]): readonly Declared[] {
+  const attested = declared.filter(({ pod }) => pod.isAttested);
+  return attested.length > 0 ? attested : declared;
+}
+
 function fillSecurity(
   entity: Entity<"workload">,
   objects: readonly PodObject[],
   youngest: PodObject,
 ): void {
-  entity.containers = containersOf(objects);
   entity.run_as_user = youngest.runAsUser;
   entity.run_as_group = youngest.runAsGroup;
   entity.fs_group = youngest.fsGroup;
@@ -114,6 +128,7 @@ function fillDataplane(
   namespace: NamespaceObject | undefined,
 ): void {
   entity.injection_declared = objects.some((one) => isInjectionDeclared(one, namespace));
+  entity.injection_declined = objects.some((one) => isInjectionDeclined(one, namespace));
   const interceptions = objects.map(interceptionModeOf);
   entity.interception_mode = interceptions.includes("NONE") ? "NONE" : interceptionModeOf(youngest);
   entity.excluded_inbound_ports = united(objects.flatMap(excludedInboundPortsOf));
@@ -123,15 +138,21 @@ function fillDataplane(
 }
 
 /** Containers that differ in what rules can read of them, by name. */
-function containersOf(objects: readonly PodObject[]): readonly Entity<"container">[] {
-  if (objects.length === 1) return objects[0]?.containers.map(containerOf) ?? [];
+function containersOf(
+  declared: readonly Declared[],
+  words: RoleWords,
+): readonly Entity<"container">[] {
   const containers = new Map<string, Entity<"container">>();
-  for (const object of objects) {
+  for (const { pod, object } of declared) {
+    const { mode } = pod.facts;
     for (const spec of object.containers) {
-      const container = containerOf(spec);
-      if (containers.size < containersMax) containers.set(JSON.stringify(container), container);
+      const container = { ...containerOf(spec), role: roleOf(spec, words), mode };
+      if (declared.length === 1) containers.set(spec.name, container);
+      else if (containers.size < containersMax)
+        containers.set(JSON.stringify(container), container);
     }
   }
+  if (declared.length === 1) return [...containers.values()];
   return [...containers].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, container]) => container);
 }
 

@@ -10,7 +10,9 @@
 import { anyValueToJson } from "../../decode/any-value.ts";
 import { ValueKind, type LogsView } from "../../decode/views.ts";
 import type { TextInterner } from "../../lib/interner.ts";
-import type { ObjectSeen } from "../../model/observations.ts";
+import { objectKind } from "../../model/objects.ts";
+import type { ObjectSeen, SourceRef } from "../../model/observations.ts";
+import { usPerMinute, type Us } from "../../model/time.ts";
 import { AttributeSlots } from "../attributes.ts";
 import { field, isObject, parseJsonObject, textField, type Json } from "../json.ts";
 import { halvesToNanos, halvesToUs, isUsableTime } from "../times.ts";
@@ -19,6 +21,12 @@ import { readObject } from "./declared-object.ts";
 import { YamlTexts } from "./yaml-text.ts";
 
 const vocabulary = "k8sobjects";
+/** Kinds of which the feed tells all objects, by commas: who sets it knows what the feed reads. */
+const kindsAttribute = "mesh_insights.object_kinds";
+const kindsMax = 64;
+/** What a sender says with every request is taken once in a while. */
+const saidAgainUs = 5 * usPerMinute;
+const sayersMax = 1_000;
 const scopeEnding = "k8sobjectsreceiver";
 
 const events: ReadonlyMap<string, ObjectSeen["event"]> = new Map([
@@ -63,6 +71,8 @@ export class K8sObjects implements LogVocabulary {
   readonly #slots: AttributeSlots;
   readonly #interner: TextInterner;
   readonly #yaml = new YamlTexts();
+  /** When who (by cluster, trust and words) last said of which kinds all objects are told. */
+  readonly #kindsSaid = new Map<string, Us>();
 
   constructor(workshop: Workshop, interner: TextInterner) {
     this.#workshop = workshop;
@@ -82,6 +92,7 @@ export class K8sObjects implements LogVocabulary {
     const source = sources.objects(cluster);
     const time = observedTime(record);
     batch.alive(source, "objects", time.timeUs);
+    this.#readKinds(record, source, cluster, time.timeUs);
     const resource = slots.internedText("k8s.resource.name");
     if (!isOurs || unread.has(resource)) return true;
     const body = bodyOf(record, this.#interner);
@@ -100,6 +111,40 @@ export class K8sObjects implements LogVocabulary {
     }
     return true;
   }
+
+  #readKinds(
+    { resource, context }: RecordAt<LogsView>,
+    source: SourceRef,
+    cluster: string,
+    timeUs: Us,
+  ): void {
+    const text = resource.pairs.get(kindsAttribute) ?? "";
+    if (text === "") return;
+    const { trust } = context;
+    const sayer = `${cluster}|${trust}|${text}`;
+    if (timeUs < (this.#kindsSaid.get(sayer) ?? 0) + saidAgainUs) return;
+    if (this.#kindsSaid.size >= sayersMax) this.#kindsSaid.clear();
+    this.#kindsSaid.set(sayer, timeUs);
+    const { batch } = this.#workshop;
+    for (const name of kindsOf(text)) {
+      const object = objectKind(name);
+      batch.add({
+        kind: "object_seen",
+        timeUs,
+        nanos: 0,
+        source,
+        trust,
+        event: "modified",
+        cluster,
+        object,
+      });
+    }
+  }
+}
+
+function kindsOf(text: string): readonly string[] {
+  const named = text.split(",", kindsMax).map((name) => name.trim());
+  return [...new Set(named)].filter((name) => /^[a-z]{1,63}$/.test(name));
 }
 
 function bodyOf({ view, index }: RecordAt<LogsView>, keys: TextInterner | null = null): Json {
