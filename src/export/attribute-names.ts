@@ -65,6 +65,7 @@ export const ownNames = {
   insightAcknowledged: "mesh_insights.insight.acknowledged",
   insightAcknowledgedBy: "mesh_insights.insight.acknowledged_by",
   insightTags: "mesh_insights.insight.tags",
+  insightAttackVersion: "mesh_insights.insight.attack.version",
   insightTechniqueIds: "mesh_insights.insight.attack.technique.id",
   evidenceTexts: "mesh_insights.evidence.texts",
 } as const;

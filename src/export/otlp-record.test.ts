@@ -97,6 +97,7 @@ test("a transition is an event with every promised attribute, and no other", () 
     "mesh_insights.insight.acknowledged": false,
     "mesh_insights.insight.tags": ["attack.t1048", "attack.t1036.010", "pci.1.3.2"],
     "mesh_insights.insight.attack.technique.id": ["T1048", "T1036.010"],
+    "mesh_insights.insight.attack.version": "19.0",
     "k8s.namespace.name": "shop",
     "k8s.deployment.name": "web",
     "service.name": "web",

@@ -5,7 +5,12 @@
  */
 import { ProtobufLogsSerializer } from "@opentelemetry/otlp-transformer";
 import type { Evidence } from "../model/changes.ts";
-import type { InsightRecord, RecordPlace, Severity } from "../model/insights.ts";
+import {
+  attackVersion,
+  type InsightRecord,
+  type RecordPlace,
+  type Severity,
+} from "../model/insights.ts";
 import { usPerSecond, usToRfc3339, type Us } from "../model/time.ts";
 import {
   candidateNames,
@@ -169,7 +174,9 @@ function addLife(into: Attributes, record: InsightRecord): void {
     const [, id] = /^attack\.(t\d{4}(?:\.\d{3})?)$/i.exec(tag) ?? [];
     return id === undefined ? [] : [id.toUpperCase()];
   });
-  if (techniques.length > 0) into[ownNames.insightTechniqueIds] = techniques;
+  if (techniques.length === 0) return;
+  into[ownNames.insightTechniqueIds] = techniques;
+  into[ownNames.insightAttackVersion] = attackVersion;
 }
 
 /** The affected workload. Its cluster is the sender's unless the record says otherwise. */

@@ -10,6 +10,9 @@ export type Severity = "info" | "low" | "medium" | "high" | "critical";
 export type Confidence = "low" | "medium" | "high";
 export type RuleStatus = "experimental" | "test" | "stable" | "deprecated";
 
+/** MITRE ATT&CK's, of the technique ids in tags: sinks are told it with them, since ids change. */
+export const attackVersion = "19.0";
+
 /** What the lifecycle, the API and the metrics need to know of a loaded rule. */
 export interface RuleMeta {
   readonly id: string;

@@ -8,7 +8,7 @@ import type { Confidence } from "../model/insights.ts";
 import { nodeKey } from "../model/keys.ts";
 import { buildCount } from "./build-count.ts";
 import { countName, type Expression } from "./compile.ts";
-import { confidences, entityTypes, ruleKeys } from "./keys.ts";
+import { confidences, entityTypes, ruleKeys, tagPattern } from "./keys.ts";
 import { overrideValues, type Override } from "./overrides.ts";
 import { readParams, reportUnknownParams } from "./params.ts";
 import { isKeyType, resolvePath, type Path } from "./paths.ts";
@@ -16,6 +16,7 @@ import { makeMeta, versionOf, type RuleValues } from "./rule-meta.ts";
 import type { BuiltRule, CompiledCount, CompiledRule, RuleTest } from "./rule.ts";
 import { Scope, type Param, type Ready, type Shared } from "./scope.ts";
 import { textOf } from "./source.ts";
+import { resolveTag } from "./tags.ts";
 import { cleanText, makeTemplate, splitTemplate, type Template } from "./template.ts";
 import { validateKeys, type Report } from "./validate.ts";
 
@@ -37,6 +38,7 @@ export function buildRule(
   const id = textOf(map.get("id", true));
   const where = id === undefined ? "a rule without id" : `rule '${id}'`;
   validateKeys(map, ruleKeys, where, report);
+  const tags = readTags(map, report);
   const on = entityTypes.find((type) => type === textOf(map.get("on", true)));
   if (on === undefined) return null;
   const builder = new RuleBuilder(map, on, shared, override, report);
@@ -45,7 +47,7 @@ export function buildRule(
   for (const name of builder.names) shared.used.add(name);
   if (report.errorCount > errorsBefore || !parts) return null;
   const written = map.toJS(report.source.document) as RuleValues; // the table has accepted it
-  const values = overrideValues(written, override);
+  const values = { ...overrideValues(written, override), ...(tags.length > 0 && { tags }) };
   const category = report.source.path.split(/[/\\]/).at(-2) ?? "";
   const version = versionOf(values, builder.names, shared);
   const meta = makeMeta(values, on, ruleset, category, version);
@@ -266,6 +268,26 @@ class RuleBuilder {
 interface NodePath {
   readonly text: string;
   readonly get: (entity: unknown) => NodeEntity | null;
+}
+
+/** The tags as the tables have them now. */
+function readTags(map: YAMLMap, report: Report): readonly string[] {
+  const list = map.get("tags", true);
+  const tags: string[] = [];
+  for (const item of isSeq(list) ? list.items : []) {
+    const written = textOf(item);
+    // What is not even the form of a tag has been reported.
+    if (written === undefined || !isScalar(item) || !new RegExp(tagPattern).test(written)) continue;
+    const at = report.source.startOf(item);
+    const found = resolveTag(written);
+    if (!found.ok) report.error("RULE_REF", at, `there is no tag '${written}'`, found.suggestion);
+    else {
+      if (found.isOld)
+        report.warning("OLD_TAG", at, `'${written}' is '${found.tag}' now: ${found.name}`);
+      tags.push(found.tag);
+    }
+  }
+  return [...new Set(tags)];
 }
 
 export function warnIfFolded(scalar: Scalar, name: string, report: Report): void {

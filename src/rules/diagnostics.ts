@@ -17,7 +17,8 @@ export type WarningCode =
   | "REGEX_IN_HOT_PATH"
   | "FOLDED_SCALAR"
   | "WAIVER_ENDS"
-  | "NO_EFFECT";
+  | "NO_EFFECT"
+  | "OLD_TAG";
 
 export interface Diagnostic {
   readonly code: ErrorCode | WarningCode;

@@ -94,6 +94,8 @@ export const slug: Shape = {
   pattern: "^[a-z][a-z0-9]*(-[a-z0-9]+)*$",
   like: "lower-case words joined by '-'",
 };
+/** Which of them there are is in the tables. */
+export const tagPattern = String.raw`^[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)+$`;
 const fieldPath: Shape = {
   kind: "text",
   pattern: String.raw`^[a-z_]+(\.[a-z_]+)*$`,
@@ -300,11 +302,7 @@ export const ruleKeys: Keys = {
   tags: {
     shape: {
       kind: "list",
-      of: {
-        kind: "text",
-        pattern: String.raw`^[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)+$`,
-        like: "a tag like attack.t1040",
-      },
+      of: { kind: "text", pattern: tagPattern, like: "a tag like attack.t1040" },
     },
     says: "Techniques and controls, like attack.t1040 or nist-800-53.sc-8.",
   },
