@@ -195,6 +195,7 @@ const workload = {
   host_ipc: "bool",
   host_users: "bool",
   automount_service_account_token: "bool",
+  /** Those of Kubernetes, OpenShift and Istio: what people write into their own is not kept. */
   annotations: "map<string, string>",
   labels: "map<string, string>",
   injected: "bool",

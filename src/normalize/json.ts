@@ -80,17 +80,21 @@ export function textList(value: Json, name: string, maxItems = 256): readonly st
     .filter((text) => text !== "");
 }
 
-/** A map of texts without a prototype, so that a key `__proto__` is a key like another. */
+/** A map of texts without a prototype, so that a key `__proto__` is a key like another. The first that are wanted. */
 export function textMap(
   value: Json,
   name: string,
   maxEntries: number,
   maxLength: number,
+  isWanted: (key: string) => boolean = () => true,
 ): Readonly<Record<string, string>> {
   const found = field(value, name);
   const map = Object.create(null) as Record<string, string>; // Object.create is typed any
   if (!isObject(found)) return map;
-  for (const key of Object.keys(found).slice(0, maxEntries)) {
+  let entries = 0;
+  for (const key of Object.keys(found)) {
+    if (!isWanted(key)) continue;
+    if (++entries > maxEntries) break;
     if (key.length <= maxLength) map[key] = textOf(found[key], maxLength);
   }
   return map;

@@ -8,6 +8,7 @@ const maxLabels = 128;
 const maxLabelLength = 512;
 /** kubectl's copy of the whole object. */
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration";
+const platformDomains = ["istio.io", "k8s.io", "kubernetes.io", "openshift.io", "cncf.io"];
 const maxSpecLength = 65_536;
 const maxSpecDepth = 32;
 
@@ -38,12 +39,19 @@ export function readMetadata(metadata: Json): ObjectMetadata {
   };
 }
 
-/** Values longer than `maxLength` are cut. */
+/**
+ * Those of Kubernetes and its meshes; values longer than `maxLength` are cut. People and programs write
+ * anything into their own annotations, secrets included, and no rule could know what they mean.
+ */
 export function annotationsOf(metadata: Json, maxLength: number): Readonly<Record<string, string>> {
-  const all = textMap(metadata, "annotations", maxLabels, maxLength);
-  if (!Object.hasOwn(all, lastApplied)) return all;
-  const { [lastApplied]: _left, ...kept } = all;
-  return kept;
+  return textMap(metadata, "annotations", maxLabels, maxLength, isOfPlatform);
+}
+
+/** By the domain before the slash: `traffic.sidecar.istio.io/excludeOutboundPorts`. */
+function isOfPlatform(key: string): boolean {
+  const domain = key.slice(0, Math.max(0, key.indexOf("/")));
+  if (key === lastApplied) return false;
+  return platformDomains.some((one) => domain === one || domain.endsWith(`.${one}`));
 }
 
 /** The first items of a list; that there are more is counted. */
