@@ -68,7 +68,7 @@ test("the engine's port loads, commits and hears of failures; io's closes", asyn
   expect(await ask(engine.port1, { kind: "commit", writeSet: makeFullWriteSet(1) })).toMatchObject({
     kind: "committed",
     seq: 1,
-    rows: 22,
+    rows: 24,
   });
   expect(await pruned).toEqual([{ kind: "pruned", rows: 0 }]);
 

@@ -2,7 +2,7 @@
 import type { Config } from "../config/config.ts";
 import { graphDefaults } from "../graph/options.ts";
 import { insightDefaults } from "../insights/insights.ts";
-import type { CompiledRule, LoadOptions } from "../rules/load.ts";
+import type { CompiledRule, LoadOptions, Waiver } from "../rules/load.ts";
 import type { PipelineOptions } from "./pipeline.ts";
 
 /** Of a large mesh as a whole; small ones have room for more. */
@@ -16,13 +16,18 @@ const memoBytes = 32 << 20;
 const memoBytesOfMany = 2 << 20;
 const memoSeriesMax = 200_000;
 
-export function pipelineOptions(config: Config, rules: readonly CompiledRule[]): PipelineOptions {
+export function pipelineOptions(
+  config: Config,
+  rules: readonly CompiledRule[],
+  waivers: readonly Waiver[] = [],
+): PipelineOptions {
   const { cluster, identity, limits, insights } = config;
   const podsMax = Math.max(graphDefaults.limits.podsMax, limits.workloadsMax * podsPerWorkload);
   const { clusterAliases } = identity;
   const memoMaxBytes = limits.seriesMax > memoSeriesMax ? memoBytesOfMany : memoBytes;
   return {
     rules,
+    waivers,
     normalize: {
       cluster,
       clusterAliases,

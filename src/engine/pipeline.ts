@@ -21,8 +21,9 @@ import { makeWriteSet, type BlindRow, type Restored, type WriteSet } from "../mo
 import { Signal, type CounterSample, type Sink } from "../model/stages.ts";
 import type { Us } from "../model/time.ts";
 import { Normalizer, type NormalizeOptions } from "../normalize/normalizer.ts";
-import { Evaluator } from "../rules/evaluator.ts";
-import type { CompiledRule } from "../rules/load.ts";
+import { Evaluator, evaluatorDefaults } from "../rules/evaluator.ts";
+import type { CompiledRule, Waiver } from "../rules/load.ts";
+import { WaiverSet } from "../rules/waiving.ts";
 import { coverageCounters } from "./coverage-counters.ts";
 import { engineChange } from "./engine-entity.ts";
 import { Receipts } from "./receipts.ts";
@@ -32,6 +33,7 @@ export interface PipelineOptions {
   readonly graph: GraphOptions;
   readonly insights: InsightOptions;
   readonly rules: readonly CompiledRule[];
+  readonly waivers: readonly Waiver[];
 }
 
 export interface PipelineRequest {
@@ -76,8 +78,12 @@ export class Pipeline {
   constructor(options: PipelineOptions, next: Sink<readonly Transition[]>) {
     this.#insights = new Insights(options.insights, next);
     this.#ruleNeeds = options.rules.map((rule) => rule.meta);
-    this.#insights.setRules(options.rules.map((rule) => rule.meta));
-    this.#rules = new Evaluator(options.rules, this.#insights);
+    const waivers = new WaiverSet(options.waivers);
+    this.#insights.setRules(
+      options.rules.map((rule) => rule.meta),
+      waivers,
+    );
+    this.#rules = new Evaluator(options.rules, this.#insights, { ...evaluatorDefaults, waivers });
     this.#graph = new Graph(options.graph, this.#rules);
     this.#normalizer = new Normalizer(options.normalize);
     this.#isOpenTrust = options.normalize.trust.length === 0;

@@ -64,6 +64,7 @@ export const ownNames = {
   insightFlapping: "mesh_insights.insight.flapping",
   insightAcknowledged: "mesh_insights.insight.acknowledged",
   insightAcknowledgedBy: "mesh_insights.insight.acknowledged_by",
+  insightWaiverId: "mesh_insights.insight.waiver.id",
   insightTags: "mesh_insights.insight.tags",
   insightAttackVersion: "mesh_insights.insight.attack.version",
   insightTechniqueIds: "mesh_insights.insight.attack.technique.id",

@@ -136,6 +136,17 @@ test.each<[Severity, number]>([
   },
 );
 
+test("what is waived or acknowledged says so, and what is waived is no alarm", () => {
+  const waived = decodeOne({ waiver: "known", acknowledgedBy: "jo" });
+  expect(waived).toMatchObject({ severityNumber: 9, severityText: "high" });
+  expect(waived.attributes).toMatchObject({
+    "mesh_insights.insight.waiver.id": "known",
+    "mesh_insights.insight.acknowledged": true,
+    "mesh_insights.insight.acknowledged_by": "jo",
+  });
+  expect(decodeOne({ acknowledgedBy: "jo" })).toMatchObject({ severityNumber: 17 });
+});
+
 test("records of one request share resource and scope, in order, and a retry is the same bytes", () => {
   const records = ["u1", "u2", "u3"].map((uid) => makeRecord(uid, { kind: "reminder" }));
   const encode = makeRequestEncoder(origin);

@@ -114,9 +114,10 @@ function spanContextOf(evidence: readonly Evidence[]): { spanContext?: SpanConte
   return {};
 }
 
-/** What is over or cannot be judged any more is news, not an alarm. */
-function severityNumberOf(record: InsightRecord): number {
-  return record.state === "firing" ? severityNumbers[record.rule.severity] : severityNumbers.info;
+/** What is over, accepted or cannot be judged any more is news, not an alarm. */
+function severityNumberOf({ state, rule, waiver = "" }: Partial<InsightRecord>): number {
+  const isAlarm = state === "firing" && waiver === "" && rule !== undefined;
+  return isAlarm ? severityNumbers[rule.severity] : severityNumbers.info;
 }
 
 function resourceAttributes(origin: RecordOrigin): Attributes {
@@ -165,9 +166,10 @@ function addLife(into: Attributes, record: InsightRecord): void {
   into[ownNames.insightReopenCount] = record.reopenCount;
   into[ownNames.insightFlapping] = record.flapping;
   // What waited in the outbox while this version was installed says nothing about it.
-  const { acknowledgedBy = "" } = record as Partial<InsightRecord>;
+  const { acknowledgedBy = "", waiver = "" } = record as Partial<InsightRecord>;
   into[ownNames.insightAcknowledged] = acknowledgedBy !== "";
   setName(into, ownNames.insightAcknowledgedBy, acknowledgedBy);
+  setName(into, ownNames.insightWaiverId, waiver);
   const tags = record.rule.tags.slice(0, tagsMax).map((tag) => cutText(tag, tagMaxBytes));
   if (tags.length > 0) into[ownNames.insightTags] = tags;
   const techniques = tags.flatMap((tag) => {

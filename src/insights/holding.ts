@@ -45,7 +45,7 @@ export class Holding {
     let occurrence = occurrences.get(match.entityId);
     if (occurrence === undefined) {
       if (!this.#makeRoom(insight)) return false;
-      occurrence = { atUs, seenUs: nowUs, confidence, judged: true, evidence: [] };
+      occurrence = { atUs, seenUs: nowUs, confidence, judged: true, waiver: "", evidence: [] };
       occurrences.add(match.entityId, occurrence);
       this.#registry.feed(insight, match.entityId);
     }

@@ -85,6 +85,12 @@ export interface Insight {
   acknowledgement: Acknowledgement | null;
   /** How often its flags have been told since its last transition. */
   updates: number;
+  /** The waiver that accepts all that it stands on, "" = none; of several the one that ends first. */
+  waiver: string;
+  /** When that ends; 0 = no waiver. */
+  waivedUntilUs: Us;
+  /** Which waivers its occurrences were asked of (`WaiverJudge.versionFor`). */
+  waiversVersion: string;
 }
 
 const noPlace: Place = {
@@ -156,6 +162,9 @@ export function makeInsight(match: RuleMatch, fingerprint: string, episode: numb
     reminders: 0,
     acknowledgement: null,
     updates: 0,
+    waiver: "",
+    waivedUntilUs: 0,
+    waiversVersion: "",
   };
 }
 
@@ -193,6 +202,7 @@ export function isToldAgain(insight: Insight, known: Occurrence, match: RuleMatc
     match.atUs <= known.atUs &&
     match.judged === known.judged &&
     match.confidence === known.confidence &&
+    match.waiver === known.waiver &&
     insight.occurrences.hasEvidence(known, match.evidence) &&
     match.observers.every((observer) => insight.observers.has(observerKey(observer)))
   );

@@ -25,8 +25,9 @@ import type {
 import type { Durable, InsightRow, Restored, WriteSet } from "../model/rows.ts";
 import type { Counted, CounterSample, Sink } from "../model/stages.ts";
 import type { Us } from "../model/time.ts";
+import { noWaivers, type WaiverJudge } from "../model/waivers.ts";
 import { Episodes } from "./episodes.ts";
-import { endFlags, flagsEndUs } from "./flags.ts";
+import { endAcknowledgement, flagsEndUs } from "./flags.ts";
 import { Holding, type HoldingLimits } from "./holding.ts";
 import {
   fingerprintOf,
@@ -60,6 +61,8 @@ import { rowToInsight } from "./rows.ts";
 import { Silences } from "./silences.ts";
 import { gaugesOf, Tally } from "./tally.ts";
 import { outboxDefaults, Told, type OutboxOptions } from "./told.ts";
+import { Waived } from "./waived.ts";
+import { WaiverBook } from "./waiver-book.ts";
 
 export interface InsightOptions extends HoldingLimits {
   readonly timings: Timings;
@@ -94,6 +97,8 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
   readonly #holding: Holding;
   readonly #told: Told;
   readonly #news: News;
+  readonly #waived = new Waived();
+  readonly #book = new WaiverBook();
   #nowUs: Us = 0;
   /** No deadline is earlier, so that most calls of `advance` look at nothing. */
   #nextDueUs: Us = Infinity;
@@ -109,8 +114,10 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     this.#news = new News(next, this.#told);
   }
 
-  /** The rules as they are now. Insights of a rule that is gone resolve as `rule_removed`. */
-  setRules(metas: readonly RuleMeta[]): void {
+  /** The rules and waivers as they are now. Insights of a rule that is gone resolve as `rule_removed`. */
+  setRules(metas: readonly RuleMeta[], waivers: WaiverJudge = noWaivers): void {
+    this.#waived.setWaivers(waivers);
+    this.#book.setWaivers(waivers.metas);
     this.#rules = new Map(metas.map((meta) => [meta.id, meta]));
     for (const meta of metas) this.#tally.addRule(meta);
     for (const insight of this.#registry.all()) {
@@ -162,17 +169,20 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
 
   collect(into: WriteSet): void {
     if (this.#news.collect(into, this.#silences.keys)) this.#nextDueUs = 0;
+    this.#book.collect(into, this.#registry.all());
   }
 
   restore(rows: Restored): void {
     this.#resumesFromUs = rows.lastCommitUs;
     this.#nowUs = rows.lastCommitUs;
     for (const row of rows.insights) this.#restoreRow(row);
+    this.#book.restore(rows.waivers);
   }
 
   counters(into: CounterSample[]): void {
     gaugesOf(this.#rules.values(), this.#registry.all(), into);
     this.#tally.counters(into);
+    this.#book.counters(into, this.#nowUs);
   }
 
   /** Everything that is active or can still be reopened; read-only, for tests and `replay --eval`. */
@@ -196,6 +206,7 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
   }
 
   #match(match: RuleMatch): void {
+    if (match.waiver !== "") this.#book.used(match.waiver, this.#nowUs);
     for (const id of match.replaces ?? []) this.#takeOver(match, id);
     const insight = this.#insightFor(match);
     if (insight === null) return;
@@ -210,6 +221,8 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     }
     this.#holding.replace(insight, match);
     this.#holding.describe(insight, match);
+    this.#waived.note(insight, match);
+    this.#rewaive(insight, this.#nowUs);
     this.#follow(insight, isNews, match.atUs);
     this.#changed(insight);
   }
@@ -281,6 +294,7 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
       if (insight.rule.on !== lost.type || insight.rule.lifecycle === "event") continue;
       insight.occurrences.end(lost.entityId);
       this.#registry.unfeed(insight.rule.id, lost.entityId);
+      this.#rewaive(insight, this.#nowUs);
       const isGone = insight.occurrences.size === 0 && !insight.wasJudgedFalse;
       if (isGone) this.#close(insight, "entity_gone", lost.atUs);
       else this.#follow(insight, false, lost.atUs);
@@ -298,6 +312,7 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     }
     this.#registry.unfeed(insight.rule.id, entityId);
     insight.confidence = insight.occurrences.confidence() ?? insight.confidence;
+    this.#rewaive(insight, this.#nowUs);
     this.#follow(insight, false, atUs);
     this.#changed(insight);
   }
@@ -373,6 +388,7 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     const other = this.#registry.find(ruleId, insight.key);
     const survivor = other === undefined ? insight : this.#merge(insight, other);
     this.#registry.add(survivor);
+    this.#rewaive(survivor, this.#nowUs);
     this.#changed(survivor);
   }
 
@@ -436,7 +452,8 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
       return;
     }
     if (flagsEndUs(insight) <= atUs) {
-      endFlags(insight, atUs);
+      endAcknowledgement(insight, atUs);
+      this.#waived.update(insight, atUs);
       this.#flagged(insight, atUs);
       return;
     }
@@ -475,6 +492,8 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
   /** A rule that is gone ends its insights; one that asks for more time than before takes them back. */
   #followRules(): void {
     for (const insight of this.#registry.all()) {
+      this.#waived.rejudge(insight);
+      this.#rewaive(insight, this.#nowUs);
       if (!this.#rules.has(insight.rule.id)) {
         this.#close(insight, "rule_removed", insight.lastSeenUs);
       } else if (isTooEarly(insight, this.#nowUs)) {
@@ -507,6 +526,11 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
   #flagged(insight: Insight, atUs: Us): void {
     this.#told.flagged(insight, atUs);
     this.#changed(insight);
+  }
+
+  /** What it stands on has changed, and with it perhaps whether that is accepted. */
+  #rewaive(insight: Insight, atUs: Us): void {
+    if (this.#waived.update(insight, atUs)) this.#flagged(insight, atUs);
   }
 
   #changed(insight: Insight): void {

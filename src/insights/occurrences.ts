@@ -11,6 +11,8 @@ import { evidenceMax, mergeEvidence, type Evidence } from "../model/changes.ts";
 import type { Confidence } from "../model/insights.ts";
 import type { Us } from "../model/time.ts";
 
+const samplesMax = 4;
+
 /** How much evidence is kept in all; the surplus over `evidenceMax` replaces what is withdrawn. */
 const poolMax = 2 * evidenceMax;
 
@@ -22,6 +24,8 @@ export interface Occurrence {
   confidence: Confidence;
   /** False: it held when somebody could last tell, and now nobody can. */
   judged: boolean;
+  /** The waiver that accepts it, "" = none. */
+  waiver: string;
   /** Hashes of its evidence, as far as the pool holds it. */
   evidence: readonly string[];
 }
@@ -34,6 +38,8 @@ export type StoredOccurrence = readonly [
   confidence: Confidence,
   judged: 0 | 1,
   evidence: readonly number[],
+  /** Left out where it is "". */
+  waiver?: string,
 ];
 
 export interface StoredOccurrences {
@@ -44,6 +50,9 @@ export interface StoredOccurrences {
   readonly total: number;
   readonly settledAtUs: Us;
   readonly settledSeenUs: Us;
+  /** These two are missing in rows of versions before 0.2. */
+  readonly settledWaivers?: readonly string[];
+  readonly samples?: readonly (readonly [id: string, entity: string])[];
 }
 
 export class Occurrences {
@@ -54,6 +63,10 @@ export class Occurrences {
   #total = 0;
   #settledAtUs: Us = 0;
   #settledSeenUs: Us = 0;
+  /** Of all that are settled; as many as there are waivers of a rule, and "". */
+  #settledWaivers = new Set<string>();
+  /** What some of the newest looked like, as JSON: waivers that come later are asked of these. */
+  readonly #samples = new Map<string, string>();
 
   /** How many are known by their ids. */
   get size(): number {
@@ -124,7 +137,32 @@ export class Occurrences {
     if (occurrence === undefined) return;
     for (const hash of occurrence.evidence) this.#pinned.add(hash);
     this.#live.delete(id);
+    this.#samples.delete(id);
     if (this.#pinned.size > 2 * poolMax) this.#forgetPins();
+  }
+
+  /** The waiver of each occurrence, "" where none accepts it. */
+  *waivers(): Generator<string> {
+    for (const { waiver } of this.#live.values()) yield waiver;
+    yield* this.#settledWaivers;
+  }
+
+  get samples(): ReadonlyMap<string, string> {
+    return this.#samples;
+  }
+
+  sample(id: string, entity: string): void {
+    this.#samples.set(id, entity);
+    for (const oldest of this.#samples.keys()) {
+      if (this.#samples.size <= samplesMax) return;
+      this.#samples.delete(oldest);
+    }
+  }
+
+  /** Other waivers: those of the samples, and the one of all others. */
+  rewaive(ofSamples: ReadonlyMap<string, string>, ofOthers: string): void {
+    for (const [id, occurrence] of this.#live) occurrence.waiver = ofSamples.get(id) ?? ofOthers;
+    if (this.#settledWaivers.size > 0) this.#settledWaivers = new Set([ofOthers]);
   }
 
   /** The event is taken back, with the evidence that only it brought. */
@@ -132,6 +170,7 @@ export class Occurrences {
     const occurrence = this.#live.get(id);
     if (occurrence === undefined) return;
     this.#live.delete(id);
+    this.#samples.delete(id);
     this.#total--;
     this.#takeBack(occurrence.evidence);
   }
@@ -149,6 +188,7 @@ export class Occurrences {
     if (oldest === undefined) return "";
     this.#settledAtUs = Math.max(this.#settledAtUs, oldest.atUs);
     this.#settledSeenUs = Math.max(this.#settledSeenUs, oldest.seenUs);
+    this.#settledWaivers.add(oldest.waiver);
     this.end(oldestId);
     return oldestId;
   }
@@ -191,6 +231,8 @@ export class Occurrences {
     }
     this.#settledAtUs = Math.max(this.#settledAtUs, other.#settledAtUs);
     this.#settledSeenUs = Math.max(this.#settledSeenUs, other.#settledSeenUs);
+    for (const waiver of other.#settledWaivers) this.#settledWaivers.add(waiver);
+    for (const [id, entity] of other.#samples) this.sample(id, entity);
   }
 
   /** Moves engine times on by a gap in which the engine did not run. */
@@ -203,14 +245,12 @@ export class Occurrences {
     const places = new Map(this.#pool.map((item, place) => [item.hash, place]));
     const placesOf = (hashes: Iterable<string>): number[] =>
       [...hashes].map((hash) => places.get(hash)).filter((place) => place !== undefined);
-    const live = [...this.#live].map(([id, o]): StoredOccurrence => [
-      id,
-      o.atUs,
-      o.seenUs,
-      o.confidence,
-      o.judged ? 1 : 0,
-      placesOf(o.evidence),
-    ]);
+    const live = [...this.#live].map(([id, o]): StoredOccurrence => {
+      const judged = o.judged ? 1 : 0;
+      const evidence = placesOf(o.evidence);
+      if (o.waiver === "") return [id, o.atUs, o.seenUs, o.confidence, judged, evidence];
+      return [id, o.atUs, o.seenUs, o.confidence, judged, evidence, o.waiver];
+    });
     return {
       live,
       pool: this.#pool,
@@ -218,6 +258,8 @@ export class Occurrences {
       total: this.#total,
       settledAtUs: this.#settledAtUs,
       settledSeenUs: this.#settledSeenUs,
+      settledWaivers: [...this.#settledWaivers],
+      samples: [...this.#samples],
     };
   }
 
@@ -230,10 +272,13 @@ export class Occurrences {
     restored.#settledAtUs = stored.settledAtUs;
     restored.#settledSeenUs = stored.settledSeenUs;
     for (const hash of hashesOf(stored.pinned)) restored.#pinned.add(hash);
-    for (const [id, atUs, seenUs, confidence, judged, places] of stored.live) {
+    for (const [id, atUs, seenUs, confidence, judged, places, waiver = ""] of stored.live) {
       const evidence = hashesOf(places);
-      restored.#live.set(id, { atUs, seenUs, confidence, judged: judged === 1, evidence });
+      const about = { atUs, seenUs, confidence, judged: judged === 1, waiver };
+      restored.#live.set(id, { ...about, evidence });
     }
+    for (const waiver of stored.settledWaivers ?? []) restored.#settledWaivers.add(waiver);
+    for (const [id, entity] of stored.samples ?? []) restored.#samples.set(id, entity);
     return restored;
   }
 

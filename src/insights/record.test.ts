@@ -20,7 +20,7 @@ function insightOf(parts: Partial<RuleMatch>, rule = ruleMeta("r")): Insight {
   const found = match(rule, "e", 0, parts);
   const insight = makeInsight(found, "f".repeat(64), 1);
   const { atUs, confidence, judged } = found;
-  const occurrence = { atUs, seenUs: atUs, confidence, judged, evidence: [] };
+  const occurrence = { atUs, seenUs: atUs, confidence, judged, waiver: "", evidence: [] };
   insight.occurrences.add("e", occurrence);
   insight.occurrences.setEvidence(occurrence, found.evidence);
   insight.transitions = 2;
@@ -63,6 +63,7 @@ test("a record says everything that a sink may show", () => {
     occurrences: 1,
     reopenCount: 0,
     flapping: false,
+    waiver: "",
     acknowledgedBy: "",
     evidence: [evidenceOf("e", 0)],
   });

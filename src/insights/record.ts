@@ -100,6 +100,7 @@ function makeRecord(insight: Insight, telling: Telling): InsightRecord {
     occurrences: insight.occurrences.total,
     reopenCount: insight.reopenCount,
     flapping: insight.isFlapping,
+    waiver: cut(insight.waiver, nameMax),
     acknowledgedBy: cut(insight.acknowledgement?.by ?? "", nameMax),
     evidence: [],
   };

@@ -38,9 +38,11 @@ interface Detail {
   readonly isTold: boolean;
   readonly toldUs: Us;
   readonly reminders: number;
-  /** These two are missing in rows of versions before 0.2. */
+  /** These four are missing in rows of versions before 0.2. */
   readonly acknowledgement?: Acknowledgement | null;
   readonly updates?: number;
+  readonly waiver?: string;
+  readonly waiversVersion?: string;
   readonly observers: readonly string[];
   /** Those of the observers that were silent when this was written. */
   readonly silent: readonly string[];
@@ -80,6 +82,8 @@ export function insightToRow(
     reminders: insight.reminders,
     acknowledgement: insight.acknowledgement,
     updates: insight.updates,
+    waiver: insight.waiver,
+    waiversVersion: insight.waiversVersion,
     observers,
     silent: observers.filter((key) => silent.has(key)),
     mergedInto,
@@ -175,6 +179,9 @@ function parseRow(row: InsightRow, loaded: RuleMeta | undefined): RestoredInsigh
     reminders: detail.reminders,
     acknowledgement: detail.acknowledgement ?? null,
     updates: detail.updates ?? 0,
+    waiver: detail.waiver ?? "",
+    waivedUntilUs: 0,
+    waiversVersion: detail.waiversVersion ?? "",
   };
   return { insight, silent: detail.silent, mergedInto: detail.mergedInto };
 }

@@ -75,6 +75,10 @@ export interface RuleMatch {
   readonly observers: readonly Observer[];
   /** Entities that proved to be parts of this one (`EntityChange.replaces`). */
   readonly replaces?: readonly string[];
+  /** What matched, kept small (`toSample`), "" = not kept; to be asked during the call only. */
+  readonly sample: () => string;
+  /** The waiver that accepts it, "" = none. */
+  readonly waiver: string;
 }
 
 /** The rule's condition does not hold for this entity (any more). */
@@ -200,6 +204,8 @@ export interface InsightRecord {
   readonly flapping: boolean;
   /** Who has acknowledged it, "" = nobody. */
   readonly acknowledgedBy: string;
+  /** The waiver that accepts it, "" = none. */
+  readonly waiver: string;
   /** The first 20 by (event time, hash). */
   readonly evidence: readonly Evidence[];
 }

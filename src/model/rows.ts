@@ -251,6 +251,21 @@ export interface InsightEventRow {
   readonly message: string;
 }
 
+/** A waiver of the loaded rules, and what became of it. */
+export interface WaiverRow {
+  readonly id: string;
+  /** JSON: ids of rules. */
+  readonly rules: string;
+  readonly where: string;
+  readonly reason: string;
+  readonly owner: string;
+  readonly ticket: string;
+  readonly endsUs: Us;
+  /** Engine times: since when it is loaded, and when it accepted something last, 0 = never. */
+  readonly sinceUs: Us;
+  readonly matchedUs: Us;
+}
+
 /** A time in which we saw nothing: between the last commit of one process and the start of the next. */
 export interface BlindRow {
   readonly fromUs: Us;
@@ -349,6 +364,7 @@ export interface WriteSet {
   readonly counts: CountRow[];
   readonly insights: InsightRow[];
   readonly insightEvents: InsightEventRow[];
+  readonly waivers: WaiverRow[];
   /** What is to be told to the sinks; empty when there are none. */
   readonly outbox: OutboxRow[];
   readonly edgeEvents: EdgeEventRow[];
@@ -361,7 +377,15 @@ export interface WriteSet {
 
 /** A row to remove: by its id or key, a source by `kind|key`. */
 export interface ForgottenRow {
-  readonly table: "sources" | "pods" | "objects" | "coverage" | "series" | "processes" | "counts";
+  readonly table:
+    | "sources"
+    | "pods"
+    | "objects"
+    | "coverage"
+    | "series"
+    | "processes"
+    | "counts"
+    | "waivers";
   readonly key: string | number;
 }
 
@@ -402,6 +426,7 @@ export function makeWriteSet(seq: number, atUs: Us, isWhole = true): WriteSet {
     counts: [],
     insights: [],
     insightEvents: [],
+    waivers: [],
     outbox: [],
     edgeEvents: [],
     rollups: [],

@@ -26,6 +26,8 @@ export interface CountedEvent {
   readonly value: string;
   readonly confidence: Confidence;
   readonly judged: boolean;
+  /** The waiver that accepts it, "" = none. */
+  readonly waiver: string;
   /** Emptied once it is told and too late in the window to be shown. */
   evidence: readonly Evidence[];
   readonly observers: readonly Observer[];

@@ -11,8 +11,11 @@ import type { EntityType } from "../model/entities.ts";
 import { evaluationErrorReasons, type RuleEvent, type RuleFault } from "../model/insights.ts";
 import type { Durable, Restored, WriteSet } from "../model/rows.ts";
 import type { Counted, CounterSample, Sink } from "../model/stages.ts";
+import { toSample } from "../model/samples.ts";
 import type { Us } from "../model/time.ts";
+import { noWaivers, type WaiverJudge } from "../model/waivers.ts";
 import { makeFrame, type Frame } from "./compile.ts";
+import type { Wording } from "./event-counts.ts";
 import { Fault, type FaultReason } from "./fault.ts";
 import { isDecided, RuleCounts } from "./rule-counts.ts";
 import type { CompiledRule } from "./rule.ts";
@@ -22,9 +25,14 @@ export interface EvaluatorOptions {
   readonly entitiesMax: number;
   /** Seconds that only rise; without it no evaluation time is measured. */
   readonly clock: (() => number) | null;
+  readonly waivers: WaiverJudge;
 }
 
-export const evaluatorDefaults: EvaluatorOptions = { entitiesMax: 400_000, clock: null };
+export const evaluatorDefaults: EvaluatorOptions = {
+  entitiesMax: 400_000,
+  clock: null,
+  waivers: noWaivers,
+};
 
 type ErrorReason = FaultReason | "internal";
 
@@ -63,9 +71,8 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Durable, Counted
     this.#next = next;
     this.#options = options;
     this.#entries = rules.map(makeEntry);
-    this.#counts = new RuleCounts(rules, (rule, entity, count) =>
-      this.#counted(rule, entity, count),
-    );
+    const wording: Wording = (rule, entity, count) => this.#counted(rule, entity, count);
+    this.#counts = new RuleCounts(rules, wording, options.waivers);
     for (const entry of this.#entries) {
       const { on } = entry.rule.meta;
       const ofType = this.#byType.get(on);
@@ -210,6 +217,8 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Durable, Counted
       evidence,
       observers,
       replaces,
+      sample: () => toSample(change.type, entity),
+      waiver: this.#options.waivers.waiverFor(rule.meta.id, entity),
     });
   }
 

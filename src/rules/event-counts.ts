@@ -13,7 +13,9 @@ import type { RuleEvent } from "../model/insights.ts";
 import { nodeKey } from "../model/keys.ts";
 import { forget, type CountRow, type WriteSet } from "../model/rows.ts";
 import type { CounterSample } from "../model/stages.ts";
+import { fromSample, toSample } from "../model/samples.ts";
 import type { Us } from "../model/time.ts";
+import type { WaiverJudge } from "../model/waivers.ts";
 import { CountGroup, countText, type Added, type CountedEvent } from "./count-group.ts";
 import type { CompiledCount, CompiledRule } from "./rule.ts";
 
@@ -41,6 +43,8 @@ interface Face {
   readonly subject: NodeEntity | null;
   readonly peer: NodeEntity | null;
   readonly peerPort: number;
+  /** Of the event itself (`toSample`). */
+  readonly sample: string;
 }
 
 interface Group {
@@ -60,6 +64,7 @@ export type Wording = (rule: CountingRule, entity: unknown, count: string) => st
 export class EventCounts {
   readonly #options: EventCountOptions;
   readonly #wording: Wording;
+  readonly #waivers: WaiverJudge;
   /** By id, in the order in which they were last touched. */
   readonly #groups = new Map<string, Group>();
   readonly #ofOwner = new Map<string, { events: number; readonly groups: Set<Group> }>();
@@ -71,8 +76,13 @@ export class EventCounts {
   readonly #dropped = { late: 0, full: 0, capacity: 0 };
   #nextOverUs: Us = Infinity;
 
-  constructor(wording: Wording, options: EventCountOptions = eventCountDefaults) {
+  constructor(
+    wording: Wording,
+    waivers: WaiverJudge,
+    options: EventCountOptions = eventCountDefaults,
+  ) {
     this.#wording = wording;
+    this.#waivers = waivers;
     this.#options = options;
   }
 
@@ -89,6 +99,7 @@ export class EventCounts {
       value: rule.count.distinct?.(entity) ?? id,
       confidence: rule.confidence(entity),
       judged,
+      waiver: this.#waivers.waiverFor(rule.meta.id, entity),
       evidence,
       observers,
       isTold: false,
@@ -154,7 +165,7 @@ export class EventCounts {
   collect(into: WriteSet): void {
     for (const id of this.#forgotten) forget(into, "counts", id);
     this.#forgotten.clear();
-    for (const group of this.#changed) into.counts.push(groupToRow(group));
+    for (const group of this.#changed) into.counts.push(groupToRow(group, this.#waivers));
     this.#changed.clear();
   }
 
@@ -166,7 +177,7 @@ export class EventCounts {
       return;
     }
     const group = this.#make(rule, stored.key, stored.owner, stored.face);
-    for (const event of stored.events) this.#take(group, event);
+    for (const event of this.#waived(rule, stored)) this.#take(group, event);
     this.#touched(group);
     this.#changed.delete(group);
   }
@@ -178,11 +189,20 @@ export class EventCounts {
     }
   }
 
+  /** With other waivers than before, the newest event stands for all. */
+  #waived(rule: CountingRule, { waivers, face, events }: StoredGroup): readonly CountedEvent[] {
+    const { id, on } = rule.meta;
+    if (waivers === this.#waivers.versionFor(id)) return events;
+    const waiver =
+      face.sample === "" ? "" : this.#waivers.waiverFor(id, fromSample(on, face.sample));
+    return events.map((event) => ({ ...event, waiver }));
+  }
+
   #groupOf(rule: CountingRule, key: readonly string[], change: AnyEntityChange): Group {
     const known = this.#groups.get(groupId(rule, key));
     if (known) return known;
     const subject = rule.subject(change.entity);
-    const face: Face = { atUs: 0, message: "", subject, peer: null, peerPort: 0 };
+    const face: Face = { atUs: 0, message: "", subject, peer: null, peerPort: 0, sample: "" };
     return this.#make(rule, key, subject ? nodeKey(subject) : "", face);
   }
 
@@ -266,13 +286,14 @@ export class EventCounts {
     this.#forgotten.add(group.id);
   }
 
-  #faceOf(rule: CountingRule, { entity, atUs }: AnyEntityChange, count: string): Face {
+  #faceOf(rule: CountingRule, { type, entity, atUs }: AnyEntityChange, count: string): Face {
     return {
       atUs,
       message: this.#wording(rule, entity, count),
       subject: rule.subject(entity),
       peer: rule.peer(entity),
       peerPort: rule.peerPort(entity),
+      sample: toSample(type, entity),
     };
   }
 }
@@ -287,9 +308,10 @@ function groupId(rule: CountingRule, key: readonly string[]): string {
 
 function matchOf({ rule, key, face }: Group, event: CountedEvent): RuleEvent {
   const { message, subject, peer, peerPort } = face;
-  const { id: entityId, atUs, confidence, judged, evidence, observers } = event;
+  const { id: entityId, atUs, confidence, judged, waiver, evidence, observers } = event;
   const about = { kind: "match", rule: rule.meta, entityId, key, atUs, message } as const;
-  return { ...about, confidence, subject, peer, peerPort, judged, evidence, observers };
+  const of = { ...about, confidence, subject, peer, peerPort, judged, evidence, observers };
+  return { ...of, waiver, sample: () => face.sample };
 }
 
 function missOf({ meta }: CountingRule, { id: entityId, atUs }: CountedEvent): RuleEvent {
@@ -301,10 +323,16 @@ interface StoredGroup {
   readonly owner: string;
   readonly face: Face;
   readonly events: readonly CountedEvent[];
+  /** Which waivers the events were asked of. */
+  readonly waivers: string;
 }
 
-function groupToRow({ rule, key, id, owner, counted, face }: Group): CountRow {
-  const stored: StoredGroup = { key, owner, face, events: [...counted.events()] };
+function groupToRow(
+  { rule, key, id, owner, counted, face }: Group,
+  waivers: WaiverJudge,
+): CountRow {
+  const version = waivers.versionFor(rule.meta.id);
+  const stored: StoredGroup = { key, owner, face, events: [...counted.events()], waivers: version };
   return { id, rule: rule.meta.id, version: rule.count.version, detail: JSON.stringify(stored) };
 }
 
@@ -312,10 +340,11 @@ function groupToRow({ rule, key, id, owner, counted, face }: Group): CountRow {
 function readGroup(detail: string): StoredGroup | null {
   try {
     const stored = JSON.parse(detail) as Partial<StoredGroup> | null; // looked at below
-    const { key, owner, face, events } = stored ?? {};
+    const { key, owner, face, events, waivers } = stored ?? {};
     const isWhole =
       Array.isArray(key) && typeof owner === "string" && face && Array.isArray(events);
-    return isWhole && events.every(isEvent) ? { key, owner, face, events } : null;
+    if (!isWhole || typeof waivers !== "string" || !events.every(isEvent)) return null;
+    return { key, owner, face, events, waivers };
   } catch {
     return null;
   }

@@ -7,6 +7,7 @@ import type { RuleEvent } from "../model/insights.ts";
 import { forget, type Restored, type WriteSet } from "../model/rows.ts";
 import type { CounterSample } from "../model/stages.ts";
 import type { Us } from "../model/time.ts";
+import type { WaiverJudge } from "../model/waivers.ts";
 import type { Frame } from "./compile.ts";
 import { EventCounts, type CountingRule, type Wording } from "./event-counts.ts";
 import { Fault } from "./fault.ts";
@@ -22,9 +23,9 @@ export class RuleCounts {
   /** Rows of rules that count no more. */
   #strangers: string[] = [];
 
-  constructor(rules: readonly CompiledRule[], wording: Wording) {
+  constructor(rules: readonly CompiledRule[], wording: Wording, waivers: WaiverJudge) {
     for (const rule of rules) if (isCounting(rule)) this.#rules.set(rule.meta.id, rule);
-    this.#events = new EventCounts(wording);
+    this.#events = new EventCounts(wording, waivers);
     this.#growth = new GrowthCounts([...this.#rules.values()].filter(countsGrowth));
   }
 

@@ -142,6 +142,8 @@ export const instruments = {
   insights_resolved_total: counter("Insights that ended.", "rule", "reason"),
   insights_overflow_total: counter("Insights not kept because a rule has too many.", "rule"),
   insights_dropped_total: counter("Parts of insights not kept because of a cap.", "what"),
+  waivers: gauge("Waivers by how they do.", "state"),
+  waiver_expiry_timestamp_seconds: gauge("When a waiver ends.", "waiver"),
   insights_oldest_firing_timestamp_seconds: gauge(
     "Since when the oldest firing insight fires.",
     "rule",

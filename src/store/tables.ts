@@ -131,6 +131,34 @@ const insightEventTable: Table<"insightEvents"> = {
   read: null,
 };
 
+const waiverTable: Table<"waivers"> = {
+  name: "waivers",
+  write: `
+    INSERT INTO waiver (
+      id, rules, condition, reason, owner, ticket, ends_us, since_us, matched_us
+    )
+    VALUES (@id, @rules, @where, @reason, @owner, @ticket, @endsUs, @sinceUs, @matchedUs)
+    ON CONFLICT (id) DO UPDATE SET
+      rules = excluded.rules,
+      condition = excluded.condition,
+      reason = excluded.reason,
+      owner = excluded.owner,
+      ticket = excluded.ticket,
+      ends_us = excluded.ends_us,
+      since_us = excluded.since_us,
+      matched_us = excluded.matched_us`,
+  read: `
+    SELECT
+      id, rules,
+      condition AS "where",
+      reason, owner, ticket,
+      ends_us AS endsUs,
+      since_us AS sinceUs,
+      matched_us AS matchedUs
+    FROM waiver
+    ORDER BY id`,
+};
+
 // A record that waits already is the same one: a uid says all.
 const outboxTable: Table<"outbox"> = {
   name: "outbox",
@@ -224,6 +252,7 @@ export const tables: readonly AnyTable[] = [
   countTable,
   insightTable,
   insightEventTable,
+  waiverTable,
   outboxTable,
   edgeEventTable,
   rollupTable,
@@ -245,4 +274,5 @@ export const forgetSql: Readonly<Record<ForgottenRow["table"], string>> = {
   series: "DELETE FROM series WHERE id = @key",
   processes: "DELETE FROM process WHERE key = @key",
   counts: "DELETE FROM count WHERE id = @key",
+  waivers: "DELETE FROM waiver WHERE id = @key",
 };

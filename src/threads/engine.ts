@@ -34,7 +34,7 @@ assert(
   loaded.diagnostics.every((diagnostic) => diagnostic.severity !== "error"),
   "io hands over rule files that it has checked",
 );
-const options = pipelineOptions(config, loaded.rules);
+const options = pipelineOptions(config, loaded.rules, loaded.waivers);
 
 /** Answers of one loop turn travel in one message. */
 let answers: { id: number; answer: Answer }[] = [];

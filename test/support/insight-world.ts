@@ -21,9 +21,11 @@ import {
   type InsightEventRow,
   type InsightRow,
   type OutboxRow,
+  type WaiverRow,
 } from "../../src/model/rows.ts";
 import type { CounterSample } from "../../src/model/stages.ts";
 import { usPerSecond } from "../../src/model/time.ts";
+import { noWaivers, type WaiverJudge } from "../../src/model/waivers.ts";
 
 /** Where the virtual clock starts: a plain afternoon, so that 0 stays "never". */
 export const startUs = Date.UTC(2026, 0, 5, 12) * 1_000;
@@ -89,6 +91,8 @@ export function match(
     judged: true,
     evidence: [evidenceOf(entityId, second)],
     observers: [agent],
+    sample: () => "{}",
+    waiver: "",
     ...parts,
   };
 }
@@ -127,9 +131,15 @@ export class InsightWorld {
   #lastCommitUs = 0;
   #seq = 0;
 
-  constructor(options: Partial<InsightOptions> = {}, rules: readonly RuleMeta[] = testRules) {
+  readonly #waivers = new Map<string, WaiverRow>();
+
+  constructor(
+    options: Partial<InsightOptions> = {},
+    rules: readonly RuleMeta[] = testRules,
+    waivers: WaiverJudge = noWaivers,
+  ) {
     this.#options = { ...insightDefaults, ...options };
-    this.insights = this.#start(rules);
+    this.insights = this.#start(rules, waivers);
     this.insights.advance(startUs);
   }
 
@@ -149,16 +159,19 @@ export class InsightWorld {
       this.eventRows.set(key, row);
     }
     for (const row of writeSet.outbox) this.#keepRecord(row);
+    for (const { key } of writeSet.forgotten ?? []) this.#waivers.delete(String(key));
+    for (const row of writeSet.waivers) this.#waivers.set(row.id, row);
     this.#lastCommitUs = atSecond(second);
     return this;
   }
 
   /** Ends the process and starts another one from the committed rows. */
-  restart(rules: readonly RuleMeta[] = testRules): this {
-    this.insights = this.#start(rules);
+  restart(rules: readonly RuleMeta[] = testRules, waivers: WaiverJudge = noWaivers): this {
+    this.insights = this.#start(rules, waivers);
     const { seq: _seq, atUs: _atUs, ...empty } = makeWriteSet(0, 0);
     const insights = [...this.rows.values()];
-    this.insights.restore({ ...empty, insights, lastCommitUs: this.#lastCommitUs });
+    const kept = { insights, waivers: [...this.#waivers.values()] };
+    this.insights.restore({ ...empty, ...kept, lastCommitUs: this.#lastCommitUs });
     return this;
   }
 
@@ -218,11 +231,11 @@ export class InsightWorld {
     this.records.push(record);
   }
 
-  #start(rules: readonly RuleMeta[]): Insights {
+  #start(rules: readonly RuleMeta[], waivers: WaiverJudge): Insights {
     const insights = new Insights(this.#options, {
       push: (batch) => void this.transitions.push(...batch),
     });
-    insights.setRules(rules);
+    insights.setRules(rules, waivers);
     return insights;
   }
 }

@@ -171,6 +171,7 @@ export function makeRecord(uid: string, over: Partial<InsightRecord> = {}): Insi
     occurrences: 4,
     reopenCount: 0,
     flapping: false,
+    waiver: "",
     acknowledgedBy: "",
     evidence: [],
     ...over,
@@ -263,6 +264,17 @@ export function makeFullWriteSet(seq: number): WriteSet {
   });
   set.counts.push({ id: 'scan ["shop/web"]', rule: "scan", version: "0123", detail: "{}" });
   set.insights.push(makeInsightRow("i1"));
+  set.waivers.push({
+    id: "legacy",
+    rules: '["plaintext-traffic"]',
+    where: "edge.port == 'x'",
+    reason: 'it\'s "old"',
+    owner: "jo",
+    ticket: "",
+    endsUs: baseUs + 9,
+    sinceUs: baseUs,
+    matchedUs: 0,
+  });
   set.insightEvents.push({
     insightId: "i1",
     number: 1,
