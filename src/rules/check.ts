@@ -181,10 +181,18 @@ function notANetwork(text: string): string {
   return `'${text}' is no network like 10.0.0.0/8`;
 }
 
+/**
+ * RE2 takes time by the product of the text's length and the program's size: both have a limit, so that
+ * no pattern takes longer than some milliseconds on any text.
+ */
+const patternMax = 500;
+const programMax = 500;
+
 function regexProblem(pattern: string): string {
+  if (pattern.length > patternMax) return `a pattern of more than ${patternMax} characters`;
   try {
-    RE2JS.compile(pattern);
-    return "";
+    const isTooLarge = RE2JS.compile(pattern).programSize() > programMax;
+    return isTooLarge ? `a pattern of more than ${programMax} steps, as RE2 counts them` : "";
   } catch (error) {
     return `bad pattern (RE2): ${error instanceof Error ? error.message : String(error)}`;
   }

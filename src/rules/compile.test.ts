@@ -110,6 +110,7 @@ test.each<[string, unknown]>([
   ["edge.requests + 1 > 0", "fault: arithmetic"],
   ["edge.requests * 2 > 0", "fault: arithmetic"],
   ["2 + 3 * 4 - 1", 13],
+  ["edge.port / 60 > 5 && edge.port == 443 && edge.port in [80, 443]", true],
   // Doubles do not.
   ["edge.plaintext_share / 0.5", 0.5],
   ["edge.plaintext_share / 0.0 > 1.0", true],
@@ -156,6 +157,7 @@ test.each<[string, unknown]>([
   ["edge.src.name.replace('', 'x'.replace('x', edge.src.name)).size() > 0", true],
   ["['a'].map(a, edge.src.labels.big.replace('a', edge.src.labels.big)).size() > 0", "fault: cost"],
   ["[edge.src.labels.big, edge.src.labels.big].join(',') == ''", "fault: cost"],
+  ["edge.src.labels.big.matches('b')", "fault: cost"],
   // Networks: an address that is none lies in none.
   ["edge.dst.address.inCidr('10.0.0.0/8') && !edge.dst.address.inCidr('192.168.0.0/16')", true],
   ["networks.exists(n, edge.dst.address.inCidr(n))", true],
@@ -238,6 +240,14 @@ test.each([
   ["edge.prot > 1", "no field 'prot'"],
   ["edgy.port > 1", "nothing is named 'edgy'"],
   [Array.from({ length: 300 }, () => "true").join(" && "), "Exceeded maxAstNodes (500)"],
+  [
+    Array.from({ length: 5_000 }, () => "true").join("&&"),
+    "an expression of more than 10000 characters",
+  ],
+  [`edge.src.name == '${"a".repeat(10_000)}'`, "an expression of more than 10000 characters"],
+  [Array.from({ length: 1_400 }, () => "true").join("&&"), "Exceeded maxAstNodes (500)"],
+  ["edge.src.`name` == ''", "Unexpected character: `"],
+  ["int(1u) == 1", "found no matching overload for 'int(uint)'"],
   ["(".repeat(50) + "true" + ")".repeat(50), "Exceeded maxDepth (40)"],
 ])("%s is refused", (text, message) => {
   const checked = frontEnds.edge.check(text);
@@ -254,6 +264,9 @@ test.each([
   ["has(params.typo)", "has() of a param, which always has a value"],
   ["edge.src.name.matches(edge.dst.name)", "the pattern of matches() must be a constant"],
   ["edge.src.name.matches('(?=a)')", "bad pattern (RE2)"],
+  ["edge.src.name.matches('(a{100}){10}')", "a pattern of more than 500 steps"],
+  ["edge.src.name.matches('(a{1000}){1000}')", "bad pattern (RE2)"],
+  [`edge.src.name.matches('${"[ab]".repeat(126)}')`, "a pattern of more than 500 characters"],
   ["duration('5 minutes') > duration('1m')", "'5 minutes' is no duration"],
   ["edge.dst.address.inCidr('10.0.0.0/33')", "'10.0.0.0/33' is no network"],
   ["edge.security == 'mutualtls'", "'mutualtls' is no value of edge.security"],

@@ -4,12 +4,21 @@
  * result beyond 2^53 is a fault. No text is ever evaluated as code.
  */
 import { assert } from "../lib/assert.ts";
-import type { BinaryNode, ComprehensionNode, FieldNode, LogicNode, Node } from "./ast.ts";
+import type {
+  BinaryNode,
+  CallNode,
+  ComprehensionNode,
+  FieldNode,
+  LogicNode,
+  Node,
+  OrderOperator,
+} from "./ast.ts";
 import { isRecordType, type ListValues } from "./check.ts";
 import { durationType } from "./front-end.ts";
 import { Fault, type Value } from "./fault.ts";
 import { makeCall } from "./functions.ts";
-import { isEqual, makeArithmetic, makeOrder, negate } from "./operators.ts";
+import { readerOf } from "./records.ts";
+import { isEqual, makeArithmetic, makeOrder, negate, type Orderable } from "./operators.ts";
 
 /** What one evaluation works on. Reused from one to the next: nothing may keep it. */
 export interface Frame {
@@ -53,7 +62,6 @@ const stepsMax = 20_000;
 const tooManySteps = new Fault("cost", `more than ${stepsMax} list items in one evaluation`);
 
 // One of each for all places, as in `operators.ts`.
-const noRecordField = new Fault("missing", "the entity lacks a field of its type");
 const noItem = new Fault("missing", "no item with this index or key");
 const notABool = new Fault("type", "a condition is no bool");
 const notIterable = new Fault("type", "a comprehension got neither a list nor a map");
@@ -100,11 +108,8 @@ function compileNode(node: Node, context: CompileContext, locals: readonly strin
     }
     case "map":
       return compileMap(node.keys.map(below), node.values.map(below));
-    case "call": {
-      const call = makeCall(node);
-      const args = node.args.map(below);
-      return (frame) => call(args.map((arg) => arg(frame)));
-    }
+    case "call":
+      return compileCall(node, node.args.map(below));
     case "comprehension":
       return compileComprehension(node, context, locals);
   }
@@ -134,15 +139,22 @@ function compileField(
   }
   const record = compileNode(of, context, locals);
   // Records are our own and have every field, so the plain read is safe; maps are foreign data.
-  if (isRecordType(of.type)) {
-    return (frame) => {
-      const value = (record(frame) as Readonly<Record<string, Value>>)[name]; // by its static type
-      if (value === undefined) throw noRecordField;
-      return value;
-    };
-  }
+  if (isRecordType(of.type)) return compileRecordField(of, name, record, context, locals);
   const missing = new Fault("missing", `no field '${name}'`);
   return (frame) => ownValue(record(frame), name, missing);
+}
+
+/** Of the entity itself with one step less: that is what conditions read most. */
+function compileRecordField(
+  of: Node,
+  name: string,
+  record: Expression,
+  context: CompileContext,
+  locals: readonly string[],
+): Expression {
+  const read = readerOf(name);
+  const isEntity = of.op === "name" && of.name === context.variable && !locals.includes(of.name);
+  return isEntity ? (frame) => read(frame.entity) : (frame) => read(record(frame));
 }
 
 function compileIndex(of: Expression, key: Expression): Expression {
@@ -153,6 +165,15 @@ function compileIndex(of: Expression, key: Expression): Expression {
     if (typeof index !== "number" || !(index in container)) throw noItem;
     return container[index];
   };
+}
+
+/** Nearly all functions take one or two arguments. */
+function compileCall(node: CallNode, args: readonly Expression[]): Expression {
+  const call = makeCall(node);
+  const [first, second] = args;
+  if (first && args.length === 1) return (frame) => call([first(frame)]);
+  if (first && second && args.length === 2) return (frame) => call([first(frame), second(frame)]);
+  return (frame) => call(args.map((arg) => arg(frame)));
 }
 
 function compileMap(keys: readonly Expression[], values: readonly Expression[]): Expression {
@@ -194,24 +215,28 @@ function asBool(node: Node, expression: Expression): Expression {
   };
 }
 
+/** A chain of one operator is one loop. */
 function compileLogic(node: LogicNode, below: (child: Node) => Expression): Expression {
-  const [left, right] = [
-    asBool(node.left, below(node.left)),
-    asBool(node.right, below(node.right)),
-  ];
-  /** The value on either side that decides, whatever the other side is. */
+  const terms = termsOf(node.op, node).map((term) => asBool(term, below(term)));
+  /** The value of any term that decides, whatever the others are. */
   const deciding = node.op === "or";
   return (frame) => {
     let fault: unknown = null;
-    try {
-      if (left(frame) === deciding) return deciding;
-    } catch (error) {
-      fault = error;
+    for (const term of terms) {
+      try {
+        if (term(frame) === deciding) return deciding;
+      } catch (error) {
+        fault ??= error;
+      }
     }
-    if (right(frame) === deciding) return deciding;
     if (fault !== null) throw fault;
     return !deciding;
   };
+}
+
+/** `a && b && c` as its three terms, from left to right. */
+function termsOf(op: LogicNode["op"], node: Node): readonly Node[] {
+  return node.op === op ? [...termsOf(op, node.left), ...termsOf(op, node.right)] : [node];
 }
 
 function compileBinary(
@@ -221,24 +246,27 @@ function compileBinary(
 ): Expression {
   const [left, right] = [below(node.left), below(node.right)];
   const isPlain = isScalar(node.left.type) && isScalar(node.right.type);
+  const constant = isPlain && node.right.op === "constant" ? node.right.value : undefined;
   switch (node.operator) {
     case "in":
       return compileIn(node, left, right, context);
     case "==":
+      if (constant !== undefined) return (frame) => left(frame) === constant;
       return isPlain
         ? (frame) => left(frame) === right(frame)
         : (frame) => isEqual(left(frame), right(frame));
     case "!=":
+      if (constant !== undefined) return (frame) => left(frame) !== constant;
       return isPlain
         ? (frame) => left(frame) !== right(frame)
         : (frame) => !isEqual(left(frame), right(frame));
     case "<":
     case "<=":
     case ">":
-    case ">=": {
-      const order = makeOrder(node.operator);
-      return (frame) => order(left(frame), right(frame));
-    }
+    case ">=":
+      return isPlain
+        ? compileOrder(node.operator, left, right)
+        : compileOrderOfAny(node.operator, left, right);
     case "+":
     case "-":
     case "*":
@@ -248,6 +276,29 @@ function compileBinary(
       return (frame) => calculate(left(frame), right(frame));
     }
   }
+}
+
+/** Of values whose types the checker knows to be the same. */
+function compileOrder(operator: OrderOperator, left: Expression, right: Expression): Expression {
+  switch (operator) {
+    case "<":
+      return (frame) => (left(frame) as Orderable) < (right(frame) as Orderable);
+    case "<=":
+      return (frame) => (left(frame) as Orderable) <= (right(frame) as Orderable);
+    case ">":
+      return (frame) => (left(frame) as Orderable) > (right(frame) as Orderable);
+    case ">=":
+      return (frame) => (left(frame) as Orderable) >= (right(frame) as Orderable);
+  }
+}
+
+function compileOrderOfAny(
+  operator: OrderOperator,
+  left: Expression,
+  right: Expression,
+): Expression {
+  const order = makeOrder(operator);
+  return (frame) => order(left(frame), right(frame));
 }
 
 /** Types whose values JS compares as CEL does. */

@@ -17,6 +17,8 @@ import { nearest } from "../lib/nearest.ts";
 /** Deeper or larger expressions are refused: the cost of a rule is bounded when it is loaded. */
 export const nodesMax = 500;
 const depthMax = 40;
+/** UTF-16 units of an expression's text: long constants are lists. */
+const textMax = 10_000;
 
 export const durationType = "google.protobuf.Duration";
 
@@ -63,6 +65,11 @@ export class FrontEnd {
 
   /** Never throws for what the text holds; only the first error of an expression is known. */
   check(text: string): Checked {
+    if (text.length > textMax) {
+      const range = { start: 0, end: text.length };
+      const message = `an expression of more than ${textMax} characters`;
+      return { ok: false, error: { code: "RULE_CEL_SYNTAX", range, message, suggestion: "" } };
+    }
     let ast: ASTNode;
     try {
       const parsed = this.#environment.parse(spellSafely(text));

@@ -135,18 +135,27 @@ function onStrings(compute: (text: string, part: string) => Value): Call {
 
 /** Names repeat, and RE2 costs microseconds: the answers of the last distinct texts are kept. */
 const rememberedMax = 1_000;
+/** UTF-16 units of a text whose answer is kept: what is longer is rarely met twice. */
+const rememberedTextMax = 256;
+/** With `check.ts`'s limit of a pattern this bounds the time of one match. */
+const matchedTextMax = 4_096;
+const tooLongToMatch = new Fault(
+  "cost",
+  `matches() on a text of more than ${matchedTextMax} units`,
+);
 
 /** Finds the pattern anywhere in the text: anchors are the author's business, as in CEL. */
 function makeMatches(pattern: string): Call {
   const regex = RE2JS.compile(pattern);
   const answers = new Map<string, boolean>();
   return onString((text) => {
-    let answer = answers.get(text);
-    if (answer === undefined) {
-      answer = regex.matcher(text).find();
-      if (answers.size >= rememberedMax) answers.clear();
-      answers.set(text, answer);
-    }
+    if (text.length > matchedTextMax) throw tooLongToMatch;
+    const known = answers.get(text);
+    if (known !== undefined) return known;
+    const answer = regex.matcher(text).find();
+    if (text.length > rememberedTextMax) return answer;
+    if (answers.size >= rememberedMax) answers.clear();
+    answers.set(text, answer);
     return answer;
   });
 }

@@ -28,7 +28,7 @@ export function isEqual(left: Value, right: Value): boolean {
   return mine.every(([key, value]) => theirs.has(key) && isEqual(value, theirs.get(key)));
 }
 
-type Orderable = string | number | boolean;
+export type Orderable = string | number | boolean;
 
 const comparisons = {
   "<": (a: Orderable, b: Orderable) => a < b,
