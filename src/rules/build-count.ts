@@ -7,7 +7,7 @@ import { isScalar, isSeq, type Node, type Scalar, type YAMLMap } from "yaml";
 import { nearest } from "../lib/nearest.ts";
 import { parseDuration } from "../model/durations.ts";
 import { entityTraits, type EntityType } from "../model/entities.ts";
-import { usPerDay, usPerSecond } from "../model/time.ts";
+import { usPerDay, usPerMinute, usPerSecond } from "../model/time.ts";
 import { exactMax } from "./count-group.ts";
 import { isKeyType, resolvePath, type Path } from "./paths.ts";
 import type { CompiledCount } from "./rule.ts";
@@ -29,13 +29,17 @@ type Built = CompiledCount & { readonly reads: readonly string[] };
 /** A window shorter than this is shorter than most telemetry is apart. */
 const withinLeastUs = 10 * usPerSecond;
 
+/** Numbers grow when they are scraped, once a minute at worst: less than two scrapes is often none. */
+const twoReportsUs = 2 * usPerMinute;
+const tooShort = "a number is told of once a minute at worst, so a window has at least 2m";
+
 /** Undefined when there is an error, which is in the report by then. */
 export function buildCount(map: YAMLMap, context: CountContext): Built | undefined {
   const { report } = context;
   const before = report.errorCount;
   const isEvent = entityTraits[context.on].lifecycle === "event";
   checkKeys(map, isEvent, context);
-  const withinUs = withinOf(map, report);
+  const withinUs = withinOf(map, isEvent, report);
   const gte = gteOf(map, isEvent, context);
   const distinct = distinctOf(map, context);
   const of = isEvent ? null : ofOf(map, context);
@@ -65,12 +69,16 @@ function checkKeys(map: YAMLMap, isEvent: boolean, { on, report, key }: CountCon
   }
 }
 
-function withinOf(map: YAMLMap, report: Report): number | null {
+function withinOf(map: YAMLMap, isEvent: boolean, report: Report): number | null {
   const node = map.get("within", true);
   const text = textOf(node);
   const us = text === undefined ? null : parseDuration(text);
   if (us === null || !isScalar(node)) return null;
-  if (us >= withinLeastUs && us <= usPerDay) return us;
+  if (us >= withinLeastUs && us <= usPerDay) {
+    if (!isEvent && us < twoReportsUs)
+      report.warning("WITHIN_TOO_SHORT", report.source.startOf(node), tooShort);
+    return us;
+  }
   report.error("RULE_KEY", report.source.startOf(node), "'within' must be from 10s to 24h");
   return null;
 }

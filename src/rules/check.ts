@@ -87,6 +87,12 @@ function typeError(node: Node, message: string, suggestion = ""): ExpressionErro
   return { code: "RULE_CEL_TYPE", range, message, suggestion };
 }
 
+/** A constant that is wrong where it is used, be it written there or an item of a named list. */
+function constantError({ node, value }: Constant, message: string, suggestion = "") {
+  const error = typeError(node, message, suggestion);
+  return node.op === "name" ? { ...error, item: { list: node.name, value } } : error;
+}
+
 function checkNode(node: Node, lists: Lists, errors: ExpressionError[]): void {
   if (node.op === "has") checkHas(node.of, errors);
   if (node.op === "call") checkCall(node, errors);
@@ -134,17 +140,24 @@ function checkHas(node: FieldNode, errors: ExpressionError[]): void {
 function checkEnumeration(field: Node, other: Node, lists: Lists, errors: ExpressionError[]): void {
   const type = field.op === "field" ? fieldTypeOf(field) : undefined;
   if (typeof type !== "object") return;
-  for (const { node, value } of constantsOf(other, lists)) {
+  for (const constant of constantsOf(other, lists)) {
+    const { value } = constant;
     if (typeof value !== "string" || type.values.includes(value)) continue;
     const path = pathOf(field)?.join(".") ?? "this field";
     const known = type.values.join(", ");
     const message = `'${value}' is no value of ${path}, which is one of ${known}`;
-    errors.push(typeError(node, message, nearest(value, type.values)));
+    errors.push(constantError(constant, message, nearest(value, type.values)));
   }
 }
 
+/** A value, and the node that is or stands for it. */
+interface Constant {
+  readonly node: Node;
+  readonly value: unknown;
+}
+
 /** Every constant that a node can stand for: itself, a list literal's items, a named list's values. */
-function constantsOf(node: Node, lists: Lists): readonly { node: Node; value: unknown }[] {
+function constantsOf(node: Node, lists: Lists): readonly Constant[] {
   if (node.op === "constant") return [{ node, value: node.value }];
   if (node.op === "list") return node.items.flatMap((item) => constantsOf(item, lists));
   if (node.op !== "name") return [];
@@ -212,9 +225,10 @@ function checkVariable(
   visit(node.body, (inner) => {
     const network = inner.op === "call" && inner.name === "inCidr" ? inner.args[1] : undefined;
     if (network?.op !== "name" || network.name !== node.variable) return;
-    for (const { node: at, value } of constants) {
+    for (const constant of constants) {
+      const { value } = constant;
       if (typeof value !== "string" || parseCidr(value)) continue;
-      errors.push(typeError(at, notANetwork(value)));
+      errors.push(constantError(constant, notANetwork(value)));
     }
   });
 }

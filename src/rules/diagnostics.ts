@@ -18,7 +18,8 @@ export type WarningCode =
   | "FOLDED_SCALAR"
   | "WAIVER_ENDS"
   | "NO_EFFECT"
-  | "OLD_TAG";
+  | "OLD_TAG"
+  | "WITHIN_TOO_SHORT";
 
 export interface Diagnostic {
   readonly code: ErrorCode | WarningCode;

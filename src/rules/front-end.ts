@@ -29,6 +29,8 @@ export interface ExpressionError {
   readonly message: string;
   /** What was probably meant, "" = no idea. */
   readonly suggestion: string;
+  /** The item of a named list that is wrong; it stands elsewhere. */
+  readonly item?: { readonly list: string; readonly value: unknown };
 }
 
 export type Checked =

@@ -29,8 +29,8 @@ export type Shape =
 export interface Key {
   readonly shape: Shape;
   readonly isRequired?: true;
-  /** Part of the format, but not of what this version does. */
-  readonly isLater?: true;
+  /** Why there is no such key, for those who expect one. */
+  readonly refusal?: string;
   readonly says: string;
 }
 export type Keys = Readonly<Record<string, Key>>;
@@ -105,7 +105,6 @@ const capabilitySets: Shape = {
   kind: "list",
   of: { kind: "list", of: { kind: "choice", values: capabilities }, isNonEmpty: true },
 };
-const later = (says: string): Key => ({ shape: any, isLater: true, says });
 
 const paramKeys: Keys = {
   type: {
@@ -284,7 +283,12 @@ export const ruleKeys: Keys = {
     says: "The numbers that can be tuned, as params.name in CEL.",
   },
   when: { shape: text, isRequired: true, says: "CEL condition over one entity." },
-  absent: later("Fires when a matching report is missing."),
+  absent: {
+    shape: any,
+    refusal:
+      "a missing report is judged by the graph, which knows who would have told of it: read flow.rung, flow.outcome, source.state, workload.coverage",
+    says: "",
+  },
   count: {
     shape: { kind: "record", keys: countKeys },
     says: "Fires when there are so many within a window.",

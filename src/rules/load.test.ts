@@ -112,6 +112,14 @@ test("a disabled rule is checked and left out", () => {
   ]);
 });
 
+test.each([
+  ["1m", ["0.yaml:11:39 WITHIN_TOO_SHORT"]],
+  ["2m", []],
+])("a window of %s over a number that is scraped", (within, expected) => {
+  const count = `{ of: edge.denied, within: ${within}, gte: 3 }`;
+  expect(load(ruleText({ count })).said).toEqual(expected);
+});
+
 test("one broken file or rule does not silence the others", () => {
   const broken = "rules: [";
   const { rules, said } = load(broken, ruleText({ when: "edge.x" }), ruleText({ id: "b" }), "");

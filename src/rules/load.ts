@@ -105,9 +105,10 @@ function collectShared(drafts: readonly Draft[]): Shared {
   const places: Places = new Map();
   for (const { map, report } of drafts) {
     for (const { key, name, value } of entriesOf(map.get("lists", true))) {
-      const values = isSeq(value) ? listValues(`the list '${name}'`, value, report) : null;
+      if (!isSeq(value)) continue;
+      const values = listValues(`the list '${name}'`, value, report);
       if (values && isFreeName(name, key, "list", report, places)) {
-        lists.set(name, { values, key, report });
+        lists.set(name, { values, key, items: value, report });
       }
     }
     for (const { key, name, value: scalar } of entriesOf(map.get("macros", true))) {

@@ -20,9 +20,9 @@ export function makeRulesSchema(): JsonSchema {
 
 type Definitions = Map<string, JsonSchema>;
 
-/** Keys that this version refuses are left out, so that editors refuse them too. */
+/** Keys that are refused are left out, so that editors refuse them too. */
 function keysToSchema(keys: Keys, definitions: Definitions): JsonSchema {
-  const known = Object.entries(keys).filter(([, key]) => !key.isLater);
+  const known = Object.entries(keys).filter(([, key]) => key.refusal === undefined);
   const required = known.filter(([, key]) => key.isRequired).map(([name]) => name);
   return {
     type: "object",

@@ -2,7 +2,7 @@
  * What one rule's expressions can name: its entity, its params, the set's lists and macros. Checks and
  * compiles each expression and reports what is wrong with it at its place in the file.
  */
-import type { Scalar } from "yaml";
+import { isScalar, type Scalar, type YAMLSeq } from "yaml";
 import type { EntityType } from "../model/entities.ts";
 import { replaceNames, type Node } from "./ast.ts";
 import { checkCost, checkTree, fieldsRead, usesRegex, type ListValues } from "./check.ts";
@@ -14,6 +14,8 @@ import type { Report } from "./validate.ts";
 export interface SharedList {
   readonly values: ListValues;
   readonly key: Scalar;
+  /** As its file has it. */
+  readonly items: YAMLSeq;
   readonly report: Report;
 }
 
@@ -108,17 +110,17 @@ export class Scope {
     if (!macros) return null;
     const checked = this.#frontEnd(macros).check(written.text);
     if (!checked.ok) {
-      reportExpression(checked.error, written);
+      this.#report(checked.error, written);
       return null;
     }
     const errors = checkTree(checked.node, this.#lists, this.#names);
-    for (const error of errors) reportExpression(error, written);
+    for (const error of errors) this.#report(error, written);
     if (errors.length > 0) return null;
     const whole = replaceNames(checked.node, macros);
     // Of macros too: each that doubles the one before would soon be too large even to count.
     const tooMuch = checkCost(whole);
     if (!tooMuch) return whole;
-    reportExpression({ ...tooMuch, range: checked.node }, written);
+    this.#report({ ...tooMuch, range: checked.node }, written);
     return null;
   }
 
@@ -181,10 +183,17 @@ export class Scope {
     this.#macros.set(name, node);
     return node;
   }
-}
 
-function reportExpression(error: ExpressionError, written: Written): void {
-  const { scalar, offset, report } = written;
-  const at = report.source.within(scalar, offset + error.range.start);
-  report.error(error.code, at, error.message, error.suggestion);
+  /** At its place: in the expression, or where the list stands whose item is wrong. */
+  #report(error: ExpressionError, { scalar, offset, report }: Written): void {
+    const { code, message, suggestion, item } = error;
+    const list = item && this.#shared.lists.get(item.list);
+    const node = list?.items.items.find((one) => isScalar(one) && one.value === item?.value);
+    if (list && isScalar(node)) {
+      list.report.error(code, list.report.source.startOf(node), message, suggestion);
+      return;
+    }
+    const at = report.source.within(scalar, offset + error.range.start);
+    report.error(code, at, message, suggestion);
+  }
 }

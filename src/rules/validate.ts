@@ -93,8 +93,8 @@ export function validateKeys(
         `unknown key '${name}' in ${where}`,
         nearest(name, Object.keys(keys)),
       );
-    } else if (known.isLater) {
-      report.error("RULE_KEY", place, `'${name}' in ${where} is not supported by this version`);
+    } else if (known.refusal !== undefined) {
+      report.error("RULE_KEY", place, `'${name}' in ${where} is no key: ${known.refusal}`);
     } else if (!skip.includes(name)) {
       validate(value, known.shape, `'${name}' of ${where}`, report);
     }
