@@ -1,6 +1,6 @@
 #!/bin/sh
 # Gets what the end-to-end tests need beside Node: an OpenTelemetry Collector, built from
-# collector/builder.yaml, and Prometheus and Alertmanager from the distribution's packages.
+# collector/builder.yaml, and Prometheus, Alertmanager and strace from the distribution's packages.
 #
 #   setup.sh          gets what is missing; one line per thing says what was done
 #   setup.sh --where  changes nothing; prints `name=path` for each tool, without a path where it is missing
@@ -15,7 +15,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 spec=${COLLECTOR_SPEC:-$here/collector/builder.yaml}
 binary_name=$(sed -n 's/^  name: *//p' "$spec")
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mesh-insights
-packages="prometheus prometheus-alertmanager"
+packages="prometheus prometheus-alertmanager strace"
 
 say() { echo "test:setup: $*"; }
 fail() {
@@ -46,6 +46,7 @@ where() {
   # Debian's name, and everybody else's.
   echo "alertmanager=$(first_of prometheus-alertmanager alertmanager)"
   echo "amtool=$(first_of amtool)"
+  echo "strace=$(first_of strace)"
 }
 
 build_collector() {
@@ -81,7 +82,7 @@ build_collector() {
 
 install_packages() {
   if ! where | grep -v '^collector=' | grep -q '=$'; then
-    say "prometheus, alertmanager: there ($(first_of prometheus), $(first_of prometheus-alertmanager alertmanager))"
+    say "prometheus, alertmanager, strace: there ($(first_of prometheus), $(first_of prometheus-alertmanager alertmanager))"
     return
   fi
   missing=$(where | grep -v '^collector=' | sed -n 's/=$//p' | tr '\n' ' ')

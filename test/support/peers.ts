@@ -7,7 +7,14 @@ import { join } from "node:path";
 import type { TestContext } from "vitest";
 import { root, until } from "./program.ts";
 
-const toolNames = ["collector", "prometheus", "promtool", "alertmanager", "amtool"] as const;
+const toolNames = [
+  "collector",
+  "prometheus",
+  "promtool",
+  "alertmanager",
+  "amtool",
+  "strace",
+] as const;
 export type ToolName = (typeof toolNames)[number];
 /** Paths of executables. */
 export type Tools = Readonly<Record<ToolName, string>>;
@@ -22,6 +29,7 @@ function findTools(): Tools {
     promtool: path("promtool"),
     alertmanager: path("alertmanager"),
     amtool: path("amtool"),
+    strace: path("strace"),
   };
 }
 
