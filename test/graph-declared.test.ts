@@ -17,6 +17,7 @@ import {
   makeNode,
   makePeerAuthentication,
   makeRouting,
+  makeServiceAccount,
 } from "./support/declared-objects.ts";
 import {
   atSecond,
@@ -95,6 +96,36 @@ const mesh: readonly Observation[] = [
   podSeen(0, pod("web", 1)),
   podSeen(0, pod("cart", 2)),
 ];
+
+test("a pod is given a token as it says itself, else as its account says, else it is", () => {
+  const asks = { automountToken: true, automountSet: true } as const;
+  const refuses = { automountToken: false, automountSet: true } as const;
+  const world = worldOf(
+    podSeen(0, pod("web", 1)),
+    podSeen(0, pod("asks", 2, { ...asks, serviceAccount: "web" })),
+    podSeen(0, pod("refuses", 3, refuses)),
+    podSeen(0, pod("other", 4)),
+    podSeen(0, pod("unnamed", 5, { serviceAccount: "" })),
+  );
+  const given = (): string[] =>
+    [...toldOf(world, "workload")]
+      .filter(([, entity]) => entity.automount_service_account_token)
+      .map(([id]) => id.slice("lab/shop/".length))
+      .toSorted();
+  const tell = (second: number, name: string, hasToken: boolean, event?: "deleted"): string[] => {
+    world.observe(declaredSeen(second, makeServiceAccount("shop", name, hasToken), event));
+    world.flush();
+    return given();
+  };
+  expect(given()).toEqual(["asks", "other", "unnamed", "web"]);
+  expect(tell(1, "web", false)).toEqual(["asks", "other", "unnamed"]);
+  expect(tell(2, "default", false)).toEqual(["asks", "other"]);
+  world.commit();
+  world.restart();
+  expect(given()).toEqual(["asks", "other"]);
+  expect(tell(3, "web", true)).toEqual(["asks", "other", "web"]);
+  expect(tell(4, "default", false, "deleted")).toEqual(["asks", "other", "unnamed", "web"]);
+});
 
 test("Istio's and the Gateway API's objects are policies, with whom they select and which hosts they name", () => {
   const filter = makeRouting("shop", "envoy_filter", { selector: appSelector("web") });

@@ -77,6 +77,79 @@ test.each([
   }
 });
 
+/** The same by metrics about the objects, which name no port of a service. */
+function inventory(second: number, { object }: ObjectSeen): ObjectSeen {
+  if (object.type !== "service" && object.type !== "endpoint_slice") throw new Error("no service");
+  const told = object.type === "service" ? { ...object, ports: [] } : object;
+  return { ...declared(second, told), event: "modified", form: "inventory" };
+}
+
+const toldService = inventory(0, service);
+const sliceOf = (ip: string): ObjectSeen => inventory(1, slice(1, ip));
+const ofPort = (name: string, port: number): ObjectSeen => {
+  const { object } = slice(1, "10.0.0.2");
+  if (object.type !== "endpoint_slice") throw new Error("no slice");
+  const ports = [...object.ports, { name, transport: "tcp", port } as const];
+  return inventory(1, declared(1, { ...object, ports }));
+};
+
+test.each([
+  ["one workload", [toldService, sliceOf("10.0.0.2"), web, api, flow], "lab/shop/api:8080"],
+  ["two ports", [toldService, ofPort("admin", 9_090), web, api, flow], "lab/shop/front:80"],
+  ["no slice", [toldService, web, flow], "lab/shop/front:80"],
+  [
+    "objects know better, whenever they were told",
+    [
+      service,
+      inventory(5, service),
+      slice(0, "10.0.0.2"),
+      inventory(6, slice(6, "10.0.0.3")),
+      flow,
+    ],
+    "lab/shop/front:8080",
+  ],
+] as const)("a flow to a service by metrics: %s", (name, observations, expected) => {
+  const all: readonly Observation[] = [...new Set([...observations, web])];
+  const orders = permutations(all);
+  for (const [index, order] of orders.entries()) {
+    if (orders.length > 500 && index % 7 !== 0) continue;
+    const restartAfter = index % (2 * all.length);
+    expect([name, edges(order, restartAfter)]).toEqual([name, [`lab/shop/web -> ${expected}`]]);
+  }
+});
+
+test("what metrics tell of no more is gone after half an hour of others", () => {
+  const world = new GraphWorld();
+  const isGone = (): boolean[] => {
+    world.commit();
+    const rows = world.restored().objects;
+    return rows.map(({ detail }) => (JSON.parse(detail) as { isGone: boolean }).isGone);
+  };
+  const kept = { ...named, name: "kept", type: "node", addresses: ["192.0.2.1"] } as const;
+  const tell = (minute: number): void => {
+    const node: ObjectSeen = {
+      ...declared(minute * 60, kept),
+      event: "modified",
+      form: "inventory",
+    };
+    world.observe(node);
+    world.pass(61);
+  };
+  world.observe(toldService);
+  tell(0);
+  tell(29);
+  world.commit();
+  world.restart();
+  expect(isGone()).toEqual([false, false]);
+  tell(40);
+  expect(isGone()).toEqual([true, false]);
+  world.observe(inventory(42 * 60, service));
+  expect(isGone()).toEqual([false, false]);
+  // Silence ends nothing.
+  world.pass(3_600);
+  expect(isGone()).toEqual([false, false]);
+});
+
 test("the workload behind an address is that of the event's time", () => {
   const moved = slice(20, "10.0.0.3");
   const later = { ...flow, ...makeFlow(30, { ...flow, srcPort: 40_001 }), timeUs: atSecond(30) };

@@ -237,6 +237,8 @@ test("k8s_cluster's metrics and events on entities are known, and nothing is mad
   const metrics = names.map((name) => sums(name, [[{}, 2]]));
   run.push("metrics", metricsRequest({ scope, resource: pod }, metrics));
   const attributes = { "otel.entity.event.type": "entity_state", "otel.entity.type": "k8s.pod" };
+  // As it sends them: the scope has an attribute and no name.
+  run.push("logs", logsRequest({}, [{ attributes }]));
   run.push("logs", logsRequest({ scope }, [{ attributes }]));
   const counted = Object.entries(run.counts()).filter(([, count]) => count > 0);
   expect(counted).toEqual([]);

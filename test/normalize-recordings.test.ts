@@ -48,6 +48,25 @@ test("Envoy's spans are the halves of the calls that were made", () => {
   expect(halves.every((half) => half.durationUs > 0 && half.requestId.length === 36)).toBe(true);
 });
 
+test("Envoy's Zipkin spans are halves too; a library's says nothing of who it is", () => {
+  const run = new NormalizeRun();
+  const halves = ofKind(batchesOf("envoy/zipkin.u32le", run), "span_half");
+  const pairOf = ({ side, self, peer, port, isError }: SpanHalf) =>
+    `${side} ${self.pod.slice(0, 7)} ${peer.service || peer.address}:${port} ${isError}`;
+  expect(tally(halves, pairOf)).toEqual({
+    "client product reviews:9080 false": 3,
+    "client product reviews:9080 true": 1,
+    "server reviews 10.244.0.14:9080 false": 3,
+    "server reviews 10.244.0.14:9080 true": 1,
+  });
+  const spans = new Map(halves.map(({ spanId, traceId }) => [spanId, traceId]));
+  const servers = halves.filter(({ side }) => side === "server");
+  expect(servers.every((one) => spans.get(one.parentSpanId) === one.traceId)).toBe(true);
+  expect(run.counts()).toMatchObject({
+    "normalize_dropped_items_total sdk-spans:missing_field": 1,
+  });
+});
+
 function legsOf(recording: string): ProxyLeg[] {
   return ofKind(batchesOf(recording), "proxy_leg");
 }

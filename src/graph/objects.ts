@@ -36,6 +36,8 @@ export interface ObjectRecord {
   /** `cluster/type/namespace/name`. */
   readonly key: string;
   readonly cluster: string;
+  /** Known by metrics about it alone, which count for nothing once an object has come. */
+  isInventory: boolean;
   /** The object by the last word that brought one; of one that is gone, what it was. */
   object: DeclaredObject;
   /** Event time of the last word. */
@@ -55,15 +57,19 @@ export interface ObjectRecord {
   /** Event time of the last word that said otherwise, 0 = none. */
   otherUs: Us;
   /** What it listed through time, where connections may ask for that; null for the others. */
-  readonly holdings: Holdings | null;
+  holdings: Holdings | null;
   /** It left the table; whoever still knows it must let it go. */
   isForgotten: boolean;
 }
+
+/** When and how an object was told of. */
+type Word = Pick<ObjectSeen, "timeUs" | "event" | "form">;
 
 /** What a row keeps beside its columns. */
 interface Detail {
   readonly object: DeclaredObject;
   readonly isGone: boolean;
+  readonly isInventory?: true;
   readonly saidUs: readonly Us[];
   readonly otherUs: Us;
   readonly holdings?: StoredHoldings;
@@ -71,6 +77,8 @@ interface Detail {
 
 /** How long it is remembered that an object is gone: late words about it must not bring it back. */
 const goneKeptUs = 20 * usPerMinute;
+/** What metrics told of and tell of no more is gone so long after; each scrape tells of everything. */
+const untoldUs = 30 * usPerMinute;
 /** What has been gone for so long is looked for this often. */
 const sweepUs = usPerMinute;
 /** Times kept of the words about one object. */
@@ -89,6 +97,8 @@ export class ObjectTable {
   readonly #perNamespace = new Map<string, { objects: number; bytes: number }>();
   readonly #lists: ObjectLists<ObjectRecord>;
   readonly #gone = new Set<ObjectRecord>();
+  /** When metrics told last of any object, by cluster. */
+  readonly #inventoryUs = new Map<string, Us>();
   readonly #changed = new Set<ObjectRecord>();
   /** To be written whole, and those of which only the times have moved. */
   readonly #dirty = new Set<ObjectRecord>();
@@ -114,25 +124,32 @@ export class ObjectTable {
 
   /** Takes in one word about one object; `cluster` is the cluster's own name, aliases resolved. */
   seen(seen: ObjectSeen, cluster: string): void {
-    const { object, timeUs, event } = seen;
-    if (isDeclared(object) && seen.trust !== "claimed") this.#take(object, cluster, timeUs, event);
+    const { object, trust } = seen;
+    if (isDeclared(object) && trust !== "claimed") this.#take(object, cluster, seen);
   }
 
-  #take(told: DeclaredObject, cluster: string, timeUs: Us, event: ObjectSeen["event"]): void {
+  #take(told: DeclaredObject, cluster: string, word: Word): void {
+    const { timeUs, event, form } = word;
     const key = objectKey(cluster, told.type, told.namespace, told.name);
     let record = this.#records.get(key);
     // A cluster keeps ten ReplicaSets of each Deployment.
     if (!record && isController(told) && isSelfEvident(told)) return;
+    const isInventory = form === "inventory";
+    if (isInventory) {
+      if (record && !record.isInventory) return;
+      this.#inventoryUs.set(cluster, Math.max(timeUs, this.#inventoryUs.get(cluster) ?? 0));
+    }
     const { object, text } = this.#bounded(cluster, told, record?.bytes ?? 0);
     if (text.length > contentMax) {
       this.#dropped++;
       return;
     }
     const content = contentHash([text]);
-    const isNew = record === undefined;
+    const isNew = record === undefined || (record.isInventory && !isInventory);
     const { latenessUs } = this.#options;
-    record ??= this.#add(key, cluster, { timeUs, event }, object);
+    record ??= this.#add(key, cluster, word, object);
     if (!record) return;
+    if (isNew && record.isInventory && !isInventory) becomesObject(record);
     if (event === "listed") this.#listed(record, timeUs);
     const isGone = event === "deleted";
     if (record.holdings) this.#hold(record, record.holdings, isGone ? [] : heldBy(object), timeUs);
@@ -170,8 +187,22 @@ export class ObjectTable {
     }
     if (nowUs < this.#sweptUs + sweepUs) return;
     this.#sweptUs = nowUs;
+    if (this.#inventoryUs.size > 0) this.#endUntold();
     for (const record of this.#gone) {
       if (record.atUs + goneKeptUs <= nowUs) this.#forget(record);
+    }
+  }
+
+  #endUntold(): void {
+    for (const record of this.#records.values()) {
+      const { cluster, isInventory, isGone, atUs } = record;
+      if (!isInventory || isGone) continue;
+      if (atUs + untoldUs > (this.#inventoryUs.get(cluster) ?? 0)) continue;
+      turned(record, atUs + untoldUs);
+      record.atUs = atUs + untoldUs;
+      record.holdings?.seen([], record.atUs);
+      this.#setGone(record, true);
+      this.#changes(record);
     }
   }
 
@@ -253,7 +284,7 @@ export class ObjectTable {
     if (!isCounted(object.type)) return;
     const name = countedKinds[object.type];
     if (this.find(cluster, "object_kind", "", name)) return;
-    this.#take(objectKind(name), cluster, atUs, "modified");
+    this.#take(objectKind(name), cluster, { timeUs: atUs, event: "modified" });
   }
 
   #changes(record: ObjectRecord): void {
@@ -284,7 +315,7 @@ export class ObjectTable {
   #add(
     key: string,
     cluster: string,
-    { timeUs, event }: Pick<ObjectSeen, "timeUs" | "event">,
+    { timeUs, event, form }: Word,
     object: DeclaredObject,
   ): ObjectRecord | undefined {
     const { objectsMax, objectsPerNamespaceMax } = this.#options;
@@ -300,6 +331,7 @@ export class ObjectTable {
     const record: ObjectRecord = {
       key,
       cluster,
+      isInventory: form === "inventory",
       object,
       atUs: timeUs,
       isGone,
@@ -397,6 +429,15 @@ function groupOf({ cluster, object }: ObjectRecord): string {
   return groupKey(cluster, object.type, object.namespace);
 }
 
+/** What metrics said of it is as if it had never been said. */
+function becomesObject(record: ObjectRecord): void {
+  record.isInventory = false;
+  record.holdings = holdingsFor(record.object);
+  record.saidUs = [];
+  record.otherUs = 0;
+  record.listedUs = 0;
+}
+
 /** The object is another one from here on, as far as anybody has said yet. */
 function turned(record: ObjectRecord, atUs: Us): void {
   record.otherUs = record.saidUs.length === 0 ? 0 : record.atUs;
@@ -433,6 +474,7 @@ function toRow(record: ObjectRecord, isWhole: boolean): ObjectRow {
   const detail: Detail = {
     object,
     isGone,
+    ...(record.isInventory ? { isInventory: true } : {}),
     saidUs,
     otherUs,
     ...(stored ? { holdings: stored } : {}),
@@ -450,7 +492,8 @@ function toRow(record: ObjectRecord, isWhole: boolean): ObjectRow {
 }
 
 function fromRow(row: ObjectRow): ObjectRecord {
-  const { object, isGone, saidUs, otherUs, holdings: stored } = JSON.parse(row.detail) as Detail; // by `toRow`
+  const detail = JSON.parse(row.detail) as Detail; // by `toRow`
+  const { object, isGone, isInventory = false, saidUs, otherUs, holdings: stored } = detail;
   const { key, cluster, atUs, listedUs } = row;
   const text = JSON.stringify(object);
   const content = contentHash([text]);
@@ -460,7 +503,18 @@ function fromRow(row: ObjectRow): ObjectRecord {
   // The times of a row move on while what it holds stays.
   holdings?.seen(isGone ? [] : heldBy(object), atUs);
   const times = { atUs, listedUs, saidUs, otherUs };
-  return { key, cluster, object, ...times, isGone, bytes, content, holdings, isForgotten: false };
+  return {
+    key,
+    cluster,
+    isInventory,
+    object,
+    ...times,
+    isGone,
+    bytes,
+    content,
+    holdings,
+    isForgotten: false,
+  };
 }
 
 function holdingsFor({ type }: DeclaredObject): Holdings | null {

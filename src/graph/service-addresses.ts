@@ -76,13 +76,20 @@ export class ServiceAddresses {
       const all = this.#byAddress.get(addressKey(cluster, ip)) ?? [];
       return [...all].flatMap((service) => endpointsEver(service, port));
     }
-    return this.ends(cluster, ip, port, atUs).map((end) => hostPort(end.ip, end.port));
+    const service = this.#serviceAt(cluster, ip, atUs);
+    const ends = service ? endpointsAt(service, atUs, portsBehind(service, port)) : [];
+    return ends.map((end) => hostPort(end.ip, end.port));
   }
 
-  /** The same as addresses and ports. */
+  /**
+   * The same as addresses and ports, and also what metrics tell, which do not say which port leads where:
+   * enough to name a destination, and not to judge a connection by.
+   */
   ends(cluster: string, ip: string, port: number, atUs: Us): readonly HostPort[] {
     const service = this.#serviceAt(cluster, ip, atUs);
-    return service ? endpointsAt(service, port, atUs) : [];
+    if (!service) return [];
+    const isInventory = service.record?.isInventory ?? false;
+    return endpointsAt(service, atUs, isInventory ? onlyPort : portsBehind(service, port));
   }
 
   /** Whether the endpoint may have been behind the virtual end then. */
@@ -242,12 +249,26 @@ function isBetter(one: Service, other: Service, ip: string, atUs: Us): boolean {
   return serviceKey("", one.namespace, one.name) < serviceKey("", other.namespace, other.name);
 }
 
-function endpointsAt(service: Service, port: number, atUs: Us): readonly HostPort[] {
+type PortsOf = (slice: ObjectRecord) => readonly number[];
+
+const portsBehind =
+  (service: Service, port: number): PortsOf =>
+  (slice) =>
+    targetPorts(service, slice, port);
+
+/** Where one port is behind a Service, all of its ports lead there. */
+function onlyPort({ object, isInventory }: ObjectRecord): readonly number[] {
+  const ports = object.type === "endpoint_slice" && isInventory ? object.ports : [];
+  const [only, second] = ports.filter(({ transport }) => transport === "tcp");
+  return only && !second ? [only.port] : [];
+}
+
+function endpointsAt(service: Service, atUs: Us, portsOf: PortsOf): readonly HostPort[] {
   const certain: HostPort[] = [];
   const possible: HostPort[] = [];
   for (const slice of service.slices) {
     const { holdings } = slice;
-    const targets = holdings ? targetPorts(service, slice, port) : [];
+    const targets = holdings ? portsOf(slice) : [];
     if (!holdings || targets.length === 0) continue;
     for (const ip of holdings.items) {
       if (!holdings.isHeld(ip, atUs, beforeUs, afterUs)) continue;
@@ -280,10 +301,14 @@ function hasEndpoint(
   return false;
 }
 
-/** A slice's ports that stand behind the Service's: of the same name, and TCP, which alone is captured. */
+/**
+ * A slice's ports that stand behind the Service's: of the same name, and TCP, which alone is captured. Of
+ * what metrics tell none, since they name no port of a Service.
+ */
 function targetPorts(service: Service, slice: ObjectRecord, port: number): readonly number[] {
   const declared = service.record?.object;
   if (declared?.type !== "service" || slice.object.type !== "endpoint_slice") return [];
+  if (slice.isInventory) return [];
   const own = declared.ports.find((one) => one.port === port && one.transport === "tcp");
   if (!own) return [];
   return slice.object.ports

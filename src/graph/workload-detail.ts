@@ -36,7 +36,8 @@ export function declaredOf(pods: readonly PodRecord[]): Record<string, unknown> 
     host_pid: object.hostPid,
     host_ipc: object.hostIpc,
     host_users: object.hostUsers,
-    automount_service_account_token: object.automountToken,
+    // Where the pod does not say, its account decides.
+    ...(object.automountSet ? { automount_service_account_token: object.automountToken } : {}),
   };
 }
 

@@ -182,6 +182,12 @@ export interface ControllerObject extends Named {
   readonly ownerName: string;
 }
 
+/** Who pods are to the API server; they are given its token unless they, or else the account, say no. */
+export interface ServiceAccountObject extends Named {
+  readonly type: "service_account";
+  readonly automountToken: boolean;
+}
+
 /** A machine of the cluster. */
 export interface NodeObject extends Named {
   readonly type: "node";
@@ -221,5 +227,6 @@ export type DeclaredObject =
   | InjectorObject
   | RoutingObject
   | ControllerObject
+  | ServiceAccountObject
   | NodeObject
   | ObjectKindObject;

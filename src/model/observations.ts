@@ -436,6 +436,8 @@ export interface PodObject {
   readonly hostIp?: string;
   readonly serviceAccount: string;
   readonly automountToken: boolean;
+  /** The pod says so itself; left out where its account decides. */
+  readonly automountSet?: true;
   readonly ownerKind: string;
   readonly ownerName: string;
   readonly labels: Readonly<Record<string, string>>;

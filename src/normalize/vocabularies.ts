@@ -11,7 +11,7 @@ import { FalcoLogs, FalcoMetrics, FalcoSpans } from "./vocabulary/falco.ts";
 import { HubbleFlows } from "./vocabulary/hubble-flows.ts";
 import { HubbleMetrics } from "./vocabulary/hubble-metrics.ts";
 import { IstioMetrics } from "./vocabulary/istio-metrics.ts";
-import { K8sCluster } from "./vocabulary/k8s-cluster.ts";
+import { EntityEvents, K8sClusterMetrics } from "./vocabulary/k8s-cluster.ts";
 import { K8sObjects } from "./vocabulary/k8sobjects.ts";
 import { KubeStateMetrics } from "./vocabulary/kube-state-metrics.ts";
 import { KubeletStats } from "./vocabulary/kubelet-stats.ts";
@@ -31,7 +31,6 @@ export interface Vocabularies {
 }
 
 export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vocabularies {
-  const k8sCluster = new K8sCluster();
   return {
     metrics: [
       new IstioMetrics(workshop),
@@ -47,7 +46,7 @@ export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vo
       new Caretta(workshop),
       new KubeStateMetrics(workshop),
       new KubeletStats(workshop),
-      k8sCluster,
+      new K8sClusterMetrics(),
     ],
     // What no other vocabulary knows is an application's.
     spans: [
@@ -58,13 +57,13 @@ export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vo
     logs: [
       new EnvoyAccessLog(workshop, interner),
       new Netflow(workshop, interner),
-      k8sCluster,
       new Tetragon(workshop, interner),
       new K8sObjects(workshop, interner),
       new ZtunnelLog(workshop, interner),
       new HubbleFlows(workshop, interner),
       new FalcoLogs(workshop, interner),
       new ProcessLogs(workshop, interner),
+      new EntityEvents(interner),
     ],
   };
 }

@@ -237,6 +237,15 @@ const sources = {
     })),
   ),
   k8sobjects: announcements,
+  "kube-state-metrics": written([
+    {
+      at: "0s",
+      every: "15s",
+      until: "75s",
+      from: "kube_state_metrics",
+      pods: ["web", "cart", "batch"],
+    },
+  ]),
 } as const satisfies Record<string, Tell>;
 type Source = keyof typeof sources;
 
@@ -255,7 +264,7 @@ export const mixes: readonly { readonly sources: readonly Source[]; readonly isA
     { sources: ["Istio metrics", "OTLP access logs", "Tetragon", "NetFlow", "k8sobjects"] },
     { sources: ["sink metrics", "JSON access logs", "Falco", "Hubble flows", "k8sobjects"] },
     { sources: ["ztunnel logs", "ztunnel metrics", "k8sobjects"], isAmbient: true },
-    { sources: ["OBI flows", "Tetragon", "k8sobjects"] },
+    { sources: ["OBI flows", "Tetragon", "kube-state-metrics"] },
     { sources: ["spans", "NetFlow", "k8sobjects"] },
     { sources: ["Coroot", "OTLP access logs"] },
     { sources: ["otel-network", "Istio metrics"] },

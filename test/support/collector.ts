@@ -17,8 +17,9 @@ export interface CollectorParts {
   readonly engine: string;
   readonly kubeconfig: string;
   readonly clusterName: string;
-  /** Configurations merged over the shipped one. */
+  /** Configurations merged over the shipped one, and what of the environment they read. */
   readonly overlays?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Collector extends AsyncDisposable {
@@ -44,6 +45,7 @@ export function collectorEnv(parts: CollectorParts): Record<string, string> {
     TETRAGON_LOG: join(folder, "tetragon.log"),
     KUBECONFIG_FILE: parts.kubeconfig,
     SCRAPE_INTERVAL: "1s",
+    ...parts.env,
   };
 }
 

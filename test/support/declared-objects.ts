@@ -9,6 +9,7 @@ import type {
   NodeObject,
   PeerAuthenticationObject,
   RoutingObject,
+  ServiceAccountObject,
 } from "../../src/model/objects.ts";
 import type { ObjectSeen } from "../../src/model/observations.ts";
 import { atSecond } from "./graph-observations.ts";
@@ -134,6 +135,14 @@ export function makeController(
   ownerName: string,
 ): ControllerObject {
   return { ...named(namespace, name), type: "replica_set", ownerKind, ownerName };
+}
+
+export function makeServiceAccount(
+  namespace: string,
+  name: string,
+  automountToken: boolean,
+): ServiceAccountObject {
+  return { ...named(namespace, name), type: "service_account", automountToken };
 }
 
 export function makeNode(name: string, addresses: readonly string[]): NodeObject {

@@ -1,9 +1,10 @@
 /**
  * Reads the recordings of `test/fixtures/recordings`: OTLP requests as real software sent them. Each
- * file holds, per request, its length (u32, little endian) and its bytes, in order of arrival.
+ * file holds, per request, its length (u32, little endian) and its bytes, in order of arrival; `.gz` as a whole.
  */
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
+import { gunzipSync } from "node:zlib";
 
 type SignalName = "metrics" | "traces" | "logs";
 
@@ -16,16 +17,17 @@ const folder = path.join(import.meta.dirname, "../fixtures/recordings");
 
 /** All recordings, as paths that `readRecording` takes: `collector/gateway.bin`, … */
 export function recordingPaths(): string[] {
-  return ["access-log", "collector", "envoy"].flatMap((source) =>
+  return ["access-log", "collector", "envoy", "kubernetes"].flatMap((source) =>
     readdirSync(path.join(folder, source))
-      .filter((name) => name.endsWith(".bin") || name.endsWith(".u32le"))
+      .filter((name) => /\.(?:bin|bin\.gz|u32le)$/.test(name))
       .map((name) => `${source}/${name}`),
   );
 }
 
 /** The requests of one recording, with the signal that its manifest gives to each. */
 export function readRecording(recording: string): RecordedRequest[] {
-  const bodies = splitBodies(readFileSync(path.join(folder, recording)));
+  const stored = readFileSync(path.join(folder, recording));
+  const bodies = splitBodies(recording.endsWith(".gz") ? gunzipSync(stored) : stored);
   const signals = readSignals(recording, bodies.length);
   return bodies.map((body, at) => {
     const signal = signals[at];

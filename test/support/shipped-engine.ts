@@ -9,17 +9,21 @@ export interface ShippedEngine extends Engine {
 
 /**
  * Ready to take requests on three ports from `port` on; its store is in `folder`, and what was in it
- * stays. Insights go to `insights`, `host:port`.
+ * stays. Insights go to `insights`, `host:port`; `more` are further `key=value`.
  */
 export async function startShippedEngine(
   folder: string,
   port: number,
   insights: string,
+  more: readonly string[] = [],
 ): Promise<ShippedEngine> {
   const configPath = join(root, "deploy/mesh-insights.yaml");
   const [web, grpc, http] = [port, port + 1, port + 2].map((one) => `127.0.0.1:${one}`);
   const sets = [`web.endpoint=${web}`, `receivers.grpc.endpoint=${grpc}`];
-  const args = [...sets, `receivers.http.endpoint=${http}`].flatMap((set) => ["--set", set]);
+  const args = [...sets, `receivers.http.endpoint=${http}`, ...more].flatMap((set) => [
+    "--set",
+    set,
+  ]);
   const program = new Program(["serve", "--config", configPath, ...args], {
     CLUSTER_NAME: "demo",
     INSIGHTS_ENDPOINT: insights,

@@ -192,6 +192,7 @@ export class Declared {
       place: placeOf(namespace),
       words: this.#options.words,
       namespace: namespace.object,
+      accountsWithoutToken: namespace.accountsWithoutToken,
       declaredMode: workload.modes.mode,
       authorizationPolicies: namesOf(workload.authorization),
       networkPolicies: namesOf(workload.network),

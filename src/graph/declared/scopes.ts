@@ -10,6 +10,7 @@ import type {
   NetworkPolicyObject,
   PeerAuthenticationObject,
   RoutingObject,
+  ServiceAccountObject,
 } from "../../model/objects.ts";
 import { isRouting, routingKinds } from "../../model/objects.ts";
 import type { Us } from "../../model/time.ts";
@@ -49,6 +50,8 @@ export interface NamespaceScope {
   readonly routing: Map<string, Policy<RoutingObject>>;
   /** When peer authentications were deleted, by key, as long as the table remembers them. */
   readonly goneUs: Map<string, Us>;
+  /** Service accounts that give pods no token unless these ask for it. */
+  readonly accountsWithoutToken: Set<string>;
 }
 
 export interface ClusterScope {
@@ -111,6 +114,7 @@ export class Scopes {
         selecting: new Map(),
         routing: new Map(),
         goneUs: new Map(),
+        accountsWithoutToken: new Set(),
       };
       cluster.namespaces.set(name, namespace);
     }
@@ -121,7 +125,8 @@ export class Scopes {
   drop(namespace: NamespaceScope): void {
     const { peer, authorization, network, selecting, routing, object, cluster, goneUs } = namespace;
     const policies = [peer, authorization, network, selecting, routing];
-    const kept = policies.reduce((sum, { size }) => sum + size, goneUs.size);
+    const rest = goneUs.size + namespace.accountsWithoutToken.size;
+    const kept = policies.reduce((sum, { size }) => sum + size, rest);
     if (kept === 0 && !object) cluster.namespaces.delete(namespace.name);
   }
 
@@ -151,6 +156,9 @@ export class Scopes {
       case "object_kind":
         this.#kindChanged(record, affected);
         return;
+      case "service_account":
+        this.#accountChanged(record, object, affected);
+        return;
       case "service":
       case "endpoint_slice":
       case "injector":
@@ -169,6 +177,20 @@ export class Scopes {
     else cluster.toldKinds.add(object.name);
     affected.clusters.add(cluster);
     for (const namespace of cluster.namespaces.values()) affected.namespaces.add(namespace);
+  }
+
+  #accountChanged(record: ObjectRecord, object: ServiceAccountObject, affected: Affected): void {
+    const hasToken = object.automountToken || record.isGone || record.isForgotten;
+    const cluster = this.cluster(record.cluster);
+    // Nearly all give it, and then there is nothing to keep.
+    if (hasToken && !cluster.namespaces.has(object.namespace)) return;
+    const namespace = this.namespace(record.cluster, object.namespace);
+    const { accountsWithoutToken } = namespace;
+    if (accountsWithoutToken.has(object.name) !== hasToken) return;
+    if (hasToken) accountsWithoutToken.delete(object.name);
+    else accountsWithoutToken.add(object.name);
+    affected.namespaces.add(namespace);
+    affected.workloadsOf.add(namespace);
   }
 
   #config(record: ObjectRecord, object: MeshConfigObject, affected: Affected): void {

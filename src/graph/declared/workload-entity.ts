@@ -31,6 +31,7 @@ export interface WorkloadContext {
   readonly place: NodeEntity;
   readonly words: RoleWords;
   readonly namespace: NamespaceObject | undefined;
+  readonly accountsWithoutToken: ReadonlySet<string>;
   readonly declaredMode: Entity<"workload">["declared_mode"];
   /** Names (`namespace/name`) of policies that select it, sorted. */
   readonly authorizationPolicies: readonly string[];
@@ -65,6 +66,9 @@ export function workloadEntity(
   const objects = declared.map(({ object }) => object);
   entity.containers = containersOf(declared, context.words);
   fillSecurity(entity, objects, youngest.object);
+  entity.automount_service_account_token = objects.some((one) =>
+    isGivenToken(one, context.accountsWithoutToken),
+  );
   fillProxy(entity, declared, youngest);
   fillDataplane(entity, objects, youngest.object, context.namespace);
   return entity;
@@ -98,9 +102,17 @@ function fillSecurity(
   entity.host_pid = objects.some(({ hostPid }) => hostPid);
   entity.host_ipc = objects.some(({ hostIpc }) => hostIpc);
   entity.host_users = objects.some(({ hostUsers }) => hostUsers);
-  entity.automount_service_account_token = objects.some(({ automountToken }) => automountToken);
   entity.labels = youngest.labels;
   entity.annotations = annotationsOf(objects);
+}
+
+/** What the pod says stands before what its account says. */
+function isGivenToken(
+  { automountToken, automountSet, serviceAccount }: PodObject,
+  accountsWithoutToken: ReadonlySet<string>,
+): boolean {
+  if (automountSet) return automountToken;
+  return automountToken && !accountsWithoutToken.has(serviceAccount || "default");
 }
 
 function fillProxy(

@@ -15,6 +15,7 @@ import { readNetworkPolicy } from "./network-policy.ts";
 import { readNode } from "./node-object.ts";
 import { readMetadata, type ObjectAt } from "./object-metadata.ts";
 import { readPodObject } from "./pod-object.ts";
+import { readServiceAccount } from "./service-account.ts";
 
 interface Kind {
   readonly kind: string;
@@ -99,6 +100,7 @@ const kinds: readonly Kind[] = [
   },
   { kind: "ConfigMap", resource: "configmaps", group: "", read: readMeshConfigMap },
   { kind: "Node", resource: "nodes", group: "", read: readNode },
+  { kind: "ServiceAccount", resource: "serviceaccounts", group: "", read: readServiceAccount },
   {
     kind: "ReplicaSet",
     resource: "replicasets",

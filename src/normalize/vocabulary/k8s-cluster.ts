@@ -1,9 +1,12 @@
 /**
  * The collector's k8s_cluster receiver: how many pods are wanted and there, what state they are in. Known,
  * so that nobody looks for a mistake; its rows of pods have neither addresses nor owners nor containers'
- * settings, so no observation comes of them. Its events on entities, which are log records, neither.
+ * settings, so no observation comes of them. Its events on entities, which are log records, neither: their
+ * scope has no name, an attribute says what they are.
  */
 import type { LogsView } from "../../decode/views.ts";
+import type { TextInterner } from "../../lib/interner.ts";
+import { AttributeSlots } from "../attributes.ts";
 import type {
   LogVocabulary,
   MetricPlan,
@@ -16,6 +19,7 @@ import type {
 const names =
   /^(?:k8s\.(?:pod|node|container|namespace|deployment|daemonset|statefulset|replicaset|replication_controller|job|cronjob|hpa|resource_quota|service|persistentvolume|persistentvolumeclaim|ingress)|openshift\.(?:appliedclusterquota|clusterquota))\b/;
 const scopeEnding = "k8sclusterreceiver";
+const eventType = "otel.entity.event.type";
 
 export const guides: readonly SourceGuide[] = [
   {
@@ -31,12 +35,23 @@ export const guides: readonly SourceGuide[] = [
   },
 ];
 
-export class K8sCluster implements MetricVocabulary, LogVocabulary {
+export class K8sClusterMetrics implements MetricVocabulary {
   plan(name: string): MetricPlan | null {
     return names.test(name) ? { kind: "ignored" } : null;
   }
+}
 
-  read({ scope }: RecordAt<LogsView>): boolean {
-    return scope.endsWith(scopeEnding);
+export class EntityEvents implements LogVocabulary {
+  readonly #slots: AttributeSlots;
+
+  constructor(interner: TextInterner) {
+    this.#slots = new AttributeSlots([eventType], interner);
+  }
+
+  read({ view, index, scope }: RecordAt<LogsView>): boolean {
+    if (scope !== "") return scope.endsWith(scopeEnding);
+    const { records, bytes, attributes } = view;
+    this.#slots.read(bytes, attributes, records.attrStart[index] ?? 0, records.attrEnd[index] ?? 0);
+    return this.#slots.has(eventType);
   }
 }

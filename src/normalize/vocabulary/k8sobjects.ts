@@ -55,12 +55,13 @@ export const guides: readonly SourceGuide[] = [
     switchOn:
       "The receiver `k8s_objects` (`k8sobjects` before collector 0.152) with `mode: watch` " +
       "and `mode: pull` for pods, services, endpointslices, namespaces, nodes, replicasets, jobs, " +
-      "network policies, Istio's and the Gateway API's objects and Istio's ConfigMaps, with `k8s.cluster.name` set " +
+      "service accounts, network policies, Istio's and the Gateway API's objects and Istio's ConfigMaps, with `k8s.cluster.name` set " +
       "(`deploy/collector/kubernetes-objects.yaml`).",
     gives: ["objects"],
     cannotTell:
       "What really happens: objects are declarations. What was declared while the watch was " +
-      "broken shows with the next list.",
+      "broken shows with the next list, and that the last object of a kind was deleted meanwhile with none. " +
+      "What templates of Deployments and others declare: their pods tell it.",
     reference:
       "open-telemetry/opentelemetry-collector-contrib: receiver/k8sobjectsreceiver/README.md",
   },

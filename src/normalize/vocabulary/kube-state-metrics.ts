@@ -8,6 +8,8 @@
  * absent says nothing. A stale point is no sign of a pod's end, since those of all pods come when
  * kube-state-metrics itself is replaced; that the next scrape lacks the pod is one.
  *
+ * Services and endpoints are second to their objects, where these are told as well (kube-state-services.ts).
+ *
  * Not read: labels of namespaces, since one that is not allowed cannot be told from one that is not there;
  * counts of a network policy's rules, since whom it selects is not told; all that is about consumption.
  */
@@ -25,6 +27,14 @@ import type {
   Workshop,
 } from "../vocabulary.ts";
 import { bareContainerId } from "./container-id.ts";
+import { isBadName, named, ownLabel } from "./kube-state-labels.ts";
+import {
+  endpointsPart,
+  GrowingSlice,
+  serviceOf,
+  slicePart,
+  type SlicePart,
+} from "./kube-state-services.ts";
 
 const vocabulary = "kube-state-metrics";
 
@@ -32,8 +42,6 @@ const maxImageLength = 512;
 const maxValueLength = 4_096;
 /** Of one pod in one request; a real one has a dozen. */
 const maxFacts = 160;
-/** What it writes for nobody. */
-const nobody = "<none>";
 
 export const guides: readonly SourceGuide[] = [
   {
@@ -48,8 +56,9 @@ export const guides: readonly SourceGuide[] = [
     cannotTell:
       "User ids and privileges of containers, so that the proxy is taken to run under 1337; what is not " +
       "allowed of labels and annotations, so that a pod without a proxy's container may be ambient, and " +
-      "what its annotations leave out of the capture may be unknown; policies. A pod that lived between two " +
-      "scrapes is never told of.",
+      "what its annotations leave out of the capture may be unknown; which port of a Service leads where, so " +
+      "that its virtual address is named, and no connection judged by it; policies. A pod that lived between " +
+      "two scrapes is never told of.",
     reference: "kubernetes/kube-state-metrics: docs/metrics/workload/pod-metrics.md",
   },
 ];
@@ -81,7 +90,10 @@ const podMetrics: Readonly<Record<string, FactOf>> = {
   kube_pod_init_container_status_restarts_total: restartsFact,
   kube_pod_labels: (pairs) => ({ of: "labels", names: known(pairs, labels) }),
   kube_pod_annotations: (pairs) => ({ of: "annotations", names: known(pairs, annotations) }),
-  kube_pod_service_account: (pairs) => ({ of: "account", name: text(pairs, "service_account") }),
+  kube_pod_service_account: (pairs) => ({
+    of: "account",
+    name: ownLabel(pairs, "service_account"),
+  }),
   kube_pod_start_time: (_pairs, value) => ({ of: "start", atUs: secondsToUs(value) }),
   kube_pod_completion_time: (_pairs, value) => ({ of: "end", atUs: secondsToUs(value) }),
 };
@@ -90,15 +102,27 @@ type ObjectOf = (labels: Pairs) => DeclaredObject | null;
 
 /** Of other objects, each of which one series tells whole. */
 const objectMetrics: Readonly<Record<string, ObjectOf>> = {
-  kube_replicaset_owner: (pairs) => controller(pairs, "replica_set", text(pairs, "replicaset")),
-  kube_job_owner: (pairs) => controller(pairs, "job", text(pairs, "job_name")),
+  kube_replicaset_owner: (pairs) => controller(pairs, "replica_set", ownLabel(pairs, "replicaset")),
+  kube_job_owner: (pairs) => controller(pairs, "job", ownLabel(pairs, "job_name")),
   kube_node_info: node,
+  kube_service_info: serviceOf,
+};
+
+type PartOf = (labels: Pairs) => SlicePart | null;
+
+/** Of endpoints, of which every address and every port has a series. */
+const sliceMetrics: Readonly<Record<string, PartOf>> = {
+  kube_endpoint_address: endpointsPart,
+  kube_endpoint_ports: endpointsPart,
+  kube_endpointslice_endpoints: slicePart,
+  kube_endpointslice_ports: slicePart,
 };
 
 export class KubeStateMetrics implements MetricVocabulary {
   readonly #workshop: Workshop;
   /** Facts of the pods of the request at hand, by teller, time and pod. */
   readonly #pods = new Map<string, PodFact[]>();
+  readonly #slices = new Map<string, GrowingSlice>();
   #context: PointAt["context"] | null = null;
 
   constructor(workshop: Workshop) {
@@ -114,22 +138,23 @@ export class KubeStateMetrics implements MetricVocabulary {
     if (objectOf) {
       return { kind: "points", vocabulary, observe: (point) => this.#object(point, objectOf) };
     }
+    const partOf = Object.hasOwn(sliceMetrics, name) ? sliceMetrics[name] : undefined;
+    if (partOf) {
+      return { kind: "points", vocabulary, observe: (point) => this.#slice(point, partOf) };
+    }
     return name.startsWith("kube_") ? { kind: "ignored" } : null;
   }
 
   #pod(point: PointAt, factOf: FactOf): void {
     const pairs = point.labels;
-    const [namespace, name, uid] = ["namespace", "pod", "uid"].map((part) => text(pairs, part));
+    const [namespace, name, uid] = ["namespace", "pod", "uid"].map((part) => ownLabel(pairs, part));
     if (!namespace || !name || isBadName(namespace) || isBadName(name)) {
       return this.#workshop.tally.dropped(vocabulary, "missing_field");
     }
     const told = this.#told(point);
     const fact = factOf(pairs, point.value);
     if (!fact) return;
-    if (point.context !== this.#context) {
-      this.#context = point.context;
-      this.#pods.clear();
-    }
+    this.#begin(point);
     const teller = tellerOf(point.resource, pairs);
     const key = `${told.cluster}|${teller}|${told.timeUs}|${uid}|${namespace}/${name}`;
     const facts = this.#pods.get(key);
@@ -149,6 +174,32 @@ export class KubeStateMetrics implements MetricVocabulary {
       facts: first,
     };
     this.#workshop.batch.add({ ...told, event: "listed", object });
+  }
+
+  /** What is put together is put together within a request. */
+  #begin({ context }: PointAt): void {
+    if (context === this.#context) return;
+    this.#context = context;
+    this.#pods.clear();
+    this.#slices.clear();
+  }
+
+  #slice(point: PointAt, partOf: PartOf): void {
+    const { tally, batch } = this.#workshop;
+    const part = partOf(point.labels);
+    if (!part || !part.namespace || isBadName(part.namespace) || isBadName(part.name)) {
+      return tally.dropped(vocabulary, "missing_field");
+    }
+    const told = this.#told(point);
+    this.#begin(point);
+    const { namespace, name, service } = part;
+    const key = `${told.cluster}|${told.timeUs}|${namespace}/${name}`;
+    const before = this.#slices.get(key);
+    const slice = before ?? new GrowingSlice(name, namespace, service);
+    if (!slice.add(part)) tally.dropped(vocabulary, "capacity");
+    if (before) return;
+    this.#slices.set(key, slice);
+    batch.add({ ...told, event: "modified", object: slice.object });
   }
 
   #object(point: PointAt, objectOf: ObjectOf): void {
@@ -182,59 +233,53 @@ function tellerOf({ pairs }: Resource, labelsOf: Pairs): string {
   return `${pairs.get("service.name") ?? ""}/${instance}`.slice(0, maxNameLength);
 }
 
-/** Its own label, by whichever name it comes; "" for nobody. */
-function text(pairs: Pairs, name: string, maxLength = maxNameLength): string {
-  const value = pairs.get(`exported_${name}`) ?? pairs.get(name) ?? "";
-  return value === nobody ? "" : value.slice(0, maxLength);
-}
-
-function isBadName(name: string): boolean {
-  return name.includes("/");
-}
-
 function podFact(pairs: Pairs): PodFact {
-  const hostNetwork = text(pairs, "host_network");
-  const [ip, hostIp] = [canonicalIp(text(pairs, "pod_ip")), canonicalIp(text(pairs, "host_ip"))];
+  const hostNetwork = ownLabel(pairs, "host_network");
+  const [ip, hostIp] = [
+    canonicalIp(ownLabel(pairs, "pod_ip")),
+    canonicalIp(ownLabel(pairs, "host_ip")),
+  ];
   return {
     of: "pod",
     ip,
     hostIp,
-    node: text(pairs, "node"),
+    node: ownLabel(pairs, "node"),
     // Older releases do not say: there, the machine's own address tells.
     hostNetwork: hostNetwork === "" ? ip !== "" && ip === hostIp : hostNetwork === "true",
-    ownerKind: text(pairs, "created_by_kind"),
-    ownerName: text(pairs, "created_by_name"),
+    ownerKind: ownLabel(pairs, "created_by_kind"),
+    ownerName: ownLabel(pairs, "created_by_name"),
   };
 }
 
 function addressFact(pairs: Pairs): PodFact | null {
-  const ip = canonicalIp(text(pairs, "ip"));
+  const ip = canonicalIp(ownLabel(pairs, "ip"));
   return ip === "" ? null : { of: "address", ip };
 }
 
 /** Who only keeps the pod from being collected is not its owner. */
 function ownerFact(pairs: Pairs): PodFact | null {
-  if (text(pairs, "owner_is_controller") === "false") return null;
-  return { of: "owner", kind: text(pairs, "owner_kind"), name: text(pairs, "owner_name") };
+  if (ownLabel(pairs, "owner_is_controller") === "false") return null;
+  return { of: "owner", kind: ownLabel(pairs, "owner_kind"), name: ownLabel(pairs, "owner_name") };
 }
 
 function containerFact(pairs: Pairs, init: boolean): PodFact | null {
-  const name = text(pairs, "container");
+  const name = ownLabel(pairs, "container");
   if (name === "") return null;
-  const image = text(pairs, "image_spec", maxImageLength) || text(pairs, "image", maxImageLength);
+  const image =
+    ownLabel(pairs, "image_spec", maxImageLength) || ownLabel(pairs, "image", maxImageLength);
   return {
     of: "container",
     name,
     // Some runtimes know the image that runs by its digest alone.
     image: image.startsWith("sha256:") ? "" : image,
-    containerId: bareContainerId(text(pairs, "container_id")),
+    containerId: bareContainerId(ownLabel(pairs, "container_id")),
     init,
-    restartPolicy: text(pairs, "restart_policy"),
+    restartPolicy: ownLabel(pairs, "restart_policy"),
   };
 }
 
 function restartsFact(pairs: Pairs, value: number): PodFact | null {
-  const name = text(pairs, "container");
+  const name = ownLabel(pairs, "container");
   return name === "" ? null : { of: "restarts", name, count: Math.floor(value) };
 }
 
@@ -243,23 +288,16 @@ function controller(
   type: ControllerObject["type"],
   name: string,
 ): ControllerObject | null {
-  if (name === "" || text(pairs, "owner_is_controller") === "false") return null;
-  const [ownerKind, ownerName] = [text(pairs, "owner_kind"), text(pairs, "owner_name")];
-  return { type, ...named(name, text(pairs, "namespace")), ownerKind, ownerName };
+  if (name === "" || ownLabel(pairs, "owner_is_controller") === "false") return null;
+  const [ownerKind, ownerName] = [ownLabel(pairs, "owner_kind"), ownLabel(pairs, "owner_name")];
+  return { type, ...named(name, ownLabel(pairs, "namespace")), ownerKind, ownerName };
 }
 
 function node(pairs: Pairs): NodeObject | null {
-  const name = text(pairs, "node");
-  const address = canonicalIp(text(pairs, "internal_ip"));
+  const name = ownLabel(pairs, "node");
+  const address = canonicalIp(ownLabel(pairs, "internal_ip"));
   if (name === "" || address === "") return null;
   return { type: "node", ...named(name, ""), addresses: [address] };
-}
-
-function named(
-  name: string,
-  namespace: string,
-): Pick<DeclaredObject, "uid" | "namespace" | "name" | "labels" | "annotations"> {
-  return { uid: "", namespace, name, labels: {}, annotations: {} };
 }
 
 /** Kubernetes' names by the label that kube-state-metrics makes of each. */

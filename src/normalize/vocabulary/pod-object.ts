@@ -11,6 +11,7 @@ import { parseRfc3339 } from "../times.ts";
 import { bareContainerId } from "./container-id.ts";
 import { controllerOf } from "./controller-object.ts";
 import { annotationsOf } from "./object-metadata.ts";
+import { automountField, isTrueUnlessFalse } from "./service-account.ts";
 
 const maxContainers = 64;
 const maxLabels = 128;
@@ -42,7 +43,7 @@ export function readPodObject(object: Json): PodObject {
     node: textField(spec, "nodeName"),
     ...(hostIp === "" ? {} : { hostIp }),
     serviceAccount: textField(spec, "serviceAccountName"),
-    automountToken: isTrueUnlessFalse(field(spec, "automountServiceAccountToken")),
+    ...automountOf(spec),
     ownerKind: textField(owner, "kind"),
     ownerName: textField(owner, "name"),
     labels: textMap(metadata, "labels", maxLabels, maxLabelLength),
@@ -61,9 +62,12 @@ export function readPodObject(object: Json): PodObject {
   };
 }
 
-/** Absent means true for these: Kubernetes' default. */
-function isTrueUnlessFalse(value: Json): boolean {
-  return value !== false && value !== "false";
+function automountOf(spec: Json): Pick<PodObject, "automountToken" | "automountSet"> {
+  const value = field(spec, automountField);
+  const automountToken = isTrueUnlessFalse(value);
+  return value === undefined || value === null
+    ? { automountToken }
+    : { automountToken, automountSet: true };
 }
 
 /** Both families; older objects have only the single field. */
