@@ -49,7 +49,7 @@ export class EdgeChanges {
     this.#facts.touch();
     for (const node of changed) this.#facets.touchNode(node.id);
     if (nowUs - this.#staleSweptUs >= staleSweepUs) this.#touchStale(nowUs);
-    const edges = this.#facets.takeChangedEdges();
+    const edges = this.#facets.touches.takeForRules();
     for (const edge of edges) this.#edge(edge, nowUs, out);
     for (const facet of this.#facets.takeGone()) this.#gone(facet, nowUs, out);
   }
@@ -58,7 +58,7 @@ export class EdgeChanges {
   #touchTurned(nowUs: Us, out: GraphChange[]): void {
     for (const { kind, key } of this.#sources.advance(nowUs, out)) {
       const facets = this.#facets.toldBy(`source:${kind}|${key}`);
-      for (const { edge } of facets) this.#facets.touchEdge(edge);
+      for (const { edge } of facets) this.#facets.touches.rules(edge);
     }
   }
 
@@ -70,12 +70,13 @@ export class EdgeChanges {
       const hasTurned = edge.facets.some((facet) =>
         facet.columns.some(({ lastUs }) => lastUs >= fromUs && lastUs < toUs),
       );
-      if (hasTurned) this.#facets.touchEdge(edge);
+      if (hasTurned) this.#facets.touches.rules(edge);
     }
   }
 
   #edge(edge: Edge, nowUs: Us, out: GraphChange[]): void {
     const views = viewsOf(edge, this.#facets, this.#nodes);
+    this.#facets.touches.keepViews(edge, views);
     const told: Facet[] = [];
     // What an entity replaces goes after it, so that its insights have somewhere to go on.
     const gone: GraphChange[] = [];

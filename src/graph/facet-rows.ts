@@ -49,10 +49,12 @@ type ColumnDetail = [
 
 /** Everything about edges that is another one than the store has. */
 export function collectFacets(into: WriteSet, facets: Facets, nodes: Nodes): void {
-  const dirty = facets.takeDirty();
-  const waiting = dirty.views.length + facets.unrolled.size;
+  const dirty = facets.touches.takeForRows();
+  const waiting = dirty.rows.length + facets.unrolled.size;
   for (const edge of dirty.edges) edgeRow(into, edge);
-  for (const edge of dirty.views) facetRows(into, edge, facets, nodes, waiting);
+  for (const [edge, views] of dirty.rows) {
+    facetRows(into, views ?? viewsOf(edge, facets, nodes), facets, waiting);
+  }
   for (const facet of dirty.facets) {
     if (!facet.edge.facets.includes(facet)) goneRow(into, facet, facets);
     else for (const column of facet.columns) columnRow(into, facet, column, facets);
@@ -112,12 +114,11 @@ function edgeRow(into: WriteSet, edge: Edge): void {
  */
 function facetRows(
   into: WriteSet,
-  edge: Edge,
+  views: readonly FacetView[],
   facets: Facets,
-  nodes: Nodes,
   waiting: number,
 ): void {
-  for (const view of viewsOf(edge, facets, nodes)) {
+  for (const view of views) {
     for (const facet of view.parts) {
       const isShadowed = view.isShadowed || facet !== view.facet;
       const row = viewToRow(view, facet, isShadowed);

@@ -25,6 +25,7 @@ import {
 import type { Us } from "../model/time.ts";
 import { columnWidth } from "./column-numbers.ts";
 import { edgeKey } from "./edge-key.ts";
+import { EdgeTouches } from "./edge-touches.ts";
 import { FacetLedger, type FacetWritten } from "./facet-ledger.ts";
 import { countSecurity } from "./security.ts";
 import type { Nodes } from "./nodes.ts";
@@ -106,11 +107,8 @@ export class Facets {
   readonly #bySrc = new Map<number, FewSet<Edge>>();
   readonly #byDst = new Map<number, FewSet<Edge>>();
   readonly #facetsBySrc = new Map<number, number>();
-  /** Edges that rules may have to be told of, and those whose rows may be others now. */
-  readonly #changedEdges = new Set<Edge>();
-  readonly #changedRows = new Set<Edge>();
-  readonly #dirtyFacets = new Set<Facet>();
-  readonly #dirtyEdges = new Set<Edge>();
+  /** What rules and rows do not know yet. */
+  readonly touches = new EdgeTouches();
   /** Facets that ended: rules must hear of it. */
   #gone: Facet[] = [];
   readonly #columnNumbers = new NumberRows(columnWidth);
@@ -182,6 +180,7 @@ export class Facets {
     if (known) return known;
     const column = new Column(reporter, channel, this.#columnNumbers);
     facet.columns = sortColumns(facet.columns.concat(column));
+    this.touches.shape(facet.edge);
     return column;
   }
 
@@ -325,24 +324,18 @@ export class Facets {
 
   touch(facet: Facet, column: Column | null): void {
     if (column) column.isDirty = true;
-    this.#dirtyFacets.add(facet);
-    this.#touchView(facet.edge);
+    this.touches.facet(facet);
   }
 
   /** What a server's counters and lines say of its callers is read together. */
   touchTo(dstId: number): void {
-    for (const edge of this.to(dstId)) this.#touchView(edge);
-  }
-
-  /** Rules must be told again, of an edge whose numbers stand still. */
-  touchEdge(edge: Edge): void {
-    this.#changedEdges.add(edge);
+    for (const edge of this.to(dstId)) this.touches.view(edge);
   }
 
   /** Everything about this node must be told again: its facts changed. */
   touchNode(nodeId: number): void {
     for (const edge of [...this.from(nodeId), ...this.to(nodeId)]) {
-      this.#touchView(edge);
+      this.touches.view(edge);
       this.#touchKin(edge);
     }
   }
@@ -375,37 +368,10 @@ export class Facets {
     }
   }
 
-  takeChangedEdges(): Edge[] {
-    const changed = [...this.#changedEdges];
-    this.#changedEdges.clear();
-    return changed;
-  }
-
   takeGone(): Facet[] {
     const gone = this.#gone;
     this.#gone = [];
     return gone;
-  }
-
-  get hasChanged(): boolean {
-    return this.#changedEdges.size > 0 || this.#gone.length > 0;
-  }
-
-  get dirtyCount(): number {
-    return this.#dirtyFacets.size;
-  }
-
-  /** New edges, changed facets, and edges whose facets' rows may be others than were written. */
-  takeDirty(): { edges: Edge[]; facets: Facet[]; views: Edge[] } {
-    const dirty = {
-      edges: [...this.#dirtyEdges],
-      facets: [...this.#dirtyFacets],
-      views: [...this.#changedRows],
-    };
-    this.#dirtyEdges.clear();
-    this.#dirtyFacets.clear();
-    this.#changedRows.clear();
-    return dirty;
   }
 
   /** The facet's row as the store has it from now on; null = the facet has ended. */
@@ -425,15 +391,14 @@ export class Facets {
   restoreEdge(id: number, srcId: number, dstId: number, transport: Transport): Edge {
     this.#nextEdgeId = Math.max(this.#nextEdgeId, id + 1);
     const edge = this.#newEdge(id, srcId, dstId, transport);
-    this.#dirtyEdges.delete(edge);
+    this.touches.restored(edge);
     return edge;
   }
 
   restoreFacet(id: number, edge: Edge, protocol: string, port: number): Facet {
     this.#nextFacetId = Math.max(this.#nextFacetId, id + 1);
     const facet = this.#newFacet(id, edge, protocol, port);
-    this.#dirtyFacets.delete(facet);
-    this.#changedRows.delete(edge);
+    this.touches.facetRestored(facet);
     facet.isDetailDirty = false;
     return facet;
   }
@@ -458,7 +423,7 @@ export class Facets {
     addTo(this.#byDst, dstId, edge);
     this.#nodes.use(this.#nodes.get(srcId), 1);
     this.#nodes.use(this.#nodes.get(dstId), 1);
-    this.#dirtyEdges.add(edge);
+    this.touches.made(edge);
     return edge;
   }
 
@@ -519,8 +484,7 @@ export class Facets {
     const left = (this.#facetsBySrc.get(edge.srcId) ?? 1) - 1;
     if (left > 0) this.#facetsBySrc.set(edge.srcId, left);
     else this.#facetsBySrc.delete(edge.srcId);
-    this.#dirtyFacets.add(facet);
-    this.#touchView(edge);
+    this.touches.facet(facet);
   }
 
   #removeEdge(edge: Edge): void {
@@ -529,8 +493,7 @@ export class Facets {
     this.#byDst.get(edge.dstId)?.delete(edge);
     this.#nodes.use(this.#nodes.get(edge.srcId), -1);
     this.#nodes.use(this.#nodes.get(edge.dstId), -1);
-    this.#changedEdges.delete(edge);
-    this.#changedRows.delete(edge);
+    this.touches.removed(edge);
   }
 
   #touchPort(edge: Edge, port: number): void {
@@ -554,12 +517,7 @@ export class Facets {
 
   #touchDetail(facet: Facet): void {
     facet.isDetailDirty = true;
-    this.#changedRows.add(facet.edge);
-  }
-
-  #touchView(edge: Edge): void {
-    this.#changedEdges.add(edge);
-    this.#changedRows.add(edge);
+    this.touches.rows(facet.edge);
   }
 
   /** Other edges whose view hangs on what this one tells: of the same server, of the same caller. */
@@ -573,7 +531,7 @@ export class Facets {
   /** Whether a service's row is shadowed hangs on what else its caller calls. */
   #touchServices(srcId: number): void {
     for (const edge of this.from(srcId)) {
-      if (this.#nodes.get(edge.dstId).entity.kind === "service") this.#touchView(edge);
+      if (this.#nodes.get(edge.dstId).entity.kind === "service") this.touches.view(edge);
     }
   }
 }

@@ -251,7 +251,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
 
   /** Edges that `collect` would write, at most: spans that are not counted yet may share some. */
   get dirtyEdges(): number {
-    return this.#facets.dirtyCount + this.#spans.freshCount + this.#placements.dirtyCount;
+    return this.#facets.touches.facetCount + this.#spans.freshCount + this.#placements.dirtyCount;
   }
 
   collect(into: WriteSet): void {

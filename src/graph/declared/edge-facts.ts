@@ -36,12 +36,12 @@ export class EdgeFacts {
     const nodes = this.#declared.takeChangedNodes();
     if (this.#declared.takeChangedTrust()) {
       if (this.#configured.length === 0) this.#trusted = new Set(this.#declared.trustDomains);
-      for (const edge of this.#facets.edges) this.#facets.touchEdge(edge);
+      for (const edge of this.#facets.edges) this.#facets.touches.rules(edge);
       return;
     }
     for (const id of nodes) {
-      for (const edge of this.#facets.to(id)) this.#facets.touchEdge(edge);
-      for (const edge of this.#facets.from(id)) this.#facets.touchEdge(edge);
+      for (const edge of this.#facets.to(id)) this.#facets.touches.rules(edge);
+      for (const edge of this.#facets.from(id)) this.#facets.touches.rules(edge);
     }
   }
 
