@@ -5,6 +5,7 @@
  * object of a class that has any holds a mark of it.)
  */
 import { NumberRows } from "../lib/number-rows.ts";
+import type { Channel, Reporter } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
 
 /** Places of the numbers in a row. */
@@ -32,177 +33,202 @@ const at = {
 /** Numbers of a column. */
 export const columnWidth = 19;
 
+/** What the columns of one reporter and channel have in common: one object for all of them. */
+export interface ColumnKind {
+  readonly reporter: Reporter;
+  readonly channel: Channel;
+  /** Which they take their rows from. */
+  readonly rows: NumberRows;
+}
+
+/** `rows`: none = of numbers of its own. */
+export function columnKind(
+  reporter: Reporter,
+  channel: Channel,
+  rows: NumberRows = new NumberRows(columnWidth, 1),
+): ColumnKind {
+  return { reporter, channel, rows };
+}
+
 export class ColumnNumbers {
-  #rows: NumberRows;
+  #kind: ColumnKind;
   #row: number;
 
-  /** `rows`: which it takes its row from, until `release`; none = it has numbers of its own. */
-  constructor(rows: NumberRows = new NumberRows(columnWidth, 1)) {
-    this.#rows = rows;
-    this.#row = rows.take();
+  constructor(kind: ColumnKind) {
+    this.#kind = kind;
+    this.#row = kind.rows.take();
+  }
+
+  get reporter(): Reporter {
+    return this.#kind.reporter;
+  }
+
+  get channel(): Channel {
+    return this.#kind.channel;
   }
 
   /** Gives its row back and has numbers of its own from now on, as somebody may still hold it. */
   release(): void {
-    const own = new NumberRows(columnWidth, 1);
-    const row = own.take();
+    const { reporter, channel, rows } = this.#kind;
+    const own = columnKind(reporter, channel);
+    const row = own.rows.take();
     for (let field = 0; field < columnWidth; field++)
-      own.set(row, field, this.#rows.get(this.#row, field));
-    this.#rows.give(this.#row);
-    this.#rows = own;
+      own.rows.set(row, field, rows.get(this.#row, field));
+    rows.give(this.#row);
+    this.#kind = own;
     this.#row = row;
   }
 
   get requests(): number {
-    return this.#rows.get(this.#row, at.requests);
+    return this.#kind.rows.get(this.#row, at.requests);
   }
 
   set requests(value: number) {
-    this.#rows.set(this.#row, at.requests, value);
+    this.#kind.rows.set(this.#row, at.requests, value);
   }
 
   get errors(): number {
-    return this.#rows.get(this.#row, at.errors);
+    return this.#kind.rows.get(this.#row, at.errors);
   }
 
   set errors(value: number) {
-    this.#rows.set(this.#row, at.errors, value);
+    this.#kind.rows.set(this.#row, at.errors, value);
   }
 
   get denied(): number {
-    return this.#rows.get(this.#row, at.denied);
+    return this.#kind.rows.get(this.#row, at.denied);
   }
 
   set denied(value: number) {
-    this.#rows.set(this.#row, at.denied, value);
+    this.#kind.rows.set(this.#row, at.denied, value);
   }
 
   get opened(): number {
-    return this.#rows.get(this.#row, at.opened);
+    return this.#kind.rows.get(this.#row, at.opened);
   }
 
   set opened(value: number) {
-    this.#rows.set(this.#row, at.opened, value);
+    this.#kind.rows.set(this.#row, at.opened, value);
   }
 
   get closed(): number {
-    return this.#rows.get(this.#row, at.closed);
+    return this.#kind.rows.get(this.#row, at.closed);
   }
 
   set closed(value: number) {
-    this.#rows.set(this.#row, at.closed, value);
+    this.#kind.rows.set(this.#row, at.closed, value);
   }
 
   get bytesSent(): number {
-    return this.#rows.get(this.#row, at.bytesSent);
+    return this.#kind.rows.get(this.#row, at.bytesSent);
   }
 
   set bytesSent(value: number) {
-    this.#rows.set(this.#row, at.bytesSent, value);
+    this.#kind.rows.set(this.#row, at.bytesSent, value);
   }
 
   get bytesReceived(): number {
-    return this.#rows.get(this.#row, at.bytesReceived);
+    return this.#kind.rows.get(this.#row, at.bytesReceived);
   }
 
   set bytesReceived(value: number) {
-    this.#rows.set(this.#row, at.bytesReceived, value);
+    this.#kind.rows.set(this.#row, at.bytesReceived, value);
   }
 
   get latencySumUs(): number {
-    return this.#rows.get(this.#row, at.latencySumUs);
+    return this.#kind.rows.get(this.#row, at.latencySumUs);
   }
 
   set latencySumUs(value: number) {
-    this.#rows.set(this.#row, at.latencySumUs, value);
+    this.#kind.rows.set(this.#row, at.latencySumUs, value);
   }
 
   get latencyCount(): number {
-    return this.#rows.get(this.#row, at.latencyCount);
+    return this.#kind.rows.get(this.#row, at.latencyCount);
   }
 
   set latencyCount(value: number) {
-    this.#rows.set(this.#row, at.latencyCount, value);
+    this.#kind.rows.set(this.#row, at.latencyCount, value);
   }
 
   get newest(): number {
-    return this.#rows.get(this.#row, at.newest);
+    return this.#kind.rows.get(this.#row, at.newest);
   }
 
   set newest(value: number) {
-    this.#rows.set(this.#row, at.newest, value);
+    this.#kind.rows.set(this.#row, at.newest, value);
   }
 
   get tls(): number {
-    return this.#rows.get(this.#row, at.tls);
+    return this.#kind.rows.get(this.#row, at.tls);
   }
 
   set tls(value: number) {
-    this.#rows.set(this.#row, at.tls, value);
+    this.#kind.rows.set(this.#row, at.tls, value);
   }
 
   get tlsBefore(): number {
-    return this.#rows.get(this.#row, at.tlsBefore);
+    return this.#kind.rows.get(this.#row, at.tlsBefore);
   }
 
   set tlsBefore(value: number) {
-    this.#rows.set(this.#row, at.tlsBefore, value);
+    this.#kind.rows.set(this.#row, at.tlsBefore, value);
   }
 
   get none(): number {
-    return this.#rows.get(this.#row, at.none);
+    return this.#kind.rows.get(this.#row, at.none);
   }
 
   set none(value: number) {
-    this.#rows.set(this.#row, at.none, value);
+    this.#kind.rows.set(this.#row, at.none, value);
   }
 
   get noneBefore(): number {
-    return this.#rows.get(this.#row, at.noneBefore);
+    return this.#kind.rows.get(this.#row, at.noneBefore);
   }
 
   set noneBefore(value: number) {
-    this.#rows.set(this.#row, at.noneBefore, value);
+    this.#kind.rows.set(this.#row, at.noneBefore, value);
   }
 
   get firstUs(): Us {
-    return this.#rows.get(this.#row, at.firstUs);
+    return this.#kind.rows.get(this.#row, at.firstUs);
   }
 
   set firstUs(value: Us) {
-    this.#rows.set(this.#row, at.firstUs, value);
+    this.#kind.rows.set(this.#row, at.firstUs, value);
   }
 
   get lastUs(): Us {
-    return this.#rows.get(this.#row, at.lastUs);
+    return this.#kind.rows.get(this.#row, at.lastUs);
   }
 
   set lastUs(value: Us) {
-    this.#rows.set(this.#row, at.lastUs, value);
+    this.#kind.rows.set(this.#row, at.lastUs, value);
   }
 
   /** Contributions that can no longer move: metric series and settled placements. */
   get settled(): number {
-    return this.#rows.get(this.#row, at.settled);
+    return this.#kind.rows.get(this.#row, at.settled);
   }
 
   set settled(value: number) {
-    this.#rows.set(this.#row, at.settled, value);
+    this.#kind.rows.set(this.#row, at.settled, value);
   }
 
   get settledFirstUs(): Us {
-    return this.#rows.get(this.#row, at.settledFirstUs);
+    return this.#kind.rows.get(this.#row, at.settledFirstUs);
   }
 
   set settledFirstUs(value: Us) {
-    this.#rows.set(this.#row, at.settledFirstUs, value);
+    this.#kind.rows.set(this.#row, at.settledFirstUs, value);
   }
 
   get settledLastUs(): Us {
-    return this.#rows.get(this.#row, at.settledLastUs);
+    return this.#kind.rows.get(this.#row, at.settledLastUs);
   }
 
   set settledLastUs(value: Us) {
-    this.#rows.set(this.#row, at.settledLastUs, value);
+    this.#kind.rows.set(this.#row, at.settledLastUs, value);
   }
 }

@@ -1,7 +1,7 @@
 /** What a view shows of columns that belong together is what merging them would hold. */
 import { expect, test } from "vitest";
 import { NumberRows } from "../lib/number-rows.ts";
-import { columnWidth } from "./column-numbers.ts";
+import { columnKind, columnWidth } from "./column-numbers.ts";
 import {
   addMovable,
   Column,
@@ -17,7 +17,7 @@ import { countSecurity } from "./security.ts";
 
 /** A column with something of everything, different for each seed; no two of its numbers are equal. */
 function filled(seed: number, rows?: NumberRows): Column {
-  const column = new Column("destination", "logs", rows);
+  const column = new Column(columnKind("destination", "logs", rows));
   const sums = { requests: 3, errors: 1, denied: 5, opened: 11, closed: 13, bytesSent: 701 };
   const more = { bytesReceived: 907, latencySumUs: 1_000_003, latencyCount: 29 };
   for (const [name, value] of Object.entries({ ...sums, ...more })) {
@@ -70,8 +70,8 @@ function numbersOf(column: Column): number[] {
 }
 
 test("numbers of columns together are those of the merged column, but for what may still move", () => {
-  const merged = new Column("destination", "logs");
-  const shown = new Column("destination", "logs");
+  const merged = new Column(columnKind("destination", "logs"));
+  const shown = new Column(columnKind("destination", "logs"));
   for (const seed of [2, 1, 3]) {
     mergeColumn(merged, filled(seed));
     mergeNumbers(shown, filled(seed));
@@ -87,7 +87,7 @@ test("a column that gives its numbers back has them still, and another one begin
   expect(saidOf(column)).toEqual(saidOf(plain));
   expect(new Set(numbersOf(plain)).size).toBe(numbersOf(plain).length);
   column.release();
-  const next = new Column("source", "metrics", rows);
+  const next = new Column(columnKind("source", "metrics", rows));
   expect(numbersOf(next).every((value) => value === 0)).toBe(true);
   next.requests = 5;
   column.errors = 7;

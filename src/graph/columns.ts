@@ -4,7 +4,6 @@
  * who knows best.
  */
 import type { Channel, Reporter } from "../model/observations.ts";
-import type { NumberRows } from "../lib/number-rows.ts";
 import type { Us } from "../model/time.ts";
 import { ColumnNumbers } from "./column-numbers.ts";
 import {
@@ -56,19 +55,10 @@ interface Rare {
 
 /** What one reporter said through one channel. Amounts and security buckets are numbers of its own. */
 export class Column extends ColumnNumbers implements Amounts, SecurityBuckets {
-  readonly reporter: Reporter;
-  readonly channel: Channel;
   #rare: Rare | null = null;
   /** The youngest of the metric series that count on it: its row + 1, 0 = there is none. */
   series = 0;
   isDirty = false;
-
-  /** `rows`: as for its numbers. */
-  constructor(reporter: Reporter, channel: Channel, rows?: NumberRows) {
-    super(rows);
-    this.reporter = reporter;
-    this.channel = channel;
-  }
 
   get amounts(): Amounts {
     return this;

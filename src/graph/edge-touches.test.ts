@@ -131,7 +131,7 @@ test("kept views are those that would be made now", () => {
         expect(views).toEqual(viewsOf(edge, graph.facets, graph.nodes));
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 500 },
   );
   expect(kept).toBeGreaterThan(100);
 });

@@ -6,6 +6,7 @@
 import { makeEntity, type EdgeEntity, type NodeEntity } from "../model/entities.ts";
 import { mergeEvidence, type Evidence, type Observer } from "../model/changes.ts";
 import type { Us } from "../model/time.ts";
+import { columnKind } from "./column-numbers.ts";
 import {
   Column,
   connectionsOf,
@@ -203,7 +204,7 @@ function unite(parts: readonly Facet[]): Column[] {
       let into = united.find(
         (one) => one.reporter === column.reporter && one.channel === column.channel,
       );
-      if (!into) united.push((into = new Column(column.reporter, column.channel)));
+      if (!into) united.push((into = new Column(columnKind(column.reporter, column.channel))));
       mergeNumbers(into, column);
     }
   }

@@ -5,6 +5,7 @@
  */
 import type { FacetRow } from "../model/rows.ts";
 import type { Us } from "../model/time.ts";
+import { assert } from "../lib/assert.ts";
 import { NumberRows } from "../lib/number-rows.ts";
 
 /** A facet's row without what never changes of it, and without its `detail`. */
@@ -29,35 +30,38 @@ export interface Recorded {
 
 /** Places of the numbers in a row. */
 const at = {
+  /** Bits, see below. */
   flags: 0,
-  security: 1,
-  route: 2,
-  requests: 3,
-  errors: 4,
-  denied: 5,
-  connections: 6,
-  bytesSent: 7,
-  bytesReceived: 8,
-  aroundProxy: 9,
-  plaintextShare: 10,
-  firstSeenUs: 11,
-  lastSeenUs: 12,
-  recordedSecurity: 13,
-  recordedAround: 14,
-  rolledRequests: 15,
-  rolledErrors: 16,
-  rolledConnections: 17,
-  rolledBytesSent: 18,
-  rolledBytesReceived: 19,
-  rolledUs: 20,
-  countedRequests: 21,
+  requests: 1,
+  errors: 2,
+  denied: 3,
+  connections: 4,
+  bytesSent: 5,
+  bytesReceived: 6,
+  aroundProxy: 7,
+  plaintextShare: 8,
+  firstSeenUs: 9,
+  lastSeenUs: 10,
+  recordedAround: 11,
+  rolledRequests: 12,
+  rolledErrors: 13,
+  rolledConnections: 14,
+  rolledBytesSent: 15,
+  rolledBytesReceived: 16,
+  rolledUs: 17,
+  countedRequests: 18,
 } as const;
-const width = 22;
+const width = 19;
 
-/** Bits of `flags`. */
+/** Bits of `flags`: what is so, and then the numbers of three words. */
 const isWritten = 1;
 const isShadowed = 2;
 const isRecorded = 4;
+const securityAt = 3;
+const routeAt = 11;
+const recordedAt = 19;
+/** Of a word's number. */
+const wordBits = 0xff;
 
 export class FacetLedger {
   readonly #rows = new NumberRows(width);
@@ -80,9 +84,9 @@ export class FacetLedger {
     const flags = this.#get(place, at.flags);
     if ((flags & isWritten) === 0) return null;
     return {
-      security: this.#word(place, at.security),
+      security: this.#word(flags, securityAt),
       plaintextShare: this.#get(place, at.plaintextShare),
-      route: this.#word(place, at.route),
+      route: this.#word(flags, routeAt),
       requests: this.#get(place, at.requests),
       errors: this.#get(place, at.errors),
       denied: this.#get(place, at.denied),
@@ -112,17 +116,16 @@ export class FacetLedger {
       this.#get(place, at.firstSeenUs) === row.firstSeenUs &&
       this.#get(place, at.plaintextShare) === row.plaintextShare &&
       ((flags & isShadowed) !== 0) === row.shadowed &&
-      this.#word(place, at.security) === row.security &&
-      this.#word(place, at.route) === row.route
+      this.#word(flags, securityAt) === row.security &&
+      this.#word(flags, routeAt) === row.route
     );
   }
 
   write(place: number, row: FacetWritten): void {
-    const kept = this.#get(place, at.flags) & isRecorded;
-    this.#set(place, at.flags, kept | isWritten | (row.shadowed ? isShadowed : 0));
-    this.#set(place, at.security, this.#codeOf(row.security));
+    const kept = this.#get(place, at.flags) & (isRecorded | (wordBits << recordedAt));
+    const words = this.#bitsOf(row.security, securityAt) | this.#bitsOf(row.route, routeAt);
+    this.#set(place, at.flags, kept | words | isWritten | (row.shadowed ? isShadowed : 0));
     this.#set(place, at.plaintextShare, row.plaintextShare);
-    this.#set(place, at.route, this.#codeOf(row.route));
     this.#set(place, at.requests, row.requests);
     this.#set(place, at.errors, row.errors);
     this.#set(place, at.denied, row.denied);
@@ -136,9 +139,10 @@ export class FacetLedger {
 
   /** What history has been told of it, null = nothing yet. */
   recorded(place: number): Recorded | null {
-    if ((this.#get(place, at.flags) & isRecorded) === 0) return null;
+    const flags = this.#get(place, at.flags);
+    if ((flags & isRecorded) === 0) return null;
     return {
-      security: this.#word(place, at.recordedSecurity),
+      security: this.#word(flags, recordedAt),
       aroundProxy: this.#get(place, at.recordedAround),
       rolled: {
         requests: this.#get(place, at.rolledRequests),
@@ -156,9 +160,11 @@ export class FacetLedger {
     return this.#get(place, at.rolledUs);
   }
 
-  record(place: number, { security, aroundProxy, rolled, rolledUs }: Recorded): void {
-    this.#set(place, at.flags, this.#get(place, at.flags) | isRecorded);
-    this.#set(place, at.recordedSecurity, this.#codeOf(security));
+  record(place: number, recorded: Recorded): void {
+    const { aroundProxy, rolled, rolledUs } = recorded;
+    const kept = this.#get(place, at.flags) & ~(wordBits << recordedAt);
+    const word = this.#bitsOf(recorded.security, recordedAt);
+    this.#set(place, at.flags, kept | word | isRecorded);
     this.#set(place, at.recordedAround, aroundProxy);
     this.#set(place, at.rolledRequests, rolled.requests);
     this.#set(place, at.rolledErrors, rolled.errors);
@@ -185,13 +191,16 @@ export class FacetLedger {
     this.#rows.set(place, field, value);
   }
 
-  #word(place: number, field: number): string {
-    return this.#words[this.#get(place, field)] ?? "";
+  #word(flags: number, from: number): string {
+    return this.#words[(flags >> from) & wordBits] ?? "";
   }
 
-  #codeOf(word: string): number {
+  #bitsOf(word: string, from: number): number {
     let code = this.#codes.get(word);
-    if (code === undefined) this.#codes.set(word, (code = this.#words.push(word) - 1));
-    return code;
+    if (code === undefined) {
+      assert(this.#words.length <= wordBits, "there are a handful of words");
+      this.#codes.set(word, (code = this.#words.push(word) - 1));
+    }
+    return code << from;
   }
 }

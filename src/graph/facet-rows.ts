@@ -56,7 +56,7 @@ export function collectFacets(into: WriteSet, facets: Facets, nodes: Nodes): voi
     facetRows(into, views ?? viewsOf(edge, facets, nodes), facets, waiting);
   }
   for (const facet of dirty.facets) {
-    if (!facet.edge.facets.includes(facet)) goneRow(into, facet, facets);
+    if (!facet.edge.has(facet)) goneRow(into, facet, facets);
     else for (const column of facet.columns) columnRow(into, facet, column, facets);
   }
   rollQuiet(into, facets, waiting);

@@ -23,8 +23,9 @@ import {
   type SpanRef,
 } from "./columns.ts";
 import type { Us } from "../model/time.ts";
-import { columnWidth } from "./column-numbers.ts";
-import { edgeKey } from "./edge-key.ts";
+import { columnKind, columnWidth, type ColumnKind } from "./column-numbers.ts";
+import { Edge } from "./edge.ts";
+import { EdgeIndex } from "./edge-index.ts";
 import { EdgeTouches } from "./edge-touches.ts";
 import { FacetLedger, type FacetWritten } from "./facet-ledger.ts";
 import { countSecurity } from "./security.ts";
@@ -42,16 +43,7 @@ import {
 import { ToldBy } from "./told-by.ts";
 import { Unrolled } from "./unrolled.ts";
 
-export interface Edge {
-  readonly id: number;
-  readonly srcId: number;
-  readonly dstId: number;
-  readonly transport: Transport;
-  /** Another list whenever it changes, as long as it must be: most edges have one facet. */
-  facets: readonly Facet[];
-  /** Connections around a proxy by port, from the bypass join, each with its event time; null = none. */
-  around: Map<number, Map<string, Us>> | null;
-}
+export type { Edge } from "./edge.ts";
 
 export interface Facet {
   readonly id: number;
@@ -103,7 +95,7 @@ export class Facets {
   readonly #limits: FacetLimits;
   readonly #nodes: Nodes;
   readonly #overflowed: (tooManyOfId: number) => void;
-  readonly #edges = new Map<number, Edge>();
+  readonly #edges = new EdgeIndex();
   readonly #bySrc = new Map<number, FewSet<Edge>>();
   readonly #byDst = new Map<number, FewSet<Edge>>();
   readonly #facetsBySrc = new Map<number, number>();
@@ -112,6 +104,8 @@ export class Facets {
   /** Facets that ended: rules must hear of it. */
   #gone: Facet[] = [];
   readonly #columnNumbers = new NumberRows(columnWidth);
+  /** A few dozen. */
+  readonly #columnKinds: ColumnKind[] = [];
   /** What the store and history were told of each facet, by its place. */
   readonly ledger = new FacetLedger();
   /** Facets with traffic that no roll-up holds yet. */
@@ -143,7 +137,7 @@ export class Facets {
   }
 
   get edges(): Iterable<Edge> {
-    return this.#edges.values();
+    return this.#edges;
   }
 
   from(nodeId: number): Iterable<Edge> {
@@ -162,7 +156,7 @@ export class Facets {
     protocol: string,
     port: number,
   ): Facet | null {
-    const edge = this.#edges.get(edgeKey(srcId, dstId, transport));
+    const edge = this.#edges.get(srcId, dstId, transport);
     const known = edge?.facets.find((one) => one.port === port && one.protocol === protocol);
     if (known) return known;
     const ofSource = this.#facetsBySrc.get(srcId) ?? 0;
@@ -178,7 +172,7 @@ export class Facets {
   column(facet: Facet, reporter: Reporter, channel: Channel): Column {
     const known = facet.columns.find((one) => one.reporter === reporter && one.channel === channel);
     if (known) return known;
-    const column = new Column(reporter, channel, this.#columnNumbers);
+    const column = new Column(this.#kindOf(reporter, channel));
     facet.columns = sortColumns(facet.columns.concat(column));
     this.touches.shape(facet.edge);
     return column;
@@ -319,7 +313,7 @@ export class Facets {
   }
 
   edge(srcId: number, dstId: number, transport: Transport): Edge | undefined {
-    return this.#edges.get(edgeKey(srcId, dstId, transport));
+    return this.#edges.get(srcId, dstId, transport);
   }
 
   touch(facet: Facet, column: Column | null): void {
@@ -345,6 +339,7 @@ export class Facets {
     if (!facet.columns.every(isEmptyColumn)) return false;
     const edge = facet.edge;
     if ((edge.around?.get(facet.port)?.size ?? 0) > 0) return false;
+    this.#touchKin(edge);
     this.#removeFacet(facet);
     this.#gone.push(facet);
     if (edge.facets.length === 0) this.#removeEdge(edge);
@@ -355,7 +350,7 @@ export class Facets {
   mergeNodes(winnerId: number, loserId: number): void {
     const edges = [...this.from(loserId), ...this.to(loserId)];
     for (const edge of edges) {
-      if (!this.#edges.has(edgeKey(edge.srcId, edge.dstId, edge.transport))) continue;
+      if (!this.#edges.get(edge.srcId, edge.dstId, edge.transport)) continue;
       const srcId = edge.srcId === loserId ? winnerId : edge.srcId;
       const dstId = edge.dstId === loserId ? winnerId : edge.dstId;
       for (const facet of edge.facets) this.#moveFacet(facet, srcId, dstId);
@@ -409,16 +404,18 @@ export class Facets {
     this.#nextFacetId = Math.max(this.#nextFacetId, facetId + 1);
   }
 
+  #kindOf(reporter: Reporter, channel: Channel): ColumnKind {
+    const kinds = this.#columnKinds;
+    const known = kinds.find((one) => one.reporter === reporter && one.channel === channel);
+    if (known) return known;
+    const kind = columnKind(reporter, channel, this.#columnNumbers);
+    kinds.push(kind);
+    return kind;
+  }
+
   #newEdge(id: number, srcId: number, dstId: number, transport: Transport): Edge {
-    const edge: Edge = {
-      id,
-      srcId,
-      dstId,
-      transport,
-      facets: [],
-      around: null,
-    };
-    this.#edges.set(edgeKey(srcId, dstId, transport), edge);
+    const edge = new Edge(id, srcId, dstId, transport);
+    this.#edges.add(edge);
     addTo(this.#bySrc, srcId, edge);
     addTo(this.#byDst, dstId, edge);
     this.#nodes.use(this.#nodes.get(srcId), 1);
@@ -441,7 +438,7 @@ export class Facets {
       isDetailDirty: true,
       movedTo: null,
     };
-    edge.facets = edge.facets.concat(facet);
+    edge.add(facet);
     this.#facets++;
     this.#facetsBySrc.set(edge.srcId, (this.#facetsBySrc.get(edge.srcId) ?? 0) + 1);
     this.touch(facet, null);
@@ -477,7 +474,7 @@ export class Facets {
 
   #removeFacet(facet: Facet): void {
     const { edge } = facet;
-    edge.facets = edge.facets.filter((one) => one !== facet);
+    edge.remove(facet);
     for (const { tag } of tagsIn(facet.tags)) this.#toldBy.remove(facet, tag.text);
     for (const column of facet.columns) column.release();
     this.#facets--;
@@ -488,7 +485,7 @@ export class Facets {
   }
 
   #removeEdge(edge: Edge): void {
-    this.#edges.delete(edgeKey(edge.srcId, edge.dstId, edge.transport));
+    this.#edges.delete(edge);
     this.#bySrc.get(edge.srcId)?.delete(edge);
     this.#byDst.get(edge.dstId)?.delete(edge);
     this.#nodes.use(this.#nodes.get(edge.srcId), -1);
@@ -509,7 +506,7 @@ export class Facets {
     const tag = this.words.tag(text);
     const isKnown = countOf(facet.tags, text) > 0;
     if (isKnown && count <= 0) this.#toldBy.remove(facet, text);
-    if (!isKnown && count > 0 && facet.edge.facets.includes(facet)) {
+    if (!isKnown && count > 0 && facet.edge.has(facet)) {
       this.#toldBy.add(facet, tag.text);
     }
     facet.tags = withCount(facet.tags, tag, count);

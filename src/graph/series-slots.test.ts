@@ -3,13 +3,14 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { makeSeries, proxySource } from "../../test/support/graph-observations.ts";
 import type { PeerName } from "../model/observations.ts";
+import { columnKind } from "./column-numbers.ts";
 import { addSeries, Column } from "./columns.ts";
 import { SeriesSlots, type Teller } from "./series-slots.ts";
 
 const kinds = [makeSeries(0, {}), makeSeries(0, { measure: "bytes_sent" })];
 const sources = Array.from({ length: 40 }, (_, index) => proxySource(`web-${index}`));
 const ends: PeerName[] = Array.from({ length: 3 }, () => ({ ...makeSeries(0, {}).src }));
-const columns = Array.from({ length: 4 }, () => () => new Column("source", "metrics"));
+const columns = Array.from({ length: 4 }, () => () => new Column(columnKind("source", "metrics")));
 
 const spoken = fc.record({
   row: fc.nat(3_000),

@@ -7,7 +7,7 @@ import { FewSet } from "../lib/few-set.ts";
 /** How tags that name a source begin. */
 const prefix = "source:";
 
-export class ToldBy<T> {
+export class ToldBy<T extends object> {
   readonly #byTag = new Map<string, FewSet<T>>();
 
   /** Other tags than those that name a source are left out. */
