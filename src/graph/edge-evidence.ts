@@ -8,7 +8,7 @@ import { evidenceMax, mergeEvidence, type Evidence } from "../model/changes.ts";
 import type { EdgeEntity, NodeEntity } from "../model/entities.ts";
 import { firstSpan, type SpanRef } from "./columns.ts";
 import { contentHash } from "./content-hash.ts";
-import type { FacetView } from "./edge-view.ts";
+import type { FacetView } from "./facet-view.ts";
 import type { Facets } from "./facets.ts";
 
 /** Sources named of those that told of an edge. */

@@ -3,8 +3,8 @@
  * does both one after the other, so what an edge looks like is kept from the one to the other: whoever
  * changes anything that a view shows touches the edge, here, and the view is made anew.
  */
-import type { FacetView } from "./edge-view.ts";
-import type { Edge, Facet } from "./facets.ts";
+import type { FacetView } from "./facet-view.ts";
+import type { Edge, Facet } from "./edge.ts";
 
 /** Made when the rules were told; null = not since the edge was touched. */
 type Views = readonly FacetView[] | null;

@@ -15,45 +15,15 @@ import {
   mergeNumbers,
   securityOfColumns,
   sortColumns,
-  type Amounts,
 } from "./columns.ts";
 import type { Edge, Facet, Facets } from "./facets.ts";
 import type { NodeRecord, Nodes } from "./nodes.ts";
 import { isExplained, securityOfLines } from "./plaintext-lines.ts";
-import { bucketUs, type SecurityView } from "./security.ts";
+import { bucketUs } from "./security.ts";
 import type { SharedWords } from "./shared-words.ts";
 import { countOf, tagsIn } from "./tag-counts.ts";
+import type { FacetView, FacetWords } from "./facet-view.ts";
 import type { Tag } from "./tags.ts";
-
-/** What tags and columns say in words, sorted. */
-interface FacetWords {
-  /** In order of precedence. */
-  readonly columns: readonly Column[];
-  readonly reporters: readonly string[];
-  readonly channels: readonly string[];
-  readonly route: EdgeEntity["route"];
-  readonly responseFlags: readonly string[];
-  readonly srcPrincipals: readonly string[];
-  readonly dstPrincipals: readonly string[];
-  readonly observers: readonly Observer[];
-}
-
-export interface FacetView extends SecurityView {
-  readonly facet: Facet;
-  /** The facet and those folded into it. */
-  readonly parts: readonly Facet[];
-  readonly words: FacetWords;
-  /** In order of precedence. */
-  readonly columns: readonly Column[];
-  readonly amounts: Amounts;
-  readonly connections: number;
-  readonly route: EdgeEntity["route"];
-  readonly aroundProxy: number;
-  readonly isShadowed: boolean;
-  readonly evidence: readonly Evidence[];
-  readonly firstUs: Us;
-  readonly lastUs: Us;
-}
 
 /** Told to the rules as whose silence would make an edge unknown; more add nothing. */
 const observersMax = 16;

@@ -1,7 +1,29 @@
-/** An edge of the graph: who talked to whom, over what transport. */
+/** An edge of the graph, who talked to whom over what transport, and its facets: what `facets.ts` holds. */
 import type { Transport } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
-import type { Facet } from "./facets.ts";
+import type { Evidence } from "../model/changes.ts";
+import type { Column } from "./columns.ts";
+import type { TagCounts } from "./tag-counts.ts";
+
+export interface Facet {
+  readonly id: number;
+  edge: Edge;
+  readonly protocol: string;
+  readonly port: number;
+  /** In order of precedence; another list whenever one is added. */
+  columns: readonly Column[];
+  /** Counted words about the facet: `route:…`, `flag:…`, `service:…`, `source:…`, principals. */
+  tags: TagCounts;
+  evidence: readonly Evidence[];
+  /** The id under which rules know it; "" while they do not. */
+  emittedAs: string;
+  /** In the ledger of what was told of it; -1 = it has ended, and the store knows. */
+  place: number;
+  /** What its row's `detail` holds has changed since. */
+  isDetailDirty: boolean;
+  /** The facet this one was merged into. */
+  movedTo: Facet | null;
+}
 
 export class Edge {
   readonly id: number;

@@ -24,46 +24,18 @@ import {
 } from "./columns.ts";
 import type { Us } from "../model/time.ts";
 import { columnKind, columnWidth, type ColumnKind } from "./column-numbers.ts";
-import { Edge } from "./edge.ts";
+import { Edge, type Facet } from "./edge.ts";
 import { EdgeIndex } from "./edge-index.ts";
 import { EdgeTouches } from "./edge-touches.ts";
 import { FacetLedger, type FacetWritten } from "./facet-ledger.ts";
 import { countSecurity } from "./security.ts";
 import type { Nodes } from "./nodes.ts";
 import { SharedWords } from "./shared-words.ts";
-import {
-  countOf,
-  hasSort,
-  noTags,
-  sizeOf,
-  tagsIn,
-  withCount,
-  type TagCounts,
-} from "./tag-counts.ts";
+import { countOf, hasSort, noTags, sizeOf, tagsIn, withCount } from "./tag-counts.ts";
 import { ToldBy } from "./told-by.ts";
 import { Unrolled } from "./unrolled.ts";
 
-export type { Edge } from "./edge.ts";
-
-export interface Facet {
-  readonly id: number;
-  edge: Edge;
-  readonly protocol: string;
-  readonly port: number;
-  /** In order of precedence; another list whenever one is added. */
-  columns: readonly Column[];
-  /** Counted words about the facet: `route:…`, `flag:…`, `service:…`, `source:…`, principals. */
-  tags: TagCounts;
-  evidence: readonly Evidence[];
-  /** The id under which rules know it; "" while they do not. */
-  emittedAs: string;
-  /** In the ledger of what was told of it; -1 = it has ended, and the store knows. */
-  place: number;
-  /** What its row's `detail` holds has changed since. */
-  isDetailDirty: boolean;
-  /** The facet this one was merged into. */
-  movedTo: Facet | null;
-}
+export type { Edge, Facet } from "./edge.ts";
 
 /** What an event says beside its amounts; a group of events says nothing of security. */
 export interface EdgeEvent {

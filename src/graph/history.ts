@@ -7,7 +7,7 @@
  */
 import type { EdgeEventRow, WriteSet } from "../model/rows.ts";
 import { usPerHour, usPerMinute, type Us } from "../model/time.ts";
-import type { FacetView } from "./edge-view.ts";
+import type { FacetView } from "./facet-view.ts";
 import type { FacetLedger, FacetWritten, Recorded, Traffic } from "./facet-ledger.ts";
 import type { Facet } from "./facets.ts";
 

@@ -5,7 +5,8 @@
  */
 import type { EdgeEntity, NodeEntity } from "../../model/entities.ts";
 import { usPerMinute, type Us } from "../../model/time.ts";
-import { trustDomainOf, type FacetView } from "../edge-view.ts";
+import { trustDomainOf } from "../edge-view.ts";
+import type { FacetView } from "../facet-view.ts";
 import type { Facets } from "../facets.ts";
 import type { Declared } from "./declared.ts";
 import { modeAtPort, type PeerMode } from "./peer-mode.ts";
