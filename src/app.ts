@@ -14,6 +14,7 @@ import { systemClock } from "./lib/clock.ts";
 import { isLoopback } from "./lib/loopback.ts";
 import { Disposer } from "./lib/disposer.ts";
 import type { RuleFault, RuleMeta } from "./model/insights.ts";
+import type { ApiNamespaceLayers } from "./model/layers.ts";
 import { usPerSecond, usToRfc3339 } from "./model/time.ts";
 import { sourceGuides } from "./normalize/guides.ts";
 import { makeGrpcReceiver, makeHttpReceiver } from "./receivers.ts";
@@ -68,6 +69,8 @@ export class App implements AsyncDisposable {
   #store: StoreClient | null = null;
   #exporters: Exporters | null = null;
   #engine: EngineClient | null = null;
+  /** Defence in depth as the engine thread told it last. */
+  #layersJson = "[]";
   readonly #ruleFaults = new Map<string, RuleFault>();
   #grpcAddress = "";
   #httpAddress = "";
@@ -252,6 +255,9 @@ export class App implements AsyncDisposable {
     const { path } = this.#work.config.store;
     const mend = `restore a backup, or move "${path}" and "${path}-wal" away to begin with an empty store`;
     const engine = await EngineClient.start(this.#work, store, {
+      layers: (json) => {
+        this.#layersJson = json;
+      },
       counters: (samples) => this.#metrics.applySamples(samples).forEach(untold),
       trouble: (what, error) => events.trouble(what, error),
       ruleFault: (fault) => this.#ruleFailed(fault),
@@ -287,6 +293,7 @@ export class App implements AsyncDisposable {
       status: this,
       rules: () => this.#work.rules,
       guides: sourceGuides,
+      layers: () => this.#layers(),
       ownCluster: () => this.#work.config.cluster,
       reload: config.web.reload ? () => this.reload() : null,
       command: config.web.acknowledge ? (command) => engine.command(command) : null,
@@ -312,6 +319,11 @@ export class App implements AsyncDisposable {
     if (tls !== null || isLoopback(endpoint.host)) return;
     const what = "a receiver is open to the network without TLS or authentication";
     this.#parts.log.warn(what, { endpoint: address });
+  }
+
+  /** Read when somebody asks: they change often, and few ask. */
+  #layers(): readonly ApiNamespaceLayers[] {
+    return JSON.parse(this.#layersJson) as ApiNamespaceLayers[]; // by the engine thread, as it says
   }
 
   #storeLost(why: string): void {

@@ -9,6 +9,7 @@ import { graphFormats, runGraph } from "./graph.ts";
 import { runHealth } from "./health.ts";
 import { runInsights } from "./insights.ts";
 import { UserError, type CliIo } from "./io.ts";
+import { runLayers } from "./layers.ts";
 import { runPrintConfig } from "./print-config.ts";
 import { runQuery, tablesHelp } from "./query.ts";
 import { runRecord } from "./record.ts";
@@ -197,6 +198,14 @@ function addQuestions(program: Command, io: CliIo, done: Done): void {
     .option("--json", "as the API answers")
     .addHelpText("after", "\nExample:\n  $ mesh-insights coverage --namespace shop")
     .action((options) => done(runCoverage(options, io)));
+  program
+    .command("layers")
+    .description("defence in depth: network, pod security, authorisation, monitoring by namespace")
+    .option("--url <url>", "the engine's page", defaultUrl)
+    .option("--namespace <namespace>", "only this one, with why and the insights that say so")
+    .option("--json", "as the API answers")
+    .addHelpText("after", "\nExample:\n  $ mesh-insights layers --namespace shop")
+    .action((options) => done(runLayers(options, io)));
   program
     .command("doctor")
     .description("why a running engine shows less than there is, and what to do")

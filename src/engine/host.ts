@@ -6,6 +6,7 @@
 import type { CommandFault, EngineCommand } from "../model/commands.ts";
 import type { Entity } from "../model/entities.ts";
 import type { RuleFault } from "../model/insights.ts";
+import type { ApiNamespaceLayers } from "../model/layers.ts";
 import type { Answer, ReceivedRequest } from "../model/requests.ts";
 import type { RedoRow, WriteSet } from "../model/rows.ts";
 import type { CounterSample, Signal } from "../model/stages.ts";
@@ -198,6 +199,11 @@ export class EngineHost {
     const samples = this.#pipeline.counters();
     samples.push({ name: "commits_failed_total", labels: {}, value: this.#commitsFailed });
     return samples;
+  }
+
+  /** Defence in depth as it is now. */
+  layers(): readonly ApiNamespaceLayers[] {
+    return this.#pipeline.layers();
   }
 
   /** Rules that have failed for the first time since the last call. */

@@ -15,6 +15,7 @@ import type { CommandFault, EngineCommand } from "../model/commands.ts";
 import type { RuleNeeds } from "../model/coverage.ts";
 import type { Entity } from "../model/entities.ts";
 import type { RuleFault, Transition } from "../model/insights.ts";
+import type { ApiNamespaceLayers } from "../model/layers.ts";
 import type { ObservationBatch } from "../model/observations.ts";
 import type { RequestSender } from "../model/requests.ts";
 import { makeWriteSet, type BlindRow, type Restored, type WriteSet } from "../model/rows.ts";
@@ -25,6 +26,7 @@ import { Evaluator, evaluatorDefaults } from "../rules/evaluator.ts";
 import type { CompiledRule, Waiver } from "../rules/load.ts";
 import { WaiverSet } from "../rules/waiving.ts";
 import { coverageCounters } from "./coverage-counters.ts";
+import { layerCounters, layersOf } from "./layers.ts";
 import { engineChange } from "./engine-entity.ts";
 import { Receipts } from "./receipts.ts";
 
@@ -70,6 +72,7 @@ export class Pipeline {
   readonly #insights: Insights;
   readonly #ruleNeeds: readonly RuleNeeds[];
   readonly #isOpenTrust: boolean;
+  #layers: readonly ApiNamespaceLayers[] = [];
   #nowUs: Us = 0;
   /** Since when nobody was watching, until the first `advance` ends it; 0 = no gap. */
   #blindSinceUs: Us = 0;
@@ -187,7 +190,14 @@ export class Pipeline {
     coverageCounters(samples, this.#graph.coverageGroups(), this.#ruleNeeds);
     this.#rules.counters(samples);
     this.#insights.counters(samples);
+    layerCounters(samples, this.#layers);
     return samples;
+  }
+
+  /** Defence in depth as it is now; `counters` tells of it until the next call. */
+  layers(): readonly ApiNamespaceLayers[] {
+    this.#layers = layersOf(this.#graph.namespaces, this.#insights.current());
+    return this.#layers;
   }
 
   /** Rules that have failed for the first time since the last call. */

@@ -31,7 +31,7 @@ import { ClusterCoverage } from "./cluster-coverage.ts";
 import { CoverageHosts } from "./coverage-hosts.ts";
 import { Components } from "./components.ts";
 import { Coverage } from "./coverage.ts";
-import { Declared } from "./declared/declared.ts";
+import { Declared, type ToldNamespace } from "./declared/declared.ts";
 import { EdgeFacts } from "./declared/edge-facts.ts";
 import { addressKey, OwnerStrength } from "./ip-owners.ts";
 import { encodeJournal, readJournal } from "./journal.ts";
@@ -54,10 +54,8 @@ export type { GraphOptions } from "./options.ts";
 /** Span halves are remembered one by one, but many share a placement. */
 const halvesPerPlacement = 4;
 
-/**
- * How long span halves are kept for a restart: long enough for their other halves, which come within
- * `lateness`. Spans are many (80 bytes each); one that still names nobody after a restart stays so.
- */
+// For a restart: other halves come within `lateness`. Spans are many, of 80 bytes each; one that still
+// names nobody after a restart stays so.
 const spanJournalUs = 3 * usPerMinute;
 
 export class Graph implements Sink<ObservationBatch>, Durable, Counted {
@@ -247,6 +245,11 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   coverageGroups(): readonly CoverageGroup[] {
     this.#settleCoverage();
     return this.#coverage.groups();
+  }
+
+  /** Namespaces as rules know them. */
+  get namespaces(): Iterable<ToldNamespace> {
+    return this.#declared.namespaces;
   }
 
   /** Edges that `collect` would write, at most: spans that are not counted yet may share some. */

@@ -202,6 +202,7 @@ function retiredRule(row: InsightRow, detail: Detail): RuleMeta {
     keepFiringForUs: 0,
     description: "",
     confirm: "",
+    layer: "",
     remediation: "",
     falsePositives: [],
     references: [],

@@ -4,6 +4,7 @@
  */
 import type { Evidence, Observer, SourceChanged, NodeRenamed } from "./changes.ts";
 import type { EntityType, NodeEntity } from "./entities.ts";
+import type { LayerName } from "./layers.ts";
 import type { Us } from "./time.ts";
 
 export type Severity = "info" | "low" | "medium" | "high" | "critical";
@@ -31,6 +32,8 @@ export interface RuleMeta {
   readonly description: string;
   /** How to see for oneself that it is so. */
   readonly confirm: string;
+  /** Of defence in depth, which its insights weaken; "" = none. */
+  readonly layer: LayerName | "";
   readonly remediation: string;
   readonly falsePositives: readonly string[];
   readonly references: readonly string[];

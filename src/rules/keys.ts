@@ -11,6 +11,7 @@ import {
 } from "../model/entities.ts";
 import type { RuleStatus, Severity } from "../model/insights.ts";
 import type { Capability, SourceKind } from "../model/observations.ts";
+import { layerNames } from "../model/layers.ts";
 import { durationPattern } from "../model/durations.ts";
 
 /** What a YAML node must be. Small on purpose: what needs more is checked where it is built. */
@@ -244,6 +245,10 @@ export const ruleKeys: Keys = {
   title: { shape: text, isRequired: true, says: "One line for people." },
   description: { shape: text, says: "Why it matters." },
   confirm: { shape: text, says: "How to see for oneself that it is so, with commands." },
+  layer: {
+    shape: { kind: "choice", values: layerNames },
+    says: "The layer of defence in depth that its insights weaken in their namespace.",
+  },
   remediation: { shape: text, says: "What to do about it, with commands." },
   references: { shape: texts, says: "Links." },
   false_positives: { shape: texts, says: "Known innocent causes." },

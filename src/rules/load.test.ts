@@ -42,6 +42,7 @@ test("what a rule does not say has its default", () => {
     keepFiringForUs: 900_000_000,
     description: "",
     confirm: "",
+    layer: "",
     remediation: "",
     falsePositives: [],
     references: [],

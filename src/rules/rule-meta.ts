@@ -1,6 +1,7 @@
 /** What the rest of the engine knows of a rule: its words, its timing and its version. */
 import { createHash } from "node:crypto";
 import { entityTraits, type EntityType } from "../model/entities.ts";
+import type { LayerName } from "../model/layers.ts";
 import type { RuleMeta, RuleStatus, Severity } from "../model/insights.ts";
 import type { Us } from "../model/time.ts";
 import { parseDuration } from "../model/durations.ts";
@@ -12,6 +13,7 @@ export interface RuleValues {
   readonly title: string;
   readonly description?: string;
   readonly confirm?: string;
+  readonly layer?: LayerName;
   readonly remediation?: string;
   readonly references?: readonly string[];
   readonly false_positives?: readonly string[];
@@ -50,6 +52,7 @@ export function makeMeta(
     keepFiringForUs: toUs(values.keep_firing_for ?? keepFiringForDefault),
     description: values.description ?? "",
     confirm: values.confirm ?? "",
+    layer: values.layer ?? "",
     remediation: values.remediation ?? "",
     falsePositives: values.false_positives ?? [],
     references: values.references ?? [],

@@ -124,6 +124,12 @@ export const instruments = {
     ),
     folded: "least",
   },
+  posture: gauge(
+    "Namespaces of that name in the mesh, in all clusters, by the status of each layer of defence.",
+    "namespace",
+    "layer",
+    "status",
+  ),
   rules_blind: {
     ...gauge(
       "Rules that are blind for a workload or more that is in the mesh, or perhaps; of _other the most.",

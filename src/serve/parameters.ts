@@ -5,6 +5,7 @@
 import { z } from "zod";
 import type { CoverageFilter } from "../model/api-coverage.ts";
 import type { GraphFilter, InsightFilter, SourceFilter } from "../model/api.ts";
+import { layerStatuses, type LayersFilter } from "../model/layers.ts";
 import { parseDuration } from "../model/durations.ts";
 
 const text = z.string().min(1).max(253);
@@ -42,6 +43,14 @@ const coverageParameters = z.strictObject({
   limit: limit(1_000),
 });
 
+const layersParameters = z.strictObject({
+  cluster: text.optional(),
+  namespace: text.optional(),
+  status: z.enum(layerStatuses).optional(),
+  limit: limit(1_000),
+  cursor: z.string().min(1).max(1_024).optional(),
+});
+
 const statusParameters = z.strictObject({
   scrape_within: z
     .string()
@@ -64,6 +73,9 @@ export const parseSourceFilter = (query: Record<string, string>): Parsed<SourceF
 
 export const parseCoverageFilter = (query: Record<string, string>): Parsed<CoverageFilter> =>
   parse<CoverageFilter>(coverageParameters, query);
+
+export const parseLayersFilter = (query: Record<string, string>): Parsed<LayersFilter> =>
+  parse<LayersFilter>(layersParameters, query);
 
 /** A length of time in which somebody should have asked for /metrics, as a duration's text. */
 export const parseStatusQuestion = (

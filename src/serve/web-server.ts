@@ -10,16 +10,19 @@ import { systemClock } from "../lib/clock.ts";
 import type { ApiQueries } from "../model/api.ts";
 import type { CommandHandler } from "../model/commands.ts";
 import type { RuleMeta } from "../model/insights.ts";
+import type { ApiNamespaceLayers } from "../model/layers.ts";
 import type { SourceGuide } from "../model/source-guide.ts";
 import { parseDuration } from "../model/durations.ts";
 import { usPerMs } from "../model/time.ts";
 import type { InstrumentName, Reading } from "../self/instruments.ts";
 import { addAcknowledge, isAcknowledgement } from "./acknowledge.ts";
 import { coverageOf } from "./coverage.ts";
+import { layersPage } from "./layers.ts";
 import {
   parseCoverageFilter,
   parseGraphFilter,
   parseInsightFilter,
+  parseLayersFilter,
   parseSourceFilter,
   parseStatusQuestion,
 } from "./parameters.ts";
@@ -49,6 +52,8 @@ export interface WebParts {
   readonly rules: () => readonly RuleMeta[];
   /** Every source that is understood. */
   readonly guides: readonly SourceGuide[];
+  /** Defence in depth as the engine told it last, by cluster and namespace. */
+  readonly layers: () => readonly ApiNamespaceLayers[];
   /** The cluster of telemetry that names none. */
   readonly ownCluster: () => string;
   /** Reads configuration and rules again, false when they cannot be used; null = not over HTTP. */
@@ -137,6 +142,7 @@ function makeRoutes(options: WebOptions, parts: WebParts, reporter: Reporter): H
   addApi(app, parts.queries);
   addStatus(app, parts.queries, reporter);
   addCoverage(app, parts);
+  addLayers(app, parts);
   app.get("/metrics", async (context) => {
     reporter.scraped(context.req.header("user-agent") ?? "");
     return context.body(await parts.metrics.text(), 200, {
@@ -226,6 +232,15 @@ function addCoverage(app: Hono, { queries, rules, guides, ownCluster }: WebParts
     return context.json(
       coverageOf(stored, known, filter.value, { ownCluster: ownCluster(), guides }),
     );
+  });
+}
+
+function addLayers(app: Hono, { layers }: WebParts): void {
+  app.get("/api/v1/layers", (context) => {
+    const filter = parseLayersFilter(context.req.query());
+    if (!filter.ok) return badParameters(context, filter.detail);
+    const page = layersPage(layers(), filter.value);
+    return page === null ? badParameters(context, "unknown cursor") : context.json(page);
   });
 }
 

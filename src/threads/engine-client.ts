@@ -18,6 +18,8 @@ export type EngineWork = Pick<EngineWorkerData, "config" | "ruleFiles">;
 
 export interface EngineEvents {
   counters(samples: readonly CounterSample[]): void;
+  /** Defence in depth is another than before: JSON of `ApiNamespaceLayers[]`. */
+  layers(json: string): void;
   trouble(what: string, error: string): void;
   restarted(why: string): void;
   /** A rule could not be evaluated, for the first time in this thread. */
@@ -254,6 +256,8 @@ export class EngineClient implements RequestHandler, AsyncDisposable {
         return;
       case "counters":
         return this.#events.counters(message.samples);
+      case "layers":
+        return this.#events.layers(message.json);
       case "rule_fault":
         return this.#events.ruleFault(message.fault);
       case "trouble":

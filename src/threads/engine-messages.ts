@@ -37,6 +37,8 @@ export type FromEngine =
   | { readonly kind: "ready" }
   | { readonly kind: "answers"; readonly answers: readonly { id: number; answer: Answer }[] }
   | { readonly kind: "counters"; readonly samples: readonly CounterSample[] }
+  /** Defence in depth as JSON of `ApiNamespaceLayers[]`, when it is another than before. */
+  | { readonly kind: "layers"; readonly json: string }
   /** Once per rule and thread. */
   | { readonly kind: "rule_fault"; readonly fault: RuleFault }
   /** A fault of ours that is not fatal, for the log. */

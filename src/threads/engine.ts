@@ -21,6 +21,8 @@ import type { FromStore, ToStore } from "./store-messages.ts";
 
 const tickMs = 100;
 const countersMs = 1_000;
+/** It looks at every open insight and every namespace. */
+const layersMs = 5_000;
 /** As much as a receiver may be configured to accept. */
 const storedBodyMax = 2 ** 31 - 1;
 
@@ -40,6 +42,7 @@ const options = pipelineOptions(config, loaded.rules, loaded.waivers);
 let answers: { id: number; answer: Answer }[] = [];
 let isStopping = false;
 let isCommitScheduled = false;
+let toldLayers = "";
 
 const outputs: HostOutputs = {
   answer(id, answer) {
@@ -141,8 +144,17 @@ function start(host: EngineHost): void {
     tell({ kind: "counters", samples: host.counters() });
     for (const fault of host.takeRuleFaults()) tell({ kind: "rule_fault", fault });
   }, countersMs);
+  setInterval(() => tellLayers(host), layersMs);
+  tellLayers(host);
   tell({ kind: "counters", samples: host.counters() });
   tell({ kind: "ready" });
+}
+
+function tellLayers(host: EngineHost): void {
+  const json = JSON.stringify(host.layers());
+  if (json === toldLayers) return;
+  toldLayers = json;
+  tell({ kind: "layers", json });
 }
 
 /** Once the requests that stand in line now have been read. */

@@ -42,6 +42,15 @@ test("the demo raises the three insights within 10 s and accuses nothing innocen
 
   const table = await run(["insights", "--url", web]);
   expect(table.out).toContain("egress-around-proxy");
+  const weak = await until(
+    async () => (await run(["layers", "--url", web, "--namespace", "tenant-a"])).out,
+    (out) => /pod security: [a-z]+: .*\n +critical proxy-uid-in-application/.test(out),
+    15_000,
+  );
+  expect(weak).toMatch(
+    /network: unknown: .*\n(?:    [a-z]+ .*\n)*    critical egress-around-proxy/,
+  );
+  expect(await (await fetch(`${web}/metrics`)).text()).toMatch(/mesh_insights_posture\{[^}]*\} 1/);
   const dot = await run(["graph", "--url", web, "--format", "dot"]);
   expect(dot.out).toMatch(/^digraph mesh/);
   const graph = await getJson<ApiGraph>(`${web}/api/v1/graph`);

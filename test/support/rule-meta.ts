@@ -14,6 +14,7 @@ export const makeRuleMeta = (parts: Partial<RuleMeta> & Pick<RuleMeta, "id">): R
   keepFiringForUs: 0,
   description: "",
   confirm: "",
+  layer: "",
   remediation: "",
   falsePositives: [],
   references: [],

@@ -69,6 +69,12 @@ function compare({ expect }: Story, found: Findings): string[] {
     ...found.blindness
       .filter((line) => quiet.includes(line.split(" ")[0] ?? ""))
       .map((line) => `too much: ${line}`),
+    ...Object.entries(expect.layers).flatMap(([namespace, layers]) =>
+      Object.entries(layers)
+        .map(([layer, status]) => `${namespace} ${layer} ${status}`)
+        .filter((line) => !found.layers.includes(line))
+        .map((line) => `not so: ${line}`),
+    ),
     ...expect.unknown
       .filter((blind) => !isSaid(blind, found))
       .map(

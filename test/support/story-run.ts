@@ -59,6 +59,8 @@ export interface Findings {
   readonly evidence: readonly string[];
   /** `namespace/name > namespace/name`, an address where nobody has a name for an end. */
   readonly edges: readonly string[];
+  /** `namespace layer status`, when the story ended. */
+  readonly layers: readonly string[];
 }
 
 export interface NotJudged {
@@ -92,7 +94,7 @@ export function tell(
     run.take(request);
   }
   const insights = run.finish(startMs * usPerMs + Math.round(story.untilS * usPerSecond));
-  return { ...findingsOf(insights, run.stored), edges: run.edges };
+  return { ...findingsOf(insights, run.stored), edges: run.edges, layers: run.layers };
 }
 
 class Run {
@@ -102,6 +104,7 @@ class Run {
   readonly #feeds = new Map<string, SourceRow>();
   readonly #nodes = new Map<number, NodeRow>();
   readonly #edges = new Map<number, EdgeRow>();
+  layers: readonly string[] = [];
   #pipeline: Pipeline;
   #seq = 0;
   #nowUs: Us = 0;
@@ -169,6 +172,11 @@ class Run {
   finish(untilUs: Us): readonly InsightRow[] {
     this.#pass(untilUs);
     this.#collect(false);
+    this.layers = this.#pipeline
+      .layers()
+      .flatMap(({ namespace, layers }) =>
+        layers.map(({ layer, status }) => `${namespace} ${layer} ${status}`),
+      );
     // What fires only now would have turned unknown by the end, and be left out.
     for (const overUs = this.#nowUs + settleUs; this.#nowUs < overUs;) {
       this.#pass(this.#nowUs + usPerSecond);
@@ -226,7 +234,7 @@ function stands(row: InsightRow): boolean {
 function findingsOf(
   insights: readonly InsightRow[],
   stored: StoredCoverage,
-): Omit<Findings, "edges"> {
+): Omit<Findings, "edges" | "layers"> {
   const standing = insights.filter(stands);
   const accusing = standing.filter(({ rule }) => !coverageRules.has(rule));
   const blind = standing.filter(

@@ -3,6 +3,7 @@
  * the format by an example. Everything has a default but what the story is about.
  */
 import { z } from "zod";
+import { layerNames, layerStatuses } from "../../src/model/layers.ts";
 
 const durationPattern = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
 const secondsPer: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3_600 };
@@ -392,6 +393,8 @@ const expectation = z.strictObject({
   insights: z.array(insight).default([]),
   /** Rules that must not fire beyond `insights`; without the list, none may but those on coverage. */
   silent: z.array(name).optional(),
+  /** Defence in depth when the story ends, by namespace. */
+  layers: z.record(name, z.partialRecord(z.enum(layerNames), z.enum(layerStatuses))).default({}),
   /** Rules on coverage that must not fire. */
   quiet: z.array(name).default([]),
   unknown: z.array(blindness).default([]),

@@ -42,6 +42,13 @@ export interface DeclaredOptions {
   readonly overflowsOf: (nodeId: number) => readonly string[];
 }
 
+/** A namespace as rules were told of it. */
+export interface ToldNamespace {
+  readonly entity: Entity<"namespace">;
+  /** The object feed of its cluster was heard then. */
+  readonly judged: boolean;
+}
+
 const objectsMask = maskOf(["objects"]);
 /** Workloads told at a time: a policy for the whole mesh must not hold everything else up. */
 const toldAtOnceMax = 1_000;
@@ -62,6 +69,8 @@ export class Declared {
   readonly #untold = new Set<Workload>();
   /** By `type|id`, what rules know of namespaces, clusters and policies. */
   readonly #told = new Map<string, string>();
+  /** By id, as rules know them. */
+  readonly #namespaces = new Map<string, ToldNamespace>();
   /** What was told while nobody could tell, by cluster: told again when somebody can. */
   readonly #deafClusters = new Set<string>();
 
@@ -75,6 +84,10 @@ export class Declared {
   get trustDomains(): readonly string[] {
     const all = [...this.#scopes.clusters].flatMap(({ mesh }) => mesh.trustDomains);
     return [...new Set(all)].sort();
+  }
+
+  get namespaces(): Iterable<ToldNamespace> {
+    return this.#namespaces.values();
   }
 
   objectChanged(record: ObjectRecord): void {
@@ -253,6 +266,9 @@ export class Declared {
   #tellScope(what: Told, { name: cluster }: ClusterScope, nowUs: Us, out: GraphChange[]): void {
     const judged = this.#isJudged(cluster);
     const key = `${what.type}|${what.id}`;
+    if (what.type === "namespace") {
+      this.#namespaces.set(what.id, { entity: what.entity, judged });
+    }
     const told = contentHash([JSON.stringify(what.entity), String(judged)]);
     if (this.#told.get(key) === told) return;
     this.#told.set(key, told);
@@ -263,6 +279,7 @@ export class Declared {
   /** Also when nothing was told: before a restart something may have been. */
   #goneScope(type: EntityType, id: string, nowUs: Us, out: GraphChange[]): void {
     this.#told.delete(`${type}|${id}`);
+    if (type === "namespace") this.#namespaces.delete(id);
     out.push({ kind: "gone", type, id, atUs: nowUs });
   }
 
