@@ -6,13 +6,16 @@
 import { statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { exposureOf } from "./config/access.ts";
 import type { Config } from "./config/config.ts";
+import { Credentials } from "./credentials.ts";
 import { EngineHealthWatch } from "./engine-health.ts";
 import { Exporters } from "./exporters.ts";
 import { PrometheusRegistry } from "./export/prometheus.ts";
 import { systemClock } from "./lib/clock.ts";
-import { isLoopback } from "./lib/loopback.ts";
 import { Disposer } from "./lib/disposer.ts";
+import type { Secret } from "./lib/secret.ts";
+import type { PortName } from "./model/access.ts";
 import type { RuleFault, RuleMeta } from "./model/insights.ts";
 import type { ApiNamespaceLayers } from "./model/layers.ts";
 import { usPerSecond, usToRfc3339 } from "./model/time.ts";
@@ -21,6 +24,7 @@ import { makeGrpcReceiver, makeHttpReceiver } from "./receivers.ts";
 import type { Log } from "./self/log.ts";
 import { EngineThreadEvents, StoreThreadEvents } from "./self/thread-events.ts";
 import type { ComponentStatus, EngineStatus } from "./serve/status.ts";
+import type { WebAccess } from "./serve/access.ts";
 import { WebServer } from "./serve/web-server.ts";
 import { EngineClient } from "./threads/engine-client.ts";
 import type { RuleFile } from "./threads/engine-messages.ts";
@@ -32,13 +36,19 @@ const measureEveryMs = 5_000;
 
 /** What sockets, the store and the registry are opened with, by the names of the configuration file. */
 const fixedAtStart: Readonly<Record<string, (config: Config) => unknown>> = {
-  "receivers.grpc": ({ grpc }) => grpc,
-  "receivers.http": ({ http }) => http,
+  "receivers.grpc": ({ grpc }) => ({ ...grpc, auth: grpc.auth === null }),
+  "receivers.http": ({ http }) => ({ ...http, auth: http.auth === null }),
   store: ({ store }) => store,
-  web: ({ web }) => web,
+  web: ({ web }) => ({ ...web, auth: { ...web.auth, tokens: [] } }),
   metrics: ({ metrics }) => metrics,
   "exporters.otlp.queue": ({ exporters }) => exporters.otlp?.queue,
 };
+
+const authsOf = ({ grpc, http, web }: Config) => ({
+  grpc: grpc.auth,
+  http: http.auth,
+  web: web.auth,
+});
 
 /** What a start or a reload works with, checked whole. */
 export interface LoadedWork {
@@ -71,6 +81,8 @@ export class App implements AsyncDisposable {
   #engine: EngineClient | null = null;
   /** Defence in depth as the engine thread told it last. */
   #layersJson = "[]";
+  readonly #credentials: Credentials;
+  #webAccess: WebAccess | null = null;
   readonly #ruleFaults = new Map<string, RuleFault>();
   #grpcAddress = "";
   #httpAddress = "";
@@ -83,6 +95,8 @@ export class App implements AsyncDisposable {
     const { version, log } = parts;
     const { config } = parts.work;
     this.#metrics = new PrometheusRegistry({ version, ...config.metrics });
+    this.#credentials = new Credentials(this.#metrics, log);
+    this.#disposer.defer(() => this.#credentials[Symbol.dispose]());
     this.#loaded();
     const { maxBytes } = config.store;
     this.#storeEvents = new StoreThreadEvents(this.#metrics, log, systemClock, maxBytes);
@@ -117,6 +131,19 @@ export class App implements AsyncDisposable {
 
   get webAddress(): string {
     return this.#webAddress;
+  }
+
+  /** Where the page is: `http://127.0.0.1:4316`. */
+  get webUrl(): string {
+    return `${this.#work.config.web.tls === null ? "http" : "https"}://${this.#webAddress}`;
+  }
+
+  /** A link to the page that logs in once, with what a token allows; null when nobody is asked for one. */
+  loginLink(token: Secret): string | null {
+    const known = this.#webAccess?.gate.find(token);
+    if (!known) return null;
+    const code = this.#webAccess?.sessions.offer(known.digest).reveal();
+    return `${this.webUrl}/login?once=${code}`;
   }
 
   status(): EngineStatus {
@@ -167,6 +194,8 @@ export class App implements AsyncDisposable {
       const work = load();
       await this.#engine?.reload(work);
       await this.#exporters?.configure(work.config);
+      this.#credentials.reload(authsOf(work.config));
+      await this.#credentials.check();
       this.#apply(work);
       return true;
     } catch (error) {
@@ -283,7 +312,14 @@ export class App implements AsyncDisposable {
     const { log } = this.#parts;
     const { config } = this.#work;
     const metrics = this.#metrics;
-    const web = new WebServer(config.web.endpoint, {
+    const credentials = this.#credentials;
+    const { endpoint } = config.web;
+    const access = credentials.webAccess(config.web);
+    const tls = credentials.tlsOf("web", config.web.tls, (changed) => web.setTls(changed));
+    this.#webAccess = access;
+    const options = { ...endpoint, tls };
+    const web = new WebServer(options, {
+      access,
       queries: reader,
       metrics: {
         contentType: metrics.contentType,
@@ -301,24 +337,28 @@ export class App implements AsyncDisposable {
     });
     this.#disposer.use(web);
     this.#webAddress = addressOf(await web.listen());
+    this.#warnIfOpen("web", this.#webAddress);
   }
 
   async #startReceivers(handler: EngineClient): Promise<void> {
     const { config } = this.#work;
     const { log } = this.#parts;
-    const parts = { handler, metrics: this.#metrics, log };
+    const credentials = this.#credentials;
+    const parts = { handler, metrics: this.#metrics, log, credentials };
     const grpc = this.#disposer.use(makeGrpcReceiver(config, parts));
     this.#grpcAddress = addressOf(await grpc.listen());
-    this.#warnIfOpen(config.grpc, this.#grpcAddress);
+    this.#warnIfOpen("grpc", this.#grpcAddress);
     const http = this.#disposer.use(makeHttpReceiver(config, parts));
     this.#httpAddress = addressOf(await http.listen());
-    this.#warnIfOpen(config.http, this.#httpAddress);
+    this.#warnIfOpen("http", this.#httpAddress);
   }
 
-  #warnIfOpen({ endpoint, tls }: Config["grpc" | "http"], address: string): void {
-    if (tls !== null || isLoopback(endpoint.host)) return;
-    const what = "a receiver is open to the network without TLS or authentication";
-    this.#parts.log.warn(what, { endpoint: address });
+  /** The configuration says that this is known; it should be known to who reads the log, too. */
+  #warnIfOpen(port: PortName, address: string): void {
+    const lacks = exposureOf(this.#work.config[port]);
+    if (lacks === "") return;
+    const what = "a port can be reached from the network unprotected, as `insecure` allows";
+    this.#parts.log.warn(what, { port, endpoint: address, lacks });
   }
 
   /** Read when somebody asks: they change often, and few ask. */

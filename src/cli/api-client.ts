@@ -1,8 +1,43 @@
 /** Asks the HTTP API of a running engine, for the commands that show what it knows. */
-import { printable, UserError } from "./io.ts";
+import { readFileSync } from "node:fs";
+import { firstToken } from "../access/tokens.ts";
+import { Secret } from "../lib/secret.ts";
+import { fileTrouble, printable, UserError, type CliIo } from "./io.ts";
+
+/** Which engine is asked, and by whom. */
+export interface ApiTarget {
+  readonly url: string;
+  /** Null = nobody: the engine is open, as on loopback without `web.auth`. */
+  readonly token: Secret | null;
+}
+
+export interface TargetOptions {
+  readonly url: string;
+  readonly tokenFile?: string | undefined;
+}
+
+const tokenVariable = "MESH_INSIGHTS_TOKEN";
+
+/** The first token of the file, else that of the environment. */
+export function apiTarget({ url, tokenFile }: TargetOptions, { env }: CliIo): ApiTarget {
+  const text = tokenFile === undefined ? (env[tokenVariable] ?? "") : readTokenFile(tokenFile);
+  const token = firstToken(text);
+  if (token === "" && tokenFile === undefined) return { url, token: null };
+  if (/^[\x21-\x7e]+$/.test(token)) return { url, token: new Secret(token) };
+  const where = tokenFile === undefined ? tokenVariable : `"${tokenFile}"`;
+  throw new UserError(`cannot use the token of ${where}: there is none, or no proper one`);
+}
+
+function readTokenFile(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new UserError(`cannot read the token from "${path}": ${fileTrouble(cause)}`);
+  }
+}
 
 export async function getJson<T>(
-  baseUrl: string,
+  { url: baseUrl, token }: ApiTarget,
   path: string,
   query: Readonly<Record<string, string | undefined>>,
 ): Promise<T> {
@@ -10,7 +45,7 @@ export async function getJson<T>(
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined) url.searchParams.set(name, value);
   }
-  const response = await reach(url);
+  const response = await reach(url, token);
   if (!response.ok) throw await apiError(url, response);
   try {
     return (await response.json()) as T; // the engine's own API, of the same version
@@ -19,9 +54,12 @@ export async function getJson<T>(
   }
 }
 
-export async function reach(url: URL): Promise<Response> {
+export async function reach(url: URL, token: Secret | null): Promise<Response> {
+  const headers: Record<string, string> = {};
+  if (token !== null) headers["authorization"] = `Bearer ${token.reveal()}`;
   try {
-    return await fetch(url, { signal: AbortSignal.timeout(10_000) });
+    // An engine redirects nobody, and where somebody else does the token must not follow.
+    return await fetch(url, { headers, redirect: "error", signal: AbortSignal.timeout(10_000) });
   } catch (cause) {
     const why = fetchTrouble(cause);
     throw new UserError(
@@ -57,5 +95,8 @@ async function apiError(url: URL, response: Response): Promise<UserError> {
   } catch {
     // Not a problem document: the text itself is the best there is.
   }
-  return new UserError(`cannot read ${url.pathname}: ${response.status}, ${printable(detail)}`, 1);
+  const hint =
+    response.status === 401 ? `; give one with --token-file, or in ${tokenVariable}` : "";
+  const why = `${response.status}, ${printable(detail)}${hint}`;
+  return new UserError(`cannot read ${url.pathname}: ${why}`, 1);
 }

@@ -6,23 +6,25 @@ import type {
   ApiRuleCoverage,
 } from "../model/api-coverage.ts";
 import { coverageCapabilities, type CoverageCapability } from "../model/coverage.ts";
-import { getJson } from "./api-client.ts";
+import { apiTarget, getJson, type TargetOptions } from "./api-client.ts";
 import { sourceGuides } from "../normalize/guides.ts";
 import { formatTable, printable, type CliIo } from "./io.ts";
 import { nextSourcesText } from "./next-sources.ts";
 
 const nextShown = 5;
 
-export interface CoverageOptions {
-  readonly url: string;
+export interface CoverageOptions extends TargetOptions {
   readonly namespace?: string | undefined;
   readonly rule?: string | undefined;
   readonly json?: boolean | undefined;
 }
 
 export async function runCoverage(options: CoverageOptions, io: CliIo): Promise<number> {
-  const { url, namespace, rule } = options;
-  const coverage = await getJson<ApiCoverage>(url, "/api/v1/coverage", { namespace, rule });
+  const { namespace, rule } = options;
+  const coverage = await getJson<ApiCoverage>(apiTarget(options, io), "/api/v1/coverage", {
+    namespace,
+    rule,
+  });
   io.out(options.json === true ? `${JSON.stringify(coverage, null, 2)}\n` : coverageText(coverage));
   if (coverage.truncated) io.error("not all are shown; narrow it with --namespace and --rule\n");
   return 0;

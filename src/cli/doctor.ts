@@ -1,12 +1,11 @@
 /** `doctor`: what arrives at a running engine, what does not, why, and what to do about it. */
 import type { ApiProblem, ApiStatus } from "../model/api-status.ts";
 import { bypassText } from "../serve/coverage.ts";
-import { getJson } from "./api-client.ts";
+import { apiTarget, getJson, type TargetOptions } from "./api-client.ts";
 import { formatTable, printable, type CliIo } from "./io.ts";
 import { nextSourcesText } from "./next-sources.ts";
 
-export interface DoctorOptions {
-  readonly url: string;
+export interface DoctorOptions extends TargetOptions {
   readonly json?: boolean | undefined;
   readonly scrapeWithin?: string | undefined;
 }
@@ -16,7 +15,7 @@ const nextShown = 1;
 
 /** 0 when nothing is amiss, 1 otherwise; that nobody answers is a `UserError` with 1 as well. */
 export async function runDoctor(options: DoctorOptions, io: CliIo): Promise<number> {
-  const status = await getJson<ApiStatus>(options.url, "/api/v1/status", {
+  const status = await getJson<ApiStatus>(apiTarget(options, io), "/api/v1/status", {
     scrape_within: options.scrapeWithin,
   });
   io.out(options.json === true ? `${JSON.stringify(status, null, 2)}\n` : doctorText(status));

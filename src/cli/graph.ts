@@ -1,10 +1,9 @@
 /** `graph`: the service graph of a running engine, as a table, JSON or Graphviz DOT. */
 import type { ApiEdge, ApiGraph, ApiNode } from "../model/api.ts";
-import { getJson } from "./api-client.ts";
+import { apiTarget, getJson, type TargetOptions } from "./api-client.ts";
 import { formatTable, printable, type CliIo } from "./io.ts";
 
-export interface GraphOptions {
-  readonly url: string;
+export interface GraphOptions extends TargetOptions {
   readonly namespace?: string | undefined;
   readonly format: GraphFormat;
 }
@@ -19,7 +18,7 @@ export type GraphFormat = keyof typeof formatters;
 export const graphFormats = Object.keys(formatters);
 
 export async function runGraph(options: GraphOptions, io: CliIo): Promise<number> {
-  const graph = await getJson<ApiGraph>(options.url, "/api/v1/graph", {
+  const graph = await getJson<ApiGraph>(apiTarget(options, io), "/api/v1/graph", {
     namespace: options.namespace,
   });
   io.out(formatters[options.format](graph));

@@ -1,11 +1,10 @@
 /** `insights`: the insights of a running engine, as a table or JSON, once or until stopped. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ApiInsight, ApiPage } from "../model/api.ts";
-import { getJson } from "./api-client.ts";
+import { apiTarget, getJson, type TargetOptions } from "./api-client.ts";
 import { formatTable, printable, type CliIo } from "./io.ts";
 
-export interface InsightsOptions {
-  readonly url: string;
+export interface InsightsOptions extends TargetOptions {
   readonly state?: string | undefined;
   readonly severity?: string | undefined;
   readonly namespace?: string | undefined;
@@ -16,7 +15,7 @@ export interface InsightsOptions {
 export async function runInsights(options: InsightsOptions, io: CliIo): Promise<number> {
   let shown = "";
   do {
-    const page = await getJson<ApiPage<ApiInsight>>(options.url, "/api/v1/insights", {
+    const page = await getJson<ApiPage<ApiInsight>>(apiTarget(options, io), "/api/v1/insights", {
       state: options.state,
       severity: options.severity,
       namespace: options.namespace,

@@ -5,20 +5,18 @@ import {
   type ApiLayers,
   type ApiNamespaceLayers,
 } from "../model/layers.ts";
-import { getJson } from "./api-client.ts";
+import { apiTarget, getJson, type TargetOptions } from "./api-client.ts";
 import { formatTable, printable, type CliIo } from "./io.ts";
 
-export interface LayersOptions {
-  readonly url: string;
+export interface LayersOptions extends TargetOptions {
   readonly namespace?: string | undefined;
   readonly json?: boolean | undefined;
 }
 
-export async function runLayers(
-  { url, namespace, json }: LayersOptions,
-  io: CliIo,
-): Promise<number> {
-  const page = await getJson<ApiLayers>(url, "/api/v1/layers", { namespace, limit: "1000" });
+export async function runLayers(options: LayersOptions, io: CliIo): Promise<number> {
+  const { namespace, json } = options;
+  const target = apiTarget(options, io);
+  const page = await getJson<ApiLayers>(target, "/api/v1/layers", { namespace, limit: "1000" });
   const text =
     namespace === undefined ? layersTable(page) : page.items.map(namespaceText).join("\n");
   const none = "no namespace in the mesh is known\n";

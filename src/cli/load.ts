@@ -1,8 +1,11 @@
 /** Reads what `serve` and its kin need: configuration files and rule files, with every fault at once. */
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
+import type { AuthConfig } from "../config/access.ts";
 import { loadConfig, type Config } from "../config/config.ts";
 import { formatConfigDiagnostic } from "../config/diagnostics.ts";
+import { makeTokenTable } from "../credentials.ts";
 import { ruleOptions } from "../engine/options.ts";
 import { parseHeaders } from "../export/headers-file.ts";
 import { systemClock } from "../lib/clock.ts";
@@ -34,7 +37,7 @@ export function readConfig(options: ConfigOptions, io: CliIo): Config {
   const files = options.config.map((path) => ({ path, text: readText(path, "the configuration") }));
   const loaded = loadConfig(files, options.set, io.env);
   if (loaded.ok) {
-    checkServerTls(loaded.config);
+    checkCredentials(loaded.config);
     checkExporter(loaded.config);
     return loaded.config;
   }
@@ -68,12 +71,14 @@ function checkIds(verb: string, ids: readonly string[], known: ReadonlySet<strin
   throw new UserError(`cannot ${verb} the rule "${unknown}": there is no such rule${hint}`);
 }
 
-/** A certificate that cannot serve is found here, not when the first sender comes. */
-function checkServerTls(config: Config): void {
-  for (const [name, { tls }] of [
+/** A certificate or token that cannot be used is found here, not when the first sender comes. */
+function checkCredentials(config: Config): void {
+  for (const [name, { tls, auth }] of [
     ["receivers.grpc", config.grpc],
     ["receivers.http", config.http],
+    ["web", config.web],
   ] as const) {
+    if (auth !== null) checkTokens(auth, `${name}.auth`);
     if (tls === null) continue;
     checkPair(tls.certFile, tls.keyFile, `${name}.tls`, "serve");
     if (tls.clientCaFile !== "") checkAuthorities(tls.clientCaFile, `${name}.tls.client_ca_file`);
@@ -89,6 +94,17 @@ function checkExporter({ exporters: { otlp } }: Config): void {
   if (otlp.headersFile === "") return;
   const headers = parseHeaders(readText(otlp.headersFile, '"exporters.otlp.headers_file"'));
   if (!headers.ok) throw new UserError(`${headers.message} ("${otlp.headersFile}")`);
+}
+
+function checkTokens(auth: AuthConfig, where: string): void {
+  const texts = auth.tokens.map(({ tokenFile }, index) =>
+    readText(tokenFile, `"${where}.tokens.${index}.token_file"`),
+  );
+  try {
+    makeTokenTable(auth, texts);
+  } catch (cause) {
+    throw new UserError(`cannot use "${where}": ${fileTrouble(cause)}`);
+  }
 }
 
 function checkPair(certFile: string, keyFile: string, where: string, verb: "serve" | "send"): void {
@@ -107,6 +123,8 @@ function checkAuthorities(file: string, key: string): void {
 function trySecureContext(options: SecureContextOptions, what: string, mend: string): void {
   try {
     createSecureContext(options);
+    // Without a certificate in it, the system's authorities would be trusted instead.
+    if (options.ca !== undefined) void new X509Certificate(String(options.ca));
   } catch (cause) {
     throw new UserError(`${what}: ${fileTrouble(cause)}; ${mend}`);
   }

@@ -22,6 +22,7 @@ import { runValidate } from "./validate.ts";
 import { packageVersion, runVersion } from "./version.ts";
 
 const defaultUrl = "http://127.0.0.1:4316";
+const tokenHelp = "a token that may read (default: that in MESH_INSIGHTS_TOKEN, if any)";
 
 const logLevels = ["debug", "info", "warn", "error"] as const;
 const logFormats = ["text", "json"] as const;
@@ -174,6 +175,7 @@ function addQuestions(program: Command, io: CliIo, done: Done): void {
     .command("insights")
     .description("list the insights of a running engine")
     .option("--url <url>", "the engine's page", defaultUrl)
+    .option("--token-file <file>", tokenHelp)
     .addOption(oneOf("--state <state>", "only insights in this state", states))
     .addOption(oneOf("--severity <severity>", "only insights of this severity", severities))
     .option("--namespace <namespace>", "of the affected workload")
@@ -185,6 +187,7 @@ function addQuestions(program: Command, io: CliIo, done: Done): void {
     .command("graph")
     .description("print the service graph of a running engine")
     .option("--url <url>", "the engine's page", defaultUrl)
+    .option("--token-file <file>", tokenHelp)
     .option("--namespace <namespace>", "only edges that touch it")
     .addOption(oneOf("--format <format>", "what to print", graphFormats).default("table"))
     .addHelpText("after", "\nExample:\n  $ mesh-insights graph --format dot | dot -Tsvg > mesh.svg")
@@ -193,6 +196,7 @@ function addQuestions(program: Command, io: CliIo, done: Done): void {
     .command("coverage")
     .description("who is seen by what, and what the rules can judge")
     .option("--url <url>", "the engine's page", defaultUrl)
+    .option("--token-file <file>", tokenHelp)
     .option("--namespace <namespace>", "only its workloads; names those that are not judged")
     .option("--rule <id>", "only this rule")
     .option("--json", "as the API answers")
@@ -202,6 +206,7 @@ function addQuestions(program: Command, io: CliIo, done: Done): void {
     .command("layers")
     .description("defence in depth: network, pod security, authorisation, monitoring by namespace")
     .option("--url <url>", "the engine's page", defaultUrl)
+    .option("--token-file <file>", tokenHelp)
     .option("--namespace <namespace>", "only this one, with why and the insights that say so")
     .option("--json", "as the API answers")
     .addHelpText("after", "\nExample:\n  $ mesh-insights layers --namespace shop")
@@ -210,6 +215,7 @@ function addQuestions(program: Command, io: CliIo, done: Done): void {
     .command("doctor")
     .description("why a running engine shows less than there is, and what to do")
     .option("--url <url>", "the engine's page", defaultUrl)
+    .option("--token-file <file>", tokenHelp)
     .option("--scrape-within <time>", "somebody should scrape /metrics this often (default: 5m)")
     .option("--json", "as the API answers")
     .addHelpText("after", "\nExits with 0 when no problem was found, else with 1.")

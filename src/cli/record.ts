@@ -1,6 +1,7 @@
 /** `record`: takes what senders send and writes it to a file, until stopped. No engine runs. */
 import { rm } from "node:fs/promises";
 import { PrometheusRegistry } from "../export/prometheus.ts";
+import { Credentials } from "../credentials.ts";
 import { Disposer } from "../lib/disposer.ts";
 import type { Answer, ReceivedRequest } from "../model/requests.ts";
 import { makeGrpcReceiver, makeHttpReceiver } from "../receivers.ts";
@@ -32,7 +33,9 @@ export async function runRecord(options: RecordOptions, io: CliIo): Promise<numb
       }
     },
   };
-  const parts = { handler, metrics: new PrometheusRegistry(), log };
+  const metrics = new PrometheusRegistry();
+  using credentials = new Credentials(metrics, log);
+  const parts = { handler, metrics, log, credentials };
   await using receivers = new Disposer();
   const grpc = receivers.use(makeGrpcReceiver(config, parts));
   const http = receivers.use(makeHttpReceiver(config, parts));

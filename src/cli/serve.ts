@@ -1,5 +1,6 @@
 /** `serve`: runs the engine until it is told to stop. */
 import { App, type LoadedWork } from "../app.ts";
+import type { Config } from "../config/config.ts";
 import { makeLog, type Log } from "../self/log.ts";
 import { UserError, type CliIo } from "./io.ts";
 import { readConfig, readRules, type ConfigOptions } from "./load.ts";
@@ -23,7 +24,7 @@ export async function runServe(options: ServeOptions, io: CliIo): Promise<number
   const work = load();
   const { logLevel: level, logFormat: format } = work.config.telemetry;
   const log = makeLog({ level, format, write: io.error });
-  return runApp({ work, load, log, io, started: (app) => io.out(welcome(app)) });
+  return runApp({ work, load, log, io, started: (app) => io.out(welcome(app, work.config)) });
 }
 
 export interface RunOptions {
@@ -69,15 +70,21 @@ export async function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-function welcome(app: App): string {
-  return `OTLP/gRPC on ${app.grpcAddress}, OTLP/HTTP on ${app.httpAddress}, page and API on http://${app.webAddress}
+function welcome(app: App, { grpc }: Config): string {
+  const tls =
+    grpc.tls === null ? "{ insecure: true }" : "{ ca_file: <who signed our certificate> }";
+  const token =
+    grpc.auth === null
+      ? ""
+      : '\n      headers: { authorization: "Bearer ${env:MESH_INSIGHTS_TOKEN}" }';
+  return `OTLP/gRPC on ${app.grpcAddress}, OTLP/HTTP on ${app.httpAddress}, page and API on ${app.webUrl}
 
 Put this into the configuration of your collector:
 
   exporters:
     otlp_grpc/mesh-insights:
       endpoint: ${app.grpcAddress}
-      tls: { insecure: true }
+      tls: ${tls}${token}
       compression: gzip
       timeout: 10s
       retry_on_failure: { max_elapsed_time: 0 }

@@ -128,8 +128,8 @@ const bad: Bad[] = [
   },
   {
     name: "a nested key of a later version",
-    yaml: "version: 1\nreceivers:\n  grpc: { auth: {} }\n",
-    says: 'f1.yaml:3:11 cannot use "receivers.grpc.auth": not supported by this version',
+    yaml: "version: 1\nweb:\n  { external_url: x }\n",
+    says: 'f1.yaml:3:5 cannot use "web.external_url": not supported by this version',
   },
   {
     name: "a wrong type",
@@ -202,7 +202,7 @@ const bad: Bad[] = [
   {
     name: "trust in a sender who is not asked who he is",
     yaml: "version: 1\nreceivers: { trust: [{ client: collector, level: attested }] }\n",
-    says: 'f1.yaml:2:22 cannot use "receivers.trust.0": "client" takes "tls.client_ca_file" of its receiver',
+    says: 'f1.yaml:2:22 cannot use "receivers.trust.0": "client" takes "tls.client_ca_file" of its receiver, or a token of that name in its "auth"',
   },
   {
     name: "what nobody has verified",

@@ -7,6 +7,15 @@ import type { z } from "zod";
 import { isLoopback } from "../lib/loopback.ts";
 import { nearest } from "../lib/nearest.ts";
 import type { Us } from "../model/time.ts";
+import {
+  accessFaults,
+  toAuth,
+  toServerTls,
+  toWebAuth,
+  type AuthConfig,
+  type ServerTlsConfig,
+  type WebAuthConfig,
+} from "./access.ts";
 import type { ConfigDiagnostic } from "./diagnostics.ts";
 import {
   fileToLayer,
@@ -19,13 +28,6 @@ import {
 } from "./layers.ts";
 import { configSchema, promised, type ConfigFile } from "./schema.ts";
 import type { Endpoint } from "./units.ts";
-
-export interface ServerTlsConfig {
-  readonly certFile: string;
-  readonly keyFile: string;
-  /** "" = senders show no certificate. */
-  readonly clientCaFile: string;
-}
 
 /** What a list of rules gets and loses. */
 export interface ListChange {
@@ -44,6 +46,10 @@ export interface TrustConfig {
 export interface GrpcReceiverConfig {
   readonly endpoint: Endpoint;
   readonly tls: ServerTlsConfig | null;
+  /** Null = no token is asked for. */
+  readonly auth: AuthConfig | null;
+  /** It may be reached from the network in plain text, or by anybody. */
+  readonly insecure: boolean;
   readonly maxRequestBytes: number;
   readonly inFlightBytesMax: number;
   readonly maxConcurrentStreams: number;
@@ -54,6 +60,10 @@ export interface GrpcReceiverConfig {
 export interface HttpReceiverConfig {
   readonly endpoint: Endpoint;
   readonly tls: ServerTlsConfig | null;
+  /** Null = no token is asked for. */
+  readonly auth: AuthConfig | null;
+  /** It may be reached from the network in plain text, or by anybody. */
+  readonly insecure: boolean;
   readonly maxRequestBytes: number;
   readonly inFlightBytesMax: number;
   readonly maxConnections: number;
@@ -138,6 +148,10 @@ export interface Config {
   };
   readonly web: {
     readonly endpoint: Endpoint;
+    readonly tls: ServerTlsConfig | null;
+    /** Null = nobody is asked who he is, but for a certificate that `tls` asks for. */
+    readonly auth: WebAuthConfig | null;
+    readonly insecure: boolean;
     readonly reload: boolean;
     readonly acknowledge: boolean;
   };
@@ -249,7 +263,7 @@ function crossFaults(file: ConfigFile): Fault[] {
     const message = `cannot use "${path.join(".")}": not larger than "request_size", which could never be received`;
     faults.push({ path, message });
   }
-  faults.push(...trustFaults(file.receivers));
+  faults.push(...accessFaults(file));
   const { otlp } = file.exporters;
   if (otlp && (otlp.tls.cert_file === undefined) !== (otlp.tls.key_file === undefined)) {
     const path = ["exporters", "otlp", "tls"];
@@ -257,23 +271,6 @@ function crossFaults(file: ConfigFile): Fault[] {
     faults.push({ path, message });
   }
   return faults;
-}
-
-/** An entry that could never mean what it says. */
-function trustFaults({ grpc, http, trust }: ConfigFile["receivers"]): Fault[] {
-  const receivers = { grpc, http };
-  return trust.flatMap(({ listener, client, level }, index): Fault[] => {
-    const path = ["receivers", "trust", index];
-    const name = `cannot use "receivers.trust.${index}"`;
-    if (level === "verified" && client === undefined) {
-      return [{ path, message: `${name}: "verified" takes a "client"` }];
-    }
-    const asks = (one: "grpc" | "http"): boolean =>
-      receivers[one].tls?.client_ca_file !== undefined;
-    const isAsked = listener === undefined ? asks("grpc") || asks("http") : asks(listener);
-    if (client === undefined || isAsked) return [];
-    return [{ path, message: `${name}: "client" takes "tls.client_ca_file" of its receiver` }];
-  });
 }
 
 /** Port 0 is any free port, so two of them never meet. */
@@ -339,7 +336,7 @@ function toConfig(file: ConfigFile): Config {
       // One of each workload: when the engine is new, nobody has been heard of yet.
       activeMax: insights.max_active ?? limits.workloads ?? profile.workloadsMax,
     },
-    web: { ...web, acknowledge: web.acknowledge ?? isLoopback(web.endpoint.host) },
+    web: toWeb(web),
     metrics: { seriesMax: metrics.series, namespacesMax: metrics.namespaces },
     limits: {
       workloadsMax: limits.workloads ?? profile.workloadsMax,
@@ -350,10 +347,18 @@ function toConfig(file: ConfigFile): Config {
   };
 }
 
-function toGrpc({ endpoint, tls, limits }: ConfigFile["receivers"]["grpc"]): GrpcReceiverConfig {
+function toGrpc({
+  endpoint,
+  tls,
+  auth,
+  insecure,
+  limits,
+}: ConfigFile["receivers"]["grpc"]): GrpcReceiverConfig {
   return {
     endpoint,
     tls: toServerTls(tls),
+    auth: toAuth(auth),
+    insecure,
     maxRequestBytes: limits.request_size,
     inFlightBytesMax: limits.in_flight_size,
     maxConcurrentStreams: limits.streams_per_connection,
@@ -362,10 +367,18 @@ function toGrpc({ endpoint, tls, limits }: ConfigFile["receivers"]["grpc"]): Grp
   };
 }
 
-function toHttp({ endpoint, tls, limits }: ConfigFile["receivers"]["http"]): HttpReceiverConfig {
+function toHttp({
+  endpoint,
+  tls,
+  auth,
+  insecure,
+  limits,
+}: ConfigFile["receivers"]["http"]): HttpReceiverConfig {
   return {
     endpoint,
     tls: toServerTls(tls),
+    auth: toAuth(auth),
+    insecure,
     maxRequestBytes: limits.request_size,
     inFlightBytesMax: limits.in_flight_size,
     maxConnections: limits.connections,
@@ -373,10 +386,14 @@ function toHttp({ endpoint, tls, limits }: ConfigFile["receivers"]["http"]): Htt
   };
 }
 
-function toServerTls(tls: ConfigFile["receivers"]["grpc"]["tls"]): ServerTlsConfig | null {
-  if (tls === undefined) return null;
-  const { cert_file, key_file, client_ca_file } = tls;
-  return { certFile: cert_file, keyFile: key_file, clientCaFile: client_ca_file ?? "" };
+function toWeb({ tls, auth, acknowledge, ...web }: ConfigFile["web"]): Config["web"] {
+  const isAsked = auth !== undefined || isLoopback(web.endpoint.host);
+  return {
+    ...web,
+    tls: toServerTls(tls),
+    auth: toWebAuth(auth),
+    acknowledge: acknowledge ?? isAsked,
+  };
 }
 
 function toOtlp(file: NonNullable<ConfigFile["exporters"]["otlp"]>): OtlpExporterConfig {

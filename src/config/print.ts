@@ -5,6 +5,7 @@
 import { stringify } from "yaml";
 import type { z } from "zod";
 import { usPerDay, usPerHour, usPerMinute, usPerMs, usPerSecond, type Us } from "../model/time.ts";
+import type { WebAuthConfig } from "./access.ts";
 import type { Config, OtlpExporterConfig } from "./config.ts";
 import type { configSchema } from "./schema.ts";
 import type { Endpoint } from "./units.ts";
@@ -25,7 +26,7 @@ function configToFile(config: Config): FileInput {
     receivers: {
       grpc: {
         endpoint: endpointToText(config.grpc.endpoint),
-        ...tlsToFile(config.grpc.tls),
+        ...accessToFile(config.grpc),
         limits: {
           ...sharedLimits(config.grpc),
           streams_per_connection: config.grpc.maxConcurrentStreams,
@@ -33,7 +34,7 @@ function configToFile(config: Config): FileInput {
       },
       http: {
         endpoint: endpointToText(config.http.endpoint),
-        ...tlsToFile(config.http.tls),
+        ...accessToFile(config.http),
         limits: sharedLimits(config.http),
       },
       trust: config.trust.map(({ listener, client, origin, level }) => ({
@@ -71,7 +72,7 @@ function configToFile(config: Config): FileInput {
       outage_grace: durationToText(insights.outageGraceUs),
       max_active: insights.activeMax,
     },
-    web: { ...web, endpoint: endpointToText(web.endpoint) },
+    web: webToFile(web),
     metrics: { series: metrics.seriesMax, namespaces: metrics.namespacesMax },
     limits: {
       workloads: limits.workloadsMax,
@@ -108,14 +109,46 @@ function sharedLimits(receiver: Config["http"]) {
   };
 }
 
+function accessToFile({ tls, auth, insecure }: Config["grpc"] | Config["http"]) {
+  const tokens = auth?.tokens.map(({ name, tokenFile, scopes }) => {
+    return { name, token_file: tokenFile, scopes: [...scopes] };
+  });
+  return { ...tlsToFile(tls), ...(tokens ? { auth: { tokens } } : {}), insecure };
+}
+
+function webToFile({ endpoint, tls, auth, insecure, reload, acknowledge }: Config["web"]) {
+  return {
+    endpoint: endpointToText(endpoint),
+    ...tlsToFile(tls),
+    ...(auth === null ? {} : { auth: webAuthToFile(auth) }),
+    insecure,
+    reload,
+    acknowledge,
+  };
+}
+
+function webAuthToFile(auth: WebAuthConfig) {
+  return {
+    tokens: auth.tokens.map(({ name, tokenFile, scopes, namespaces }) => {
+      return { name, token_file: tokenFile, scopes: [...scopes], namespaces: [...namespaces] };
+    }),
+    clients: auth.clients.map(({ name, scopes, namespaces }) => {
+      return { name, scopes: [...scopes], namespaces: [...namespaces] };
+    }),
+    anonymous: [...auth.anonymous],
+    session: durationToText(auth.sessionUs),
+  };
+}
+
 function tlsToFile(tls: Config["grpc"]["tls"]) {
   if (tls === null) return {};
-  const { certFile, keyFile, clientCaFile } = tls;
+  const { certFile, keyFile, clientCaFile, minVersion } = tls;
   return {
     tls: {
       cert_file: certFile,
       key_file: keyFile,
       ...unlessEmpty("client_ca_file", clientCaFile),
+      min_version: minVersion,
     },
   };
 }

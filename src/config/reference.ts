@@ -25,7 +25,8 @@ environment. Unknown keys are errors. \`mesh-insights validate --config FILE\` c
 \`serve\` would load; editors find the format in \`schema/config.v1.json\`.
 
 Lengths of time are written \`500ms\`, \`30s\`, \`15m\`, \`1h30m\`, \`30d\`; sizes \`64MiB\`, \`8GiB\`. Everything
-binds to 127.0.0.1 unless an endpoint says otherwise.
+binds to 127.0.0.1 unless an endpoint says otherwise; an endpoint that can be reached from the network takes
+\`tls\` and \`auth\` (or \`tls.client_ca_file\`), or is refused unless \`insecure\` is set.
 
 \`\`\`yaml
 # yaml-language-server: $schema=../schema/config.v1.json
@@ -35,6 +36,13 @@ cluster:
 receivers:
   grpc:
     endpoint: 0.0.0.0:4317
+    tls:
+      cert_file: /etc/mesh-insights/tls/tls.crt
+      key_file: /etc/mesh-insights/tls/tls.key
+    auth:
+      tokens:
+        - name: gateway
+          token_file: /etc/mesh-insights/tokens/gateway
 store:
   path: /var/lib/mesh-insights/mesh-insights.db
   profile: large

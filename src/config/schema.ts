@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { parseDestination } from "../lib/destination.ts";
 import { canonicalIp, parseCidr } from "../lib/ip.ts";
+import { scopes, type Scope } from "../model/access.ts";
 import { durationPattern, parseDuration } from "../model/durations.ts";
 import { parseEndpoint, parseSize, sizePattern } from "./units.ts";
 
@@ -65,15 +66,100 @@ const serverTls = z
       .string()
       .min(1)
       .optional()
-      .describe("PEM file with the authorities of which every sender must show a certificate"),
+      .describe(
+        "PEM file with the authorities of which every sender must show a certificate; at `web`, of which it may",
+      ),
+    min_version: z.enum(["1.2", "1.3"]).default("1.3").describe("Oldest version of TLS"),
   })
   .optional()
-  .describe("Serve TLS; without it, plain text");
+  .describe("Serve TLS; without it, plain text. Changed files are used within seconds");
+
+/** A name that logs and `receivers.trust` show. */
+const holder = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,253}$/, { error: "expected a name without spaces" });
+
+const tokenFields = {
+  name: holder.describe("Whose it is: what logs show, and `client` in `receivers.trust`"),
+  token_file: z
+    .string()
+    .min(1)
+    .describe(
+      "File with one token per line, or `sha256:` and the hex SHA-256 of one; `#` begins a comment. Each of them is accepted, so that old and new overlap; a changed file is used within seconds",
+    ),
+};
+const scopesOf = (otherwise: Scope, about: string) =>
+  z.array(z.enum(scopes)).min(1).max(scopes.length).default([otherwise]).describe(about);
+
+const receiverAuth = z
+  .strictObject({
+    tokens: z
+      .array(
+        z.strictObject({
+          ...tokenFields,
+          scopes: scopesOf("ingest", "What it allows; to send telemetry takes `ingest`"),
+        }),
+      )
+      .min(1)
+      .max(1_000)
+      .describe("Who may send, with `Authorization: Bearer <token>`"),
+  })
+  .optional()
+  .describe("Ask senders for a token, before any of a request's body is read");
+
+const readable = z
+  .array(z.string().min(1).max(253))
+  .max(1_000)
+  .default([])
+  .describe("What `read` is limited to; empty = everything");
+const webScopes = scopesOf(
+  "read",
+  "`read`: page and API; `metrics`: /metrics; `admin`: acknowledge and reload. None includes another",
+);
+
+const webAuth = z
+  .strictObject({
+    tokens: z
+      .array(z.strictObject({ ...tokenFields, scopes: webScopes, namespaces: readable }))
+      .max(1_000)
+      .default([])
+      .describe("Who may ask, with `Authorization: Bearer <token>` or by logging in with it"),
+    clients: z
+      .array(
+        z.strictObject({
+          name: holder.describe("As `client` in `receivers.trust`"),
+          scopes: webScopes,
+          namespaces: readable,
+        }),
+      )
+      .max(1_000)
+      .default([])
+      .describe("Who may ask by the certificate that `tls.client_ca_file` lets them show"),
+    anonymous: z
+      .array(z.enum(scopes))
+      .max(scopes.length)
+      .default([])
+      .describe("What may be done by who shows nothing; beyond loopback it takes `insecure`"),
+    session: duration.prefault("12h").describe("How long a login holds"),
+  })
+  .optional()
+  .describe(
+    "Ask who it is; without it everybody may who reaches the endpoint, or who shows a certificate that `tls.client_ca_file` asks for (`read` and `metrics`). Health is open",
+  );
+
+const insecure = z
+  .boolean()
+  .default(false)
+  .describe(
+    "May be reached from the network in plain text, or without token or certificate: something else protects it. Without this such an endpoint is refused",
+  );
 
 const grpc = group(
   {
     endpoint: endpoint.prefault("127.0.0.1:4317").describe("Where OTLP/gRPC is received"),
     tls: serverTls,
+    auth: receiverAuth,
+    insecure,
     limits: group(
       {
         request_size: size.prefault("64MiB").describe("One request, on the wire and inflated"),
@@ -94,6 +180,8 @@ const http = group(
   {
     endpoint: endpoint.prefault("127.0.0.1:4318").describe("Where OTLP/HTTP is received"),
     tls: serverTls,
+    auth: receiverAuth,
+    insecure,
     limits: group(
       {
         request_size: size.prefault("64MiB").describe("One request, on the wire and inflated"),
@@ -117,7 +205,7 @@ const trustEntry = z
       .min(1)
       .optional()
       .describe(
-        "Name in the sender's certificate (its first URI name, else DNS name, else common name), which `tls.client_ca_file` of the receiver asks for; without it, any sender",
+        "Name of the sender's token, where the receiver's `auth` asks for one; else the name in its certificate (its first URI name, else DNS name, else common name), which `tls.client_ca_file` asks for; without it, any sender",
       ),
     origin: z
       .string()
@@ -330,6 +418,9 @@ export const configSchema = z
     web: group(
       {
         endpoint: endpoint.prefault("127.0.0.1:4316").describe("Page, API, /metrics and health"),
+        tls: serverTls,
+        auth: webAuth,
+        insecure,
         reload: z
           .boolean()
           .default(false)
@@ -338,7 +429,7 @@ export const configSchema = z
           .boolean()
           .optional()
           .describe(
-            "Let whoever reaches the page acknowledge insights; default only where it listens on loopback",
+            "Let insights be acknowledged through the API, which takes the scope `admin` where `auth` is set; default where it is, or on loopback",
           ),
       },
       "What people and Prometheus see",
@@ -374,8 +465,6 @@ export type ConfigFile = z.output<typeof configSchema>;
 
 /** Keys of later versions: refused with a reason of their own, since ignoring them would be a lie. */
 export const promised: ReadonlySet<string> = new Set([
-  "receivers.grpc.auth",
-  "receivers.http.auth",
   "privacy",
   "exporters.alertmanager",
   "store.retention",
@@ -384,8 +473,6 @@ export const promised: ReadonlySet<string> = new Set([
   "identity.external_groups",
   "metrics.tempo_names",
   "metrics.kiali_names",
-  "web.tls",
-  "web.auth",
   "web.external_url",
 ]);
 

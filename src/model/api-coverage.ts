@@ -82,6 +82,8 @@ export interface CoverageFilter {
   rule?: string;
   /** Namespaces, and workloads of the one asked for; default 100, most 1,000. */
   limit?: number;
+  /** Of these alone, whatever else is asked for; not a parameter of the API but the asker's leave. */
+  namespaces?: readonly string[];
 }
 
 export interface StoredWorkload {

@@ -178,6 +178,8 @@ export interface SourceFilter {
   namespace?: string;
   /** Default and most: 1,000. */
   limit?: number;
+  /** Of these alone, whatever else is asked for; not a parameter of the API but the asker's leave. */
+  namespaces?: readonly string[];
 }
 
 export interface InsightFilter {
@@ -191,6 +193,8 @@ export interface InsightFilter {
   since?: string;
   limit?: number;
   cursor?: string;
+  /** Of these alone, whatever else is asked for; not a parameter of the API but the asker's leave. */
+  namespaces?: readonly string[];
 }
 
 export interface GraphFilter {
@@ -199,6 +203,8 @@ export interface GraphFilter {
   focus?: string;
   hops?: number;
   limit?: number;
+  /** Only edges that touch one of these; as for insights, the asker's leave. */
+  namespaces?: readonly string[];
 }
 
 /** Read-only questions; each answers from one committed state of the store. */

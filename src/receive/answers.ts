@@ -9,6 +9,8 @@
  * | some items bad                                | OK, partial success| 200  |            |
  * | cannot be read: framing, compression, content | INVALID_ARGUMENT   | 400  | no         |
  * | too big on the wire or inflated               | RESOURCE_EXHAUSTED | 413  | no         |
+ * | no token, or one that is not good             | UNAUTHENTICATED    | 401  | no         |
+ * | a token that does not allow sending           | PERMISSION_DENIED  | 403  | no         |
  * | unknown path or method                        | UNIMPLEMENTED      | 404  | no         |
  * | not POST                                      |                    | 405  | no         |
  * | unknown compression or content type           | UNIMPLEMENTED      | 415  | no         |
@@ -20,6 +22,7 @@
  * collector drops the data on it and retries a 503.
  */
 import type { Answer } from "../model/requests.ts";
+import type { Refusal } from "../self/access-events.ts";
 import type { Outcome } from "../self/events.ts";
 
 export const GrpcStatus = {
@@ -28,9 +31,11 @@ export const GrpcStatus = {
   invalidArgument: 3,
   deadlineExceeded: 4,
   notFound: 5,
+  permissionDenied: 7,
   resourceExhausted: 8,
   unimplemented: 12,
   unavailable: 14,
+  unauthenticated: 16,
 } as const;
 export type GrpcStatus = (typeof GrpcStatus)[keyof typeof GrpcStatus];
 
@@ -86,6 +91,12 @@ export const replies = {
       `cannot take the request: ${what} is larger than the limit of ${limit} bytes; send smaller batches`,
     ),
 
+  /** Not `isTurnedAway`: whoever is not known must not be able to make this engine look blind. */
+  refused: ({ reason, message }: { readonly reason: Refusal; readonly message: string }) =>
+    reason === "scope"
+      ? refusal("permission_denied", GrpcStatus.permissionDenied, message)
+      : refusal("unauthenticated", GrpcStatus.unauthenticated, message),
+
   /** `known` says what is served. */
   unknownPath: (path: string, known: string) =>
     refusal("unimplemented", GrpcStatus.unimplemented, `cannot serve "${path}": ${known}`),
@@ -128,7 +139,9 @@ const httpStatusOf: Readonly<Record<GrpcStatus, number>> = {
   [GrpcStatus.notFound]: 404,
   [GrpcStatus.resourceExhausted]: 413,
   [GrpcStatus.unimplemented]: 404,
+  [GrpcStatus.permissionDenied]: 403,
   [GrpcStatus.unavailable]: 503,
+  [GrpcStatus.unauthenticated]: 401,
 };
 
 /** What the request held is not with us, and its sender has it still or has given it up. */

@@ -4,8 +4,8 @@
  * are renewed. Ending means GOAWAY first where there is time for it.
  */
 import type { ServerHttp2Session } from "node:http2";
+import { clientNameOf } from "../access/server-tls.ts";
 import type { ConnectionEnd } from "../self/events.ts";
-import { clientNameOf } from "./server-tls.ts";
 
 export interface ConnectionOptions {
   /** Until the first request begins. */

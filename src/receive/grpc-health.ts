@@ -44,6 +44,12 @@ export function answerHealthCheck(
   });
 }
 
+/** Of the whole server, whatever was asked for. */
+export function answerHealthUnread(stream: ServerHttp2Stream, isServing: boolean): void {
+  sendMessage(stream, framedHealthResponse(isServing));
+  stream.resume(); // thrown away as it comes
+}
+
 /** The one short string field, or the empty name of the whole server. */
 function serviceOf(message: Buffer): string {
   const isOneString = message[0] === 0x0a && message[1] === message.length - 2;

@@ -1,8 +1,9 @@
 /** What can be set of the OTLP/gRPC receiver, and what it is when nothing is set. */
+import type { TokenGate } from "../access/gate.ts";
+import type { ServerTls } from "../access/server-tls.ts";
 import type { ConnectionOptions } from "./grpc-connection.ts";
 import type { IntakeOptions } from "./intake.ts";
 import type { ListenerOptions } from "./listener.ts";
-import type { ServerTls } from "./server-tls.ts";
 
 export interface GrpcReceiverOptions extends ListenerOptions, IntakeOptions, ConnectionOptions {
   /** Per connection. */
@@ -13,6 +14,8 @@ export interface GrpcReceiverOptions extends ListenerOptions, IntakeOptions, Con
   readonly otherPort: number | null;
   /** Null: plain text. */
   readonly tls: ServerTls | null;
+  /** Whose tokens are asked for; null: nobody's. */
+  readonly gate: TokenGate | null;
 }
 
 export const mebibyte = 1024 * 1024;
@@ -36,4 +39,5 @@ export const grpcReceiverDefaults: GrpcReceiverOptions = {
   drainDeadlineMs: 8_000,
   otherPort: null,
   tls: null,
+  gate: null,
 };

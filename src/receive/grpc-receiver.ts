@@ -4,9 +4,16 @@
  * It does not decode: bodies go to the `RequestHandler`, and its answers go back. Nothing that arrives
  * ends the process, and what senders can make it hold is bounded by `inFlightBytesMax`.
  */
-import { createSecureServer, createServer, type Http2Server } from "node:http2";
-import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import { createSecureServer, createServer } from "node:http2";
+import type {
+  Http2SecureServer,
+  Http2Server,
+  IncomingHttpHeaders,
+  ServerHttp2Session,
+  ServerHttp2Stream,
+} from "node:http2";
 import type { TLSSocket } from "node:tls";
+import { replaceServerTls, serverTlsOptions, type ServerTls } from "../access/server-tls.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { RequestHandler } from "../model/requests.ts";
 import type { ReceiverEvents } from "../self/events.ts";
@@ -14,13 +21,12 @@ import { replies, type Reply } from "./answers.ts";
 import { lookAtFirstBytes } from "./first-bytes.ts";
 import { GrpcCall } from "./grpc-call.ts";
 import { Connection } from "./grpc-connection.ts";
-import { readCallHeaders, type GrpcMethod } from "./grpc-headers.ts";
-import { answerHealthCheck } from "./grpc-health.ts";
+import { readCallHeaders, type CallHeaders, type GrpcMethod } from "./grpc-headers.ts";
+import { answerHealthCheck, answerHealthUnread } from "./grpc-health.ts";
 import { mebibyte, type GrpcReceiverOptions } from "./grpc-options.ts";
 import { sendHttpStatus, sendStatus, sendWrongPort } from "./grpc-send.ts";
 import { Intake } from "./intake.ts";
 import { addressOf, Listener } from "./listener.ts";
-import { serverTlsOptions } from "./server-tls.ts";
 import { hintOf, turnAwayHttp1, type PortKind } from "./wrong-port.ts";
 
 /** The default windows of HTTP/2 allow 64 KiB per round trip; a batch is 10 MB. */
@@ -32,13 +38,16 @@ const maxHeaderListBytes = 16 * 1024;
 /** For the last answers to leave before their connections are cut. */
 const lastAnswersMs = 200;
 
+/** What is gRPC by its headers, good or bad. */
+type CallOrRefused = Extract<CallHeaders, { kind: "call" | "refused" }>;
+
 export class OtlpGrpcReceiver implements AsyncDisposable {
   readonly #options: GrpcReceiverOptions;
   readonly #events: ReceiverEvents;
   readonly #random: () => number;
   readonly #port: PortKind;
   readonly #intake: Intake;
-  readonly #http2: Http2Server;
+  readonly #http2: Http2Server | Http2SecureServer;
   readonly #listener: Listener;
   readonly #connections = new Map<ServerHttp2Session, Connection>();
   #drained: Promise<void> | null = null;
@@ -72,6 +81,11 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
     this.#intake.isAccepting = isAccepting;
   }
 
+  /** For new connections; throws when it cannot be used, and then changes nothing. */
+  setTls(tls: ServerTls): void {
+    if ("setSecureContext" in this.#http2) replaceServerTls(this.#http2, tls);
+  }
+
   /** GOAWAY to all, no new connections; resolves when what is in flight is answered or out of time. */
   drain(): Promise<void> {
     this.#drained ??= this.#drain();
@@ -99,7 +113,7 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
     clearTimeout(last);
   }
 
-  #makeHttp2(): Http2Server {
+  #makeHttp2(): Http2Server | Http2SecureServer {
     const options = {
       // In MB; it must not be the limit before `inFlightBytesMax` is.
       maxSessionMemory: Math.ceil(this.#options.inFlightBytesMax / mebibyte) + 64,
@@ -126,7 +140,16 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
       this.#events.connectionEnded("protocol_error", "", error.message),
     );
     http2.on("unknownProtocol", (socket: TLSSocket) => this.#notHttp2(socket));
-    http2.on("stream", (stream, headers) => this.#streamOpened(stream, headers));
+    // The parsed headers show one of two `authorization`s; these show both.
+    http2.on(
+      "stream",
+      (
+        stream: ServerHttp2Stream,
+        headers: IncomingHttpHeaders,
+        _flags: number,
+        rawHeaders: string[],
+      ) => this.#streamOpened(stream, headers, rawHeaders),
+    );
     return http2;
   }
 
@@ -165,7 +188,11 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
     if (this.#drained) connection.drain();
   }
 
-  #streamOpened(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+  #streamOpened(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    rawHeaders: readonly string[],
+  ): void {
     stream.on("error", () => {}); // resets and broken connections: its "close" follows and is handled
     const session = stream.session as ServerHttp2Session | undefined; // gone when the connection is
     const connection = session && this.#connections.get(session);
@@ -180,22 +207,37 @@ export class OtlpGrpcReceiver implements AsyncDisposable {
     const random = this.#random;
     if (call.kind === "http_error") return sendHttpStatus(stream, call.status, call.text);
     if (call.kind === "wrong_port") return this.#wrongPort(stream, connection, call.isProtobuf);
+    if (call.method?.kind === "health") return this.#health(stream, call);
+    const { gate } = this.#options;
+    const verdict = gate?.check(rawHeaders, addressOf(session.socket), "ingest");
+    if (verdict?.ok === false) {
+      const reply = replies.refused(verdict);
+      this.#countRefused(call.method, reply);
+      sendStatus(stream, reply, random);
+      if (verdict.isFlood) connection.drain();
+      return;
+    }
     if (call.kind === "refused") {
       this.#countRefused(call.method, call.reply);
       return sendStatus(stream, call.reply, random);
     }
     const { method, encoding, timeoutMs } = call;
-    if (method.kind === "health") {
-      return answerHealthCheck(stream, encoding, () => this.#intake.isAccepting, random);
-    }
     if (!this.#intake.isAccepting) {
       this.#countRefused(method, replies.notAccepting());
       return sendStatus(stream, replies.notAccepting(), random);
     }
-    const { client } = connection;
+    const client = verdict?.principal.name ?? connection.client;
     const format = "protobuf" as const;
     const request = { sender: connection, client, signal: method.signal, format, timeoutMs };
     new GrpcCall(stream, request, encoding, this.#intake, random).start();
+  }
+
+  /** Open to all, as probes show no token; of who might have shown one not even this body is read. */
+  #health(stream: ServerHttp2Stream, call: CallOrRefused): void {
+    const isServing = (): boolean => this.#intake.isAccepting;
+    if (call.kind === "refused") return sendStatus(stream, call.reply, this.#random);
+    if (this.#options.gate) return answerHealthUnread(stream, isServing());
+    answerHealthCheck(stream, call.encoding, isServing, this.#random);
   }
 
   #wrongPort(stream: ServerHttp2Stream, connection: Connection, isProtobuf: boolean): void {

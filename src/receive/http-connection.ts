@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import { clientNameOf } from "./server-tls.ts";
+import { clientNameOf } from "../access/server-tls.ts";
 import { lingerMs } from "./wrong-port.ts";
 
 /** What a connection must know of a request's call. */

@@ -1,8 +1,9 @@
 /** What can be set of the OTLP/HTTP receiver, and what it is when nothing is set. */
+import type { TokenGate } from "../access/gate.ts";
+import type { ServerTls } from "../access/server-tls.ts";
 import { grpcReceiverDefaults } from "./grpc-options.ts";
 import type { IntakeOptions } from "./intake.ts";
 import type { ListenerOptions } from "./listener.ts";
-import type { ServerTls } from "./server-tls.ts";
 
 export interface HttpReceiverOptions extends ListenerOptions, IntakeOptions {
   /** From a request's first byte to the end of its headers. */
@@ -19,6 +20,8 @@ export interface HttpReceiverOptions extends ListenerOptions, IntakeOptions {
   readonly otherPort: number | null;
   /** Null: plain text. */
   readonly tls: ServerTls | null;
+  /** Whose tokens are asked for; null: nobody's. */
+  readonly gate: TokenGate | null;
 }
 
 const {
@@ -52,4 +55,5 @@ export const httpReceiverDefaults: HttpReceiverOptions = {
   drainDeadlineMs,
   otherPort: null,
   tls: null,
+  gate: null,
 };

@@ -10,6 +10,7 @@ import {
   type Server as TlsServer,
   type TLSSocket,
 } from "node:tls";
+import { replaceServerTls, serverTlsOptions, type ServerTls } from "../access/server-tls.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { RequestHandler } from "../model/requests.ts";
 import type { Signal } from "../model/stages.ts";
@@ -20,10 +21,9 @@ import { HttpCall } from "./http-call.ts";
 import { HttpConnection } from "./http-connection.ts";
 import { readHttpHeaders } from "./http-headers.ts";
 import type { HttpReceiverOptions } from "./http-options.ts";
-import { rawAnswer, sendReply, type Exchange } from "./http-send.ts";
+import { rawAnswer, sendRefusal, sendReply, type Exchange } from "./http-send.ts";
 import { Intake } from "./intake.ts";
 import { addressOf, Listener } from "./listener.ts";
-import { serverTlsOptions, type ServerTls } from "./server-tls.ts";
 import { hintOf, type PortKind } from "./wrong-port.ts";
 
 const maxHeaderBytes = 16 * 1024;
@@ -92,6 +92,11 @@ export class OtlpHttpReceiver implements AsyncDisposable {
   /** While false, requests are told to come again. */
   setAccepting(isAccepting: boolean): void {
     this.#intake.isAccepting = isAccepting;
+  }
+
+  /** For new connections; throws when it cannot be used, and then changes nothing. */
+  setTls(tls: ServerTls): void {
+    if (this.#tls) replaceServerTls(this.#tls, tls);
   }
 
   /** No new connections; resolves when what is in flight is answered or out of time. */
@@ -203,13 +208,19 @@ export class OtlpHttpReceiver implements AsyncDisposable {
     const { method = "", url = "", headers } = request;
     const read = readHttpHeaders(method, url, headers, this.#intake.maxRequestBytes);
     const { signal } = read;
+    const verdict = this.#options.gate?.check(request.rawHeaders, connection.address, "ingest");
+    if (verdict?.ok === false) {
+      connection.requestOpened(request, null);
+      this.#intake.countRefused(signal, replies.refused(verdict));
+      return sendRefusal(exchange, replies.refused(verdict), verdict.isFlood, this.#random);
+    }
     if (read.kind === "refused") return this.#refuse(exchange, connection, signal, read.reply);
     if (!this.#intake.isAccepting) {
       return this.#refuse(exchange, connection, signal, replies.notAccepting());
     }
     const sender = {
       sender: connection.address,
-      client: connection.client,
+      client: verdict?.principal.name ?? connection.client,
       signal: read.signal,
       format: read.format,
       timeoutMs: null,

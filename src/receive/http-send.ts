@@ -10,6 +10,8 @@ import { exportJson, statusJson } from "./json-answers.ts";
 import { exportResponse, jittered, statusMessage } from "./otlp-wire.ts";
 import { lingerMs, protobufType } from "./wrong-port.ts";
 
+const challenge = 'Bearer realm="mesh-insights"';
+
 /** A request and its answer, as `node:http` hands them over. */
 export interface Exchange {
   readonly request: IncomingMessage;
@@ -31,12 +33,27 @@ export function sendReply(
   const isUnread = !request.complete && lengthOf(request.headers) !== 0;
   const headers: OutgoingHttpHeaders = { "Content-Type": type, "Content-Length": body.length };
   if (retryAfterMs !== null) headers["Retry-After"] = Math.max(1, Math.ceil(retryAfterMs / 1_000));
+  if (reply.httpStatus === 401) headers["WWW-Authenticate"] = challenge;
   if (reply.httpStatus === 405) headers["Allow"] = "POST";
   if (reply.httpStatus === 415) headers["Accept-Encoding"] = acceptEncoding;
   if (isUnread || isLast) headers["Connection"] = "close";
   response.writeHead(reply.httpStatus, headers);
   if (isUnread) linger(request, response, body);
   else response.end(body);
+}
+
+/**
+ * Whoever has no leave is told so and let go: the connection ends behind the answer, and of a flood it
+ * ends without a look at what still comes, even if the answer is lost by that.
+ */
+export function sendRefusal(
+  exchange: Exchange,
+  reply: Reply,
+  isFlood: boolean,
+  random: () => number,
+): void {
+  sendReply(exchange, reply, true, random);
+  if (isFlood) exchange.request.socket.destroySoon();
 }
 
 interface Body {

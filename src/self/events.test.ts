@@ -96,5 +96,5 @@ test("all combinations are born at 0", () => {
   const requests = [...counts.values.keys()].filter((key) =>
     key.startsWith("receiver_requests_total"),
   );
-  expect(requests).toHaveLength(36);
+  expect(requests).toHaveLength(44);
 });

@@ -15,6 +15,8 @@ const outcomes = [
   "invalid",
   "too_large",
   "unimplemented",
+  "unauthenticated",
+  "permission_denied",
   "refused",
   "failed",
   "deadline_exceeded",
@@ -137,6 +139,9 @@ export class ReceiverEvents {
       case "unimplemented":
         this.#rejected[outcome].inc();
         break;
+      case "unauthenticated":
+      case "permission_denied":
+        return; // `AccessEvents` tells of it
       case "deadline_exceeded":
       case "cancelled":
         return; // the sender's own doing, and it retries

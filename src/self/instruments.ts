@@ -70,6 +70,16 @@ export const instruments = {
     "reason",
   ),
   receiver_in_flight_bytes: gauge("Bytes of requests that are not answered yet.", "transport"),
+  access_refused_total: counter(
+    "Requests refused for want of leave; rate_limited: more than ten within a minute from one address.",
+    "port",
+    "reason",
+  ),
+  credential_changes_total: counter(
+    "Changed files of tokens or certificates: used, or kept out since they cannot be used.",
+    "port",
+    "result",
+  ),
 
   observations_total: counter("Observations by kind.", "kind"),
   unrecognized_metrics_total: counter("Points of metrics that no vocabulary knows.", "name"),

@@ -8,6 +8,7 @@ import { z } from "zod";
 import type { CommandHandler, EngineCommand } from "../model/commands.ts";
 import { usPerDay, usPerMs, type Us } from "../model/time.ts";
 import type { Clock } from "../lib/clock.ts";
+import { readText } from "./body.ts";
 import { problemResponse } from "./problem.ts";
 
 export interface AcknowledgeParts {
@@ -61,7 +62,7 @@ async function readBody(context: Context, insightId: string, nowUs: Us): Promise
   if (!/^application\/json\b/i.test(type)) {
     return { ok: false, detail: "send JSON, with content-type application/json" };
   }
-  const text = await readText(context);
+  const text = await readText(context, bodyMax);
   if (text === null) return { ok: false, detail: `send at most ${bodyMax} bytes` };
   const parsed = bodyForm.safeParse(parseJson(text));
   if (!parsed.success) return { ok: false, detail: z.prettifyError(parsed.error) };
@@ -72,18 +73,6 @@ async function readBody(context: Context, insightId: string, nowUs: Us): Promise
   }
   const acknowledgement = { by, atUs: nowUs, untilUs, note };
   return { ok: true, command: { kind: "acknowledge", insightId, acknowledgement } };
-}
-
-/** Null when it is too long; never more than that is kept. */
-async function readText(context: Context): Promise<string | null> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of context.req.raw.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > bodyMax) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
 }
 
 function parseJson(text: string): unknown {
@@ -99,11 +88,6 @@ async function answer(
   command: CommandHandler | null,
   what: EngineCommand,
 ): Promise<Response> {
-  // A page of another site may send here; a browser then says where the page is from.
-  if (context.req.header("origin") !== undefined) {
-    const detail = "acknowledge from a program, without an Origin header";
-    return problemResponse(context, { status: 403, title: "not for browsers", detail });
-  }
   const done = await command?.(what);
   if (done?.kind === "accepted") return context.body(null, 204);
   if (done?.kind === "invalid") {

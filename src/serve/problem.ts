@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 
 export interface Problem {
-  readonly status: 400 | 403 | 404 | 405 | 409 | 500 | 503;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 500 | 503;
   readonly title: string;
   /** What to do about it, or which part of the request is at fault. */
   readonly detail: string;

@@ -25,10 +25,29 @@ const shown = (text: string): string => printable(text, textMaxLength);
 
 type Html = ReturnType<typeof html>;
 
+export interface PageLists {
+  readonly firing: readonly ApiInsight[];
+  readonly blind: readonly ApiBlind[];
+  /** Then there is a way out. */
+  readonly isLoggedIn: boolean | undefined;
+}
+
+/** For who may read some namespaces only: what is amiss, and what arrives, names others. */
+export function withoutNames(status: ApiStatus): ApiStatus {
+  return {
+    ...status,
+    components: [],
+    received: [],
+    heard: [],
+    bypass: null,
+    next_sources: [],
+    problems: [],
+  };
+}
+
 export function renderStatusPage(
   status: ApiStatus,
-  firing: readonly ApiInsight[],
-  blind: readonly ApiBlind[],
+  { firing, blind, isLoggedIn }: PageLists,
 ): Html {
   return html`<!doctype html>
     <html lang="en">
@@ -51,6 +70,7 @@ export function renderStatusPage(
           <a href="/api/v1/graph">/api/v1/graph</a> · <a href="/api/v1/status">/api/v1/status</a> ·
           <a href="/api/v1/sources">/api/v1/sources</a>
         </p>
+        ${isLoggedIn === true ? html`<form method="post" action="/logout"><button>Log out</button></form>` : ""}
         ${renderProblems(status.problems)}
         <h2>Firing insights</h2>
         ${renderBypass(status)} ${renderInsights(firing)} ${renderBlind(blind)}

@@ -4,9 +4,12 @@
  * acknowledgements and reloads: every other method than GET and HEAD is refused, its body unread.
  */
 import type { AddressInfo } from "node:net";
+import { createServer, type ServerOptions } from "node:https";
 import { serve, type ServerType } from "@hono/node-server";
 import { Hono, type Context, type MiddlewareHandler } from "hono";
+import { replaceServerTls, serverTlsOptions, type ServerTls } from "../access/server-tls.ts";
 import { systemClock } from "../lib/clock.ts";
+import { isLoopback } from "../lib/loopback.ts";
 import type { ApiQueries } from "../model/api.ts";
 import type { CommandHandler } from "../model/commands.ts";
 import type { RuleMeta } from "../model/insights.ts";
@@ -15,9 +18,13 @@ import type { SourceGuide } from "../model/source-guide.ts";
 import { parseDuration } from "../model/durations.ts";
 import { usPerMs } from "../model/time.ts";
 import type { InstrumentName, Reading } from "../self/instruments.ts";
+import { accessControl, isReadable, namespacesOf, sameOrigin, type WebAccess } from "./access.ts";
 import { addAcknowledge, isAcknowledgement } from "./acknowledge.ts";
 import { coverageOf } from "./coverage.ts";
 import { layersPage } from "./layers.ts";
+import { limitedTo } from "./limited.ts";
+import { loginPath, logoutPath } from "./login-page.ts";
+import { addLogin } from "./login.ts";
 import {
   parseCoverageFilter,
   parseGraphFilter,
@@ -28,13 +35,15 @@ import {
 } from "./parameters.ts";
 import { problemResponse } from "./problem.ts";
 import { Reporter } from "./report.ts";
-import { renderStatusPage, statusPageStyle } from "./status-page.ts";
+import { renderStatusPage, statusPageStyle, withoutNames } from "./status-page.ts";
 import type { StatusSource } from "./status.ts";
 
 export interface WebOptions {
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
+  /** Null = plain text. */
+  readonly tls: ServerTls | null;
 }
 
 export interface MetricsText {
@@ -56,6 +65,8 @@ export interface WebParts {
   readonly layers: () => readonly ApiNamespaceLayers[];
   /** The cluster of telemetry that names none. */
   readonly ownCluster: () => string;
+  /** Whom it asks for a token, a login or a certificate; null = nobody. */
+  readonly access: WebAccess | null;
   /** Reads configuration and rules again, false when they cannot be used; null = not over HTTP. */
   readonly reload: (() => Promise<boolean>) | null;
   /** Does what people ask for; null = not over HTTP. */
@@ -66,7 +77,7 @@ export interface WebParts {
 
 /** No script at all, styles from here only, never in a frame. */
 const contentSecurityPolicy =
-  "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+  "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 export class WebServer implements AsyncDisposable {
   readonly #options: WebOptions;
@@ -82,14 +93,23 @@ export class WebServer implements AsyncDisposable {
     this.#reporter = new Reporter({ queries, status, rules, guides, read, clock: systemClock });
   }
 
+  /** For new connections; throws when it cannot be used, and then changes nothing. */
+  setTls(tls: ServerTls): void {
+    const server = this.#server;
+    if (server && "setSecureContext" in server) replaceServerTls(server, tls);
+  }
+
   /** Resolves with the bound address; rejects with what to do when the port is taken. */
   async listen(): Promise<{ host: string; port: number }> {
-    const { host, port } = this.#options;
+    const { host, port, tls } = this.#options;
     const app = makeRoutes(this.#options, this.#parts, this.#reporter);
     return new Promise((resolve, reject) => {
-      const server = serve({ fetch: app.fetch, hostname: host, port }, (info: AddressInfo) => {
-        resolve({ host, port: info.port });
-      });
+      const address = { fetch: app.fetch, hostname: host, port };
+      const listening = (info: AddressInfo): void => resolve({ host, port: info.port });
+      const server =
+        tls === null
+          ? serve(address, listening)
+          : serve({ ...address, createServer, serverOptions: tlsOptions(tls) }, listening);
       server.once("error", (cause: NodeJS.ErrnoException) => {
         reject(listenError(host, port, cause));
       });
@@ -109,6 +129,11 @@ export class WebServer implements AsyncDisposable {
   }
 }
 
+/** Who shows no certificate is told so by an answer: probes of health show none. */
+function tlsOptions(tls: ServerTls): ServerOptions {
+  return { ...serverTlsOptions(tls), rejectUnauthorized: false };
+}
+
 function listenError(host: string, port: number, cause: NodeJS.ErrnoException): Error {
   const why =
     cause.code === "EADDRINUSE"
@@ -119,7 +144,9 @@ function listenError(host: string, port: number, cause: NodeJS.ErrnoException): 
 
 function makeRoutes(options: WebOptions, parts: WebParts, reporter: Reporter): Hono {
   const app = new Hono();
-  app.use(secureHeaders, onlyReading(parts), sameHost(options));
+  const { access } = parts;
+  app.use(secureHeaders, sameHost(options), sameOrigin(access, options.tls !== null));
+  app.use(accessControl(access), onlyReading(parts));
   app.onError((error, context) => {
     if (isBadQuery(error)) return badParameters(context, error.message);
     parts.onError(context.req.path, error);
@@ -136,6 +163,7 @@ function makeRoutes(options: WebOptions, parts: WebParts, reporter: Reporter): H
       detail: `nothing is served at ${context.req.path.slice(0, 200)}`,
     }),
   );
+  if (access !== null) addLogin(app, access);
   addHealth(app, parts);
   addReload(app, parts);
   addAcknowledge(app, { command: parts.command, clock: systemClock });
@@ -153,10 +181,14 @@ function makeRoutes(options: WebOptions, parts: WebParts, reporter: Reporter): H
     context.body(statusPageStyle, 200, { "content-type": "text/css; charset=utf-8" }),
   );
   app.get("/", async (context) => {
-    const { queries } = parts;
+    const namespaces = namespacesOf(context);
+    const queries = limitedTo(parts.queries, namespaces);
     const firing = await queries.insights({ state: "firing", limit: 200 });
     const blind = await queries.blind();
-    return context.html(renderStatusPage(await reporter.report(), firing.items, blind));
+    const whole = await reporter.report();
+    const report = namespaces.length === 0 ? whole : withoutNames(whole);
+    const lists = { firing: firing.items, blind, isLoggedIn: context.get("isLoggedIn") };
+    return context.html(renderStatusPage(report, lists));
   });
   return app;
 }
@@ -184,23 +216,24 @@ function addHealth(app: Hono, parts: WebParts): void {
 }
 
 function addApi(app: Hono, queries: ApiQueries): void {
+  const limited = (context: Context): ApiQueries => limitedTo(queries, namespacesOf(context));
   app.get("/api/v1/insights", async (context) => {
     const filter = parseInsightFilter(context.req.query());
     if (!filter.ok) return badParameters(context, filter.detail);
-    return context.json(await queries.insights(filter.value));
+    return context.json(await limited(context).insights(filter.value));
   });
   app.get("/api/v1/insights/:id", async (context) => {
-    const insight = await queries.insight(context.req.param("id"));
+    const insight = await limited(context).insight(context.req.param("id"));
     return insight === null ? noSuch(context, "insight") : context.json(insight);
   });
   app.get("/api/v1/graph", async (context) => {
     const filter = parseGraphFilter(context.req.query());
     if (!filter.ok) return badParameters(context, filter.detail);
-    return context.json(await queries.graph(filter.value));
+    return context.json(await limited(context).graph(filter.value));
   });
   app.get("/api/v1/workloads/:cluster/:namespace/:name", async (context) => {
     const { cluster, namespace, name } = context.req.param();
-    const workload = await queries.workload(cluster, namespace, name);
+    const workload = await limited(context).workload(cluster, namespace, name);
     return workload === null ? noSuch(context, "workload") : context.json(workload);
   });
 }
@@ -209,7 +242,7 @@ function addStatus(app: Hono, queries: ApiQueries, reporter: Reporter): void {
   app.get("/api/v1/sources", async (context) => {
     const filter = parseSourceFilter(context.req.query());
     if (!filter.ok) return badParameters(context, filter.detail);
-    return context.json(await queries.sources(filter.value));
+    return context.json(await limitedTo(queries, namespacesOf(context)).sources(filter.value));
   });
   app.get("/api/v1/status", async (context) => {
     const question = parseStatusQuestion(context.req.query());
@@ -228,7 +261,7 @@ function addCoverage(app: Hono, { queries, rules, guides, ownCluster }: WebParts
     const known = rules();
     const { rule } = filter.value;
     if (rule !== undefined && !known.some(({ id }) => id === rule)) return noSuch(context, "rule");
-    const stored = await queries.coverage(filter.value);
+    const stored = await limitedTo(queries, namespacesOf(context)).coverage(filter.value);
     return context.json(
       coverageOf(stored, known, filter.value, { ownCluster: ownCluster(), guides }),
     );
@@ -239,7 +272,8 @@ function addLayers(app: Hono, { layers }: WebParts): void {
   app.get("/api/v1/layers", (context) => {
     const filter = parseLayersFilter(context.req.query());
     if (!filter.ok) return badParameters(context, filter.detail);
-    const page = layersPage(layers(), filter.value);
+    const readable = layers().filter(({ namespace }) => isReadable(context, namespace));
+    const page = layersPage(readable, filter.value);
     return page === null ? badParameters(context, "unknown cursor") : context.json(page);
   });
 }
@@ -277,6 +311,7 @@ function onlyReading({ reload, command }: WebParts): MiddlewareHandler {
     const { method, path } = context.req;
     if (method === "GET" || method === "HEAD") return next();
     if (method === "POST" && path === reloadPath && reload !== null) return next();
+    if (method === "POST" && (path === loginPath || path === logoutPath)) return next();
     const isAcknowledging = isAcknowledgement(method, path);
     if (isAcknowledging && command !== null) return next();
     let detail = "this version changes nothing else over HTTP";
@@ -289,14 +324,6 @@ function onlyReading({ reload, command }: WebParts): MiddlewareHandler {
 /** Reads no body and takes no parameter: what is loaded is what the process was started with. */
 function addReload(app: Hono, { reload }: WebParts): void {
   app.post(reloadPath, async (context) => {
-    // A page of another site may post here; a browser then says where the page is from.
-    if (context.req.header("origin") !== undefined) {
-      return problemResponse(context, {
-        status: 403,
-        title: "not for browsers",
-        detail: `call ${reloadPath} from a program, without an Origin header`,
-      });
-    }
     if (reload !== null && (await reload())) return context.text("reloaded\n");
     return problemResponse(context, {
       status: 500,
@@ -311,10 +338,10 @@ function addReload(app: Hono, { reload }: WebParts): void {
  * listen on loopback only, the Host header must therefore be a loopback name.
  */
 function sameHost(options: WebOptions): MiddlewareHandler {
-  const isLoopback = ["127.0.0.1", "::1", "localhost"].includes(options.host);
+  const isOnLoopback = isLoopback(options.host);
   return async (context, next) => {
     const host = (context.req.header("host") ?? "").replace(/:\d+$/, "");
-    if (!isLoopback || ["127.0.0.1", "[::1]", "localhost"].includes(host)) return next();
+    if (!isOnLoopback || ["127.0.0.1", "[::1]", "localhost"].includes(host)) return next();
     return problemResponse(context, {
       status: 403,
       title: "unexpected host",

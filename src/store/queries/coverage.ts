@@ -13,6 +13,7 @@ import {
   type Membership,
 } from "../../model/coverage.ts";
 import { feedOf } from "../../model/keys.ts";
+import { wantedNamespaces } from "./allowed.ts";
 
 type Stored<Row> = Omit<Row, "mesh"> & { readonly mesh: number };
 
@@ -26,8 +27,8 @@ export class CoverageQueries {
     this.#groups = database.prepare(`
       SELECT cluster, namespace, meshed AS mesh, live, heard, count(*) AS workloads
       FROM coverage
-      WHERE @namespace IS NULL
-        OR namespace = @namespace
+      WHERE @wanted IS NULL
+        OR namespace IN (SELECT value FROM json_each(@wanted))
       GROUP BY 1, 2, 3, 4, 5
       ORDER BY 1, 2`);
     // One that is expected and was never heard stands for none.
@@ -42,19 +43,21 @@ export class CoverageQueries {
       FROM coverage
       WHERE (meshed = ${memberships.indexOf("yes")}
         OR meshed = ${memberships.indexOf("unknown")} AND heard <> 0)
-        AND namespace = @namespace
+        AND namespace IN (SELECT value FROM json_each(@wanted))
       ORDER BY cluster, name`);
     this.#one = database.prepare("SELECT live, heard FROM coverage WHERE node_id = ?");
   }
 
-  coverage({ namespace }: CoverageFilter): StoredCoverage {
+  coverage(filter: CoverageFilter): StoredCoverage {
+    const names = wantedNamespaces(filter);
+    const wanted = names === null ? null : JSON.stringify(names);
     // The columns of the SELECTs.
-    const groups = this.#groups.all({ namespace: namespace ?? null }) as Stored<CoverageGroup>[];
+    const groups = this.#groups.all({ wanted }) as Stored<CoverageGroup>[];
     const feeds = this.#feeds.all() as { key: string; state: StoredFeed["state"] }[];
     const workloads =
-      namespace === undefined
+      filter.namespace === undefined
         ? []
-        : (this.#workloads.all({ namespace }) as Stored<StoredWorkload>[]);
+        : (this.#workloads.all({ wanted }) as Stored<StoredWorkload>[]);
     return {
       groups: groups.map(withMembership),
       feeds: feeds.map(({ key, state }) => ({ ...feedOf(key), state })),

@@ -5,6 +5,7 @@
 import type Database from "better-sqlite3";
 import type { ApiGraph, GraphFilter } from "../../model/api.ts";
 import { usToRfc3339 } from "../../model/time.ts";
+import { wantedNamespaces } from "./allowed.ts";
 import type { Drawer } from "./drawing.ts";
 import type { StoredEdge } from "./edges.ts";
 import type { Merges } from "./nodes.ts";
@@ -36,7 +37,7 @@ export class GraphQueries {
     const merges = this.#drawer.nodes.merges();
     const selection =
       filter.focus === undefined
-        ? this.#byNamespace(filter.namespace ?? null, limit, merges)
+        ? this.#byNamespace(wantedNamespaces(filter), limit, merges)
         : this.#around(filter.focus, filter, limit, merges);
     return {
       at: usToRfc3339(this.#lastCommit.get() as number), // an INTEGER column
@@ -45,14 +46,14 @@ export class GraphQueries {
     };
   }
 
-  /** Everything, or the edges from and to a namespace; and the nodes of either without edges. */
-  #byNamespace(namespace: string | null, limit: number, merges: Merges): Selection {
+  /** Everything, or the edges from and to namespaces; and the nodes of either without edges. */
+  #byNamespace(namespaces: readonly string[] | null, limit: number, merges: Merges): Selection {
     const { nodes, edges } = this.#drawer;
     const found =
-      namespace === null
+      namespaces === null
         ? edges.latest(limit, merges)
-        : edges.touching(nodes.ofNamespace(namespace), limit, merges);
-    const latest = nodes.latest(namespace, limit + 1).map((node) => node.id);
+        : edges.touching(nodes.ofNamespaces(namespaces), limit, merges);
+    const latest = nodes.latest(namespaces, limit + 1).map((node) => node.id);
     return {
       edges: found.edges,
       nodes: latest.slice(0, limit),
@@ -65,8 +66,10 @@ export class GraphQueries {
     const { nodes, edges } = this.#drawer;
     const start = nodes.find(focus, merges);
     if (start === null) return { edges: [], nodes: [], truncated: false };
-    const namespace = filter.namespace;
-    const inside = namespace === undefined ? null : new Set(nodes.ofNamespace(namespace));
+    const namespaces = wantedNamespaces(filter);
+    const inside = namespaces === null ? null : new Set(nodes.ofNamespaces(namespaces));
+    const isAllowed = filter.namespaces === undefined || inside?.has(start) === true;
+    if (!isAllowed) return { edges: [], nodes: [], truncated: false };
     const reached = new Set([start]);
     const selected = new Map<number, StoredEdge>();
     let frontier = [start];

@@ -8,6 +8,7 @@ import type { ApiInsight, ApiInsightDetail, ApiPage, InsightFilter } from "../..
 import type { InsightEventRow } from "../../model/rows.ts";
 import { usPerMs } from "../../model/time.ts";
 import { StoreError } from "../errors.ts";
+import { allowedParameter } from "./allowed.ts";
 import { insightColumns, insightToApi, transitionToApi } from "./insight-rows.ts";
 import type { StoredInsight } from "./insight-rows.ts";
 
@@ -24,6 +25,7 @@ const isWanted = `
   AND (@rule IS NULL OR rule = @rule)
   AND (@cluster IS NULL OR cluster = @cluster)
   AND (@namespace IS NULL OR namespace = @namespace)
+  AND (@allowed IS NULL OR namespace IN (SELECT value FROM json_each(@allowed)))
   AND (@workload IS NULL OR workload = @workload)
   AND (@sinceUs IS NULL OR last_seen_us >= @sinceUs)
   AND (
@@ -107,6 +109,7 @@ function filterToParameters(filter: InsightFilter): Record<string, string | numb
     severity: filter.severity ?? null,
     rule: filter.rule ?? null,
     namespace: filter.namespace ?? null,
+    allowed: allowedParameter(filter),
     workload: filter.workload ?? null,
     q: filter.q ?? null,
     sinceUs: filter.since === undefined ? null : parseTime(filter.since),

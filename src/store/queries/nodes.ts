@@ -64,7 +64,7 @@ export class NodeQueries {
   readonly #byIds: Database.Statement;
   readonly #detail: Database.Statement;
   readonly #latest: Database.Statement;
-  readonly #idsOfNamespace: Database.Statement;
+  readonly #idsOfNamespaces: Database.Statement;
 
   constructor(database: Database.Database) {
     this.#merged = database
@@ -98,15 +98,15 @@ export class NodeQueries {
       SELECT ${columns}
       FROM node
       WHERE merged_into = 0
-        AND (@namespace IS NULL OR namespace = @namespace)
+        AND (@wanted IS NULL OR namespace IN (SELECT value FROM json_each(@wanted)))
       ORDER BY last_seen_us DESC, id
       LIMIT @limit`);
-    this.#idsOfNamespace = database
+    this.#idsOfNamespaces = database
       .prepare(`
         SELECT id
         FROM node
         WHERE merged_into = 0
-          AND namespace = ?`)
+          AND namespace IN (SELECT value FROM json_each(?))`)
       .pluck();
   }
 
@@ -129,12 +129,14 @@ export class NodeQueries {
     return (this.#detail.get(id) as string | undefined) ?? "{}"; // one TEXT column
   }
 
-  latest(namespace: string | null, limit: number): StoredNode[] {
-    return this.#latest.all({ namespace, limit }) as StoredNode[]; // `columns`
+  /** Null = of all namespaces. */
+  latest(namespaces: readonly string[] | null, limit: number): StoredNode[] {
+    const wanted = namespaces === null ? null : JSON.stringify(namespaces);
+    return this.#latest.all({ wanted, limit }) as StoredNode[]; // `columns`
   }
 
-  ofNamespace(namespace: string): number[] {
-    return this.#idsOfNamespace.all(namespace) as number[]; // one INTEGER column
+  ofNamespaces(namespaces: readonly string[]): number[] {
+    return this.#idsOfNamespaces.all(JSON.stringify(namespaces)) as number[]; // one INTEGER column
   }
 }
 

@@ -6,13 +6,16 @@ import type Database from "better-sqlite3";
 import type { ApiPage, ApiSource, ApiSourceCapability, SourceFilter } from "../../model/api.ts";
 import { usPerSecond, usToRfc3339, type Us } from "../../model/time.ts";
 
+import { allowedParameter } from "./allowed.ts";
+
 const limitMax = 1_000;
 
 /** A parameter that is null does not filter. */
 const isWanted = `
   (@kind IS NULL OR kind = @kind)
   AND (@state IS NULL OR state = @state)
-  AND (@namespace IS NULL OR namespace = @namespace)`;
+  AND (@namespace IS NULL OR namespace = @namespace)
+  AND (@allowed IS NULL OR namespace IN (SELECT value FROM json_each(@allowed)))`;
 
 interface StoredSource {
   readonly kind: string;
@@ -71,7 +74,7 @@ export class SourceQueries {
   list(filter: SourceFilter): ApiPage<ApiSource> {
     const limit = Math.min(Math.max(Math.trunc(filter.limit ?? limitMax), 1), limitMax);
     const { kind = null, state = null, namespace = null } = filter;
-    const wanted = { kind, state, namespace };
+    const wanted = { kind, state, namespace, allowed: allowedParameter(filter) };
     const rows = this.#page.all({ ...wanted, limit }) as StoredSource[]; // the SELECT's columns
     const total = this.#count.get(wanted) as number; // one INTEGER column
     return { items: rows.map(sourceToApi), next: null, total };

@@ -1,5 +1,6 @@
-/** TLS of a receiver, and who a sender has proved to be by it. */
-import { TLSSocket, type TlsOptions } from "node:tls";
+/** TLS of a listener, and who its peer has proved to be by it. */
+import { X509Certificate } from "node:crypto";
+import { createSecureContext, TLSSocket, type TlsOptions } from "node:tls";
 
 /** Contents of PEM files. */
 export interface ServerTls {
@@ -7,11 +8,32 @@ export interface ServerTls {
   readonly key: string;
   /** Authorities of which every sender must show a certificate; left out, nobody is asked for one. */
   readonly clientCa?: string;
+  /** 1.3 if not said. */
+  readonly minVersion?: "TLSv1.2" | "TLSv1.3";
 }
 
-export function serverTlsOptions({ cert, key, clientCa }: ServerTls): TlsOptions {
-  if (clientCa === undefined) return { cert, key };
-  return { cert, key, ca: clientCa, requestCert: true, rejectUnauthorized: true };
+export function serverTlsOptions({ cert, key, clientCa, minVersion }: ServerTls): TlsOptions {
+  const options: TlsOptions = { cert, key, minVersion: minVersion ?? "TLSv1.3" };
+  if (clientCa === undefined) return options;
+  return { ...options, ca: clientCa, requestCert: true, rejectUnauthorized: true };
+}
+
+/** Throws, saying why, when a listener cannot serve with it. */
+export function checkServerTls(tls: ServerTls): void {
+  createSecureContext(serverTlsOptions(tls));
+  // Without a certificate in it, the system's authorities would be asked instead of ours.
+  if (tls.clientCa !== undefined) void new X509Certificate(tls.clientCa);
+}
+
+/** What all servers with TLS have. */
+export interface SecureServer {
+  setSecureContext(options: TlsOptions): void;
+}
+
+/** New connections are served with it, open ones go on; throws and changes nothing when it is no good. */
+export function replaceServerTls(server: SecureServer, tls: ServerTls): void {
+  checkServerTls(tls);
+  server.setSecureContext(serverTlsOptions(tls));
 }
 
 /**
