@@ -31,6 +31,7 @@ const overflows = [
   "series_dropped_total",
   "insights_overflow_total",
   "rule_entities_forgotten_total",
+  "rule_ages_dropped_total",
   "receipts_dropped_total",
 ] as const satisfies readonly InstrumentName[];
 

@@ -92,14 +92,23 @@ class Run {
     const expect: Step[] = this.#test.expect.map((step) => ({ atUs: toUs(step.at), expect: step }));
     // The sort is stable: at one time, what is given comes before what is expected.
     for (const step of [...given, ...expect].sort((a, b) => a.atUs - b.atUs)) {
-      this.#evaluator.advance(step.atUs);
-      this.#insights.advance(step.atUs);
+      this.#advance(step.atUs);
       if ("given" in step) this.#evaluator.push(this.#changes(step));
       else this.#compare(step.expect);
     }
     const fault = this.#evaluator.firstError(this.#rule.meta.id);
     if (fault !== "" && this.#problems.length > 0) this.#problems.push(`a fault: ${fault}`);
     return this.#problems;
+  }
+
+  /** In steps, so that what an age changes happens when it would, and not when somebody looks. */
+  #advance(atUs: Us): void {
+    for (let next = this.#evaluator.dueUs; next < atUs; next = this.#evaluator.dueUs) {
+      this.#evaluator.advance(next);
+      this.#insights.advance(next);
+    }
+    this.#evaluator.advance(atUs);
+    this.#insights.advance(atUs);
   }
 
   #changes({ given, atUs, repeat }: GivenStep): GraphChange[] {

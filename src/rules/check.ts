@@ -25,8 +25,9 @@ export function checkTree(
   names: ReadonlySet<string>,
 ): readonly ExpressionError[] {
   const errors: ExpressionError[] = [];
+  const ages = comparedAges(root);
   visit(root, (node) => {
-    checkNode(node, lists, errors);
+    checkNode(node, lists, ages, errors);
     if (node.op === "comprehension") checkVariable(node, lists, names, errors);
   });
   return errors;
@@ -93,17 +94,47 @@ function constantError({ node, value }: Constant, message: string, suggestion = 
   return node.op === "name" ? { ...error, item: { list: node.name, value } } : error;
 }
 
-function checkNode(node: Node, lists: Lists, errors: ExpressionError[]): void {
+function checkNode(
+  node: Node,
+  lists: Lists,
+  ages: ReadonlySet<Node>,
+  errors: ExpressionError[],
+): void {
   if (node.op === "has") checkHas(node.of, errors);
   if (node.op === "call") checkCall(node, errors);
   if (node.op === "binary") {
     checkEnumeration(node.left, node.right, lists, errors);
     if (node.operator !== "in") checkEnumeration(node.right, node.left, lists, errors);
   }
-  if (node.op === "field" && fieldTypeOf(node) === "age") {
-    const message = `'${node.name}' is an age, and comparing ages is not supported by this version`;
+  if (isAge(node) && !ages.has(node)) {
+    const path = pathOf(node)?.join(".") ?? "this";
+    const message = `'${path}' is an age: it is compared by < <= > >= with duration('…') or a param`;
     errors.push(typeError(node, message));
   }
+}
+
+/** Whether it is a time since something, whose value is another one at each evaluation. */
+export function isAge(node: Node): boolean {
+  return node.op === "field" && fieldTypeOf(node) === "age";
+}
+
+const orders: ReadonlySet<string> = new Set(["<", "<=", ">", ">="]);
+
+/** The ages that stand where one may: only so is it known when the answer changes. */
+function comparedAges(root: Node): ReadonlySet<Node> {
+  const found = new Set<Node>();
+  visit(root, (node) => {
+    if (node.op !== "binary" || !orders.has(node.operator)) return;
+    if (isAge(node.left) && isFixed(node.right)) found.add(node.left);
+    if (isAge(node.right) && isFixed(node.left)) found.add(node.right);
+  });
+  return found;
+}
+
+/** The same at every evaluation: a constant duration or a param. */
+function isFixed(node: Node): boolean {
+  if (node.op === "call") return node.name === "duration";
+  return node.op === "field" && node.of.op === "name" && node.of.name === "params";
 }
 
 /** The type of a field in `entityFields`; has() leaves its path untyped, so it is followed here. */

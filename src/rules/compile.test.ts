@@ -167,6 +167,9 @@ test.each<[string, unknown]>([
   // Durations.
   ["source.interval > duration('10s') && source.interval < params.long", true],
   ["source.interval == duration('15s')", true],
+  // Of what never was the age is larger than every limit.
+  ["source.last_seen_age > duration('1h') && params.long < source.last_seen_age", true],
+  ["source.last_seen_age <= duration('1h') || duration('1h') > source.last_seen_age", false],
   ["string(source.interval) + string(source.interval.getSeconds())", "15s15"],
   ["edge.port > params.few", true],
   // Comprehensions.
@@ -272,7 +275,10 @@ test.each([
   ["edge.security == 'mutualtls'", "'mutualtls' is no value of edge.security"],
   ["'plain' != edge.security", "'plain' is no value of edge.security"],
   ["edge.src.mesh in names", "'web' is no value of edge.src.mesh"],
-  ["edge.first_seen_age > duration('1h')", "'first_seen_age' is an age"],
+  ["edge.first_seen_age == duration('1h')", "'edge.first_seen_age' is an age: it is compared by"],
+  ["edge.first_seen_age > edge.last_seen_age", "'edge.first_seen_age' is an age"],
+  ["edge.first_seen_age - duration('1h') > duration('1h')", "'edge.first_seen_age' is an age"],
+  ["edge.first_seen_age.getHours() > 1", "'edge.first_seen_age' is an age"],
   ["has(edge.src.labels.app) && has(edge.src.nme)", "no field 'nme' in node"],
   ["has(edge.scr.name)", "no field 'scr' in edge"],
   ["names.exists(edge, edge == 'a')", "the variable 'edge' hides what has that name"],

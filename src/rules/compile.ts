@@ -4,6 +4,7 @@
  * result beyond 2^53 is a fault. No text is ever evaluated as code.
  */
 import { assert } from "../lib/assert.ts";
+import { makeAgeComparison, mirror, type TimeFrame } from "./ages.ts";
 import type {
   BinaryNode,
   CallNode,
@@ -13,7 +14,7 @@ import type {
   Node,
   OrderOperator,
 } from "./ast.ts";
-import { isRecordType, type ListValues } from "./check.ts";
+import { isAge, isRecordType, type ListValues } from "./check.ts";
 import { durationType } from "./front-end.ts";
 import { Fault, type Value } from "./fault.ts";
 import { makeCall } from "./functions.ts";
@@ -21,7 +22,7 @@ import { readerOf } from "./records.ts";
 import { isEqual, makeArithmetic, makeOrder, negate, type Orderable } from "./operators.ts";
 
 /** What one evaluation works on. Reused from one to the next: nothing may keep it. */
-export interface Frame {
+export interface Frame extends TimeFrame {
   entity: unknown;
   /** Values of comprehension variables, by depth. */
   readonly locals: Value[];
@@ -44,9 +45,9 @@ export interface CompileContext {
   readonly params: ReadonlyMap<string, string | number | boolean>;
 }
 
-/** One per evaluator is enough: `entity` and `steps` are set before each evaluation. */
+/** One per evaluator is enough: `entity`, `steps` and the times are set before each evaluation. */
 export function makeFrame(): Frame {
-  return { entity: null, locals: [], steps: 0, count: "" };
+  return { entity: null, locals: [], steps: 0, count: "", nowUs: 0, dueUs: Infinity };
 }
 
 /**
@@ -264,6 +265,8 @@ function compileBinary(
     case "<=":
     case ">":
     case ">=":
+      if (isAge(node.left)) return compileAge(node.operator, left, right);
+      if (isAge(node.right)) return compileAge(mirror(node.operator), right, left);
       return isPlain
         ? compileOrder(node.operator, left, right)
         : compileOrderOfAny(node.operator, left, right);
@@ -276,6 +279,11 @@ function compileBinary(
       return (frame) => calculate(left(frame), right(frame));
     }
   }
+}
+
+function compileAge(operator: OrderOperator, since: Expression, limit: Expression): Expression {
+  const compare = makeAgeComparison(operator);
+  return (frame) => compare(since(frame), limit(frame), frame);
 }
 
 /** Of values whose types the checker knows to be the same. */

@@ -17,6 +17,7 @@ import { noWaivers, type WaiverJudge } from "../model/waivers.ts";
 import { makeFrame, type Frame } from "./compile.ts";
 import type { Wording } from "./event-counts.ts";
 import { Fault, type FaultReason } from "./fault.ts";
+import { AgeTimers } from "./ages.ts";
 import { isDecided, RuleCounts } from "./rule-counts.ts";
 import type { CompiledRule } from "./rule.ts";
 
@@ -35,6 +36,9 @@ export const evaluatorDefaults: EvaluatorOptions = {
 };
 
 type ErrorReason = FaultReason | "internal";
+
+/** Entities whose age is waited for; the graph bounds how many of them one workload can have. */
+const agesMax = 100_000;
 
 /** One evaluation of this many is timed and stands for all of them: a clock costs more than a rule. */
 const timedEvery = 64;
@@ -61,6 +65,7 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Durable, Counted
   readonly #frame: Frame = makeFrame();
   readonly #events: RuleEvent[] = [];
   readonly #counts: RuleCounts;
+  readonly #timers = new AgeTimers(agesMax);
   #evaluations = 0;
 
   constructor(
@@ -87,10 +92,18 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Durable, Counted
     this.#tell();
   }
 
-  /** Windows of counting rules move on; no condition depends on time itself yet, ages will. */
+  /** Windows of counting rules move on, and entities are asked about again whose age now matters. */
   advance(nowUs: Us): void {
+    this.#frame.nowUs = nowUs;
+    for (const change of this.#timers.due(nowUs)) this.#evaluateAll(change);
+    this.#counts.settle(this.#events);
     this.#counts.advance(nowUs, this.#events);
     this.#tell();
+  }
+
+  /** When time alone may change an answer; Infinity = never. */
+  get dueUs(): Us {
+    return this.#timers.lookUs;
   }
 
   /** What counting rules have counted. */
@@ -108,6 +121,7 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Durable, Counted
       const value = memory.forgotten;
       into.push({ name: "rule_entities_forgotten_total", labels: { entity }, value });
     }
+    into.push({ name: "rule_ages_dropped_total", labels: {}, value: this.#timers.dropped });
     for (const { rule, errors, seconds } of this.#entries) {
       const { id } = rule.meta;
       for (const reason of evaluationErrorReasons) {
@@ -143,6 +157,7 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Durable, Counted
         const ofType = this.#byType.get(type);
         if (!ofType) return;
         ofType.memory.delete(entityId);
+        this.#timers.delete(type, entityId);
         this.#counts.gone(ofType.entries, entityId);
         this.#events.push({ kind: "lost", type, entityId, atUs });
         return;
@@ -160,6 +175,7 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Durable, Counted
     const ofType = this.#byType.get(change.type);
     if (!ofType) return;
     const before = ofType.memory.get(change.id);
+    this.#frame.dueUs = Infinity;
     let open: Entry[] | null = null;
     for (const entry of ofType.entries) {
       const verdict = this.#evaluate(entry, change);
@@ -169,6 +185,7 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Durable, Counted
       }
       (open ??= []).push(entry);
     }
+    this.#timers.set(change, this.#frame.dueUs);
     const now = open ?? none;
     if (now !== before) ofType.memory.set(change.id, now);
   }

@@ -181,6 +181,9 @@ export const instruments = {
     "Entities whose rule state was dropped by a cap.",
     "entity",
   ),
+  rule_ages_dropped_total: counter(
+    "Entities whose age no rule waits for, for want of room: it is looked at when they change.",
+  ),
 
   receipts: gauge("Requests remembered, so that a retry is not applied twice."),
   receipts_dropped_total: counter("Receipts dropped before their time because of the cap."),
