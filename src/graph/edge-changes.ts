@@ -96,14 +96,12 @@ export class EdgeChanges {
     const { facet, words } = view;
     const src = this.#nodes.get(facet.edge.srcId);
     const dst = this.#nodes.get(facet.edge.dstId);
-    const key = facetKey(facet, src, dst);
+    const id = facetKey(facet, src, dst);
     const former = view.parts.map((part) => part.emittedAs);
-    if (facet.emittedAs !== key) {
+    if (facet.emittedAs !== id) {
       this.#gone(facet, nowUs, gone);
-      facet.emittedAs = key;
+      facet.emittedAs = id;
     }
-    // The text that is kept already, and not another one that says the same.
-    const id = facet.emittedAs;
     this.#told.set(id, facet);
     const { observers } = words;
     const entity = edgeEntityOf(view, src.entity, dst.entity, nowUs);

@@ -181,11 +181,23 @@ function unite(parts: readonly Facet[]): Column[] {
   return united;
 }
 
-/** Stable over restarts and orders of arrival: the keys of both ends, transport, protocol, port. */
+/**
+ * Stable over restarts and orders of arrival: the keys of both ends, transport, protocol, port. The text
+ * under which it was told last where that says the same: joining it anew costs more than a look at it.
+ */
 export function facetKey(facet: Facet, src: NodeRecord, dst: NodeRecord): string {
-  const { edge, protocol, port } = facet;
+  const { edge, protocol, port, emittedAs: told } = facet;
+  const srcEnd = src.key.length;
+  const dstEnd = srcEnd + 1 + dst.key.length;
+  // What follows never changes.
+  const rest = edge.transport.length + 1 + protocol.length + 1 + String(port).length;
+  const isSame =
+    told.length === dstEnd + 1 + rest &&
+    told.startsWith(src.key) &&
+    told.startsWith(dst.key, srcEnd + 1) &&
+    told[srcEnd] === "|";
   // Joined, it is one text; a template is kept as two of them, and this one is kept for each facet.
-  return [src.key, dst.key, edge.transport, protocol, port].join("|");
+  return isSame ? told : [src.key, dst.key, edge.transport, protocol, port].join("|");
 }
 
 /** Its lists are nobody's to change, and neither are those that edges share. */

@@ -63,14 +63,17 @@ export function graphCounters(
 }
 
 function workloadCounters(into: CounterSample[], identity: IdentityTables): void {
-  const workloads = new Map<string, number>();
+  const namespaces = new Map<string, Map<string, number>>();
   for (const { entity } of identity.nodes) {
-    if (entity.namespace === "" || entity.kind === "service") continue;
-    const key = JSON.stringify([entity.namespace, entity.mode]);
-    workloads.set(key, (workloads.get(key) ?? 0) + 1);
+    const { namespace, mode } = entity;
+    if (namespace === "" || entity.kind === "service") continue;
+    let modes = namespaces.get(namespace);
+    if (!modes) namespaces.set(namespace, (modes = new Map()));
+    modes.set(mode, (modes.get(mode) ?? 0) + 1);
   }
-  for (const [key, value] of workloads) {
-    const [namespace = "", mode = ""] = JSON.parse(key) as string[]; // ours, two lines up
-    into.push({ name: "workloads", labels: { namespace, mode }, value });
+  for (const [namespace, modes] of namespaces) {
+    for (const [mode, value] of modes) {
+      into.push({ name: "workloads", labels: { namespace, mode }, value });
+    }
   }
 }

@@ -30,7 +30,8 @@ export interface EvaluatorOptions {
 }
 
 export const evaluatorDefaults: EvaluatorOptions = {
-  entitiesMax: 400_000,
+  // The edges of a large mesh are half of a generation: in a steady one nothing moves to the next.
+  entitiesMax: 800_000,
   clock: null,
   waivers: noWaivers,
 };
