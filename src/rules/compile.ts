@@ -19,7 +19,14 @@ import { durationType } from "./front-end.ts";
 import { Fault, type Value } from "./fault.ts";
 import { makeCall } from "./functions.ts";
 import { readerOf } from "./records.ts";
-import { isEqual, makeArithmetic, makeOrder, negate, type Orderable } from "./operators.ts";
+import {
+  isEqual,
+  makeArithmetic,
+  makeOrder,
+  makeTextOrder,
+  negate,
+  type Orderable,
+} from "./operators.ts";
 
 /** What one evaluation works on. Reused from one to the next: nothing may keep it. */
 export interface Frame extends TimeFrame {
@@ -268,7 +275,7 @@ function compileBinary(
       if (isAge(node.left)) return compileAge(node.operator, left, right);
       if (isAge(node.right)) return compileAge(mirror(node.operator), right, left);
       return isPlain
-        ? compileOrder(node.operator, left, right)
+        ? compileOrder(node.operator, node.left.type, left, right)
         : compileOrderOfAny(node.operator, left, right);
     case "+":
     case "-":
@@ -287,7 +294,16 @@ function compileAge(operator: OrderOperator, since: Expression, limit: Expressio
 }
 
 /** Of values whose types the checker knows to be the same. */
-function compileOrder(operator: OrderOperator, left: Expression, right: Expression): Expression {
+function compileOrder(
+  operator: OrderOperator,
+  type: string,
+  left: Expression,
+  right: Expression,
+): Expression {
+  if (type === "string") {
+    const order = makeTextOrder(operator);
+    return (frame) => order(left(frame) as string, right(frame) as string);
+  }
   switch (operator) {
     case "<":
       return (frame) => (left(frame) as Orderable) < (right(frame) as Orderable);

@@ -30,6 +30,13 @@ export function isEqual(left: Value, right: Value): boolean {
 
 export type Orderable = string | number | boolean;
 
+const verdicts = {
+  "<": (order: number) => order < 0,
+  "<=": (order: number) => order <= 0,
+  ">": (order: number) => order > 0,
+  ">=": (order: number) => order >= 0,
+} as const;
+
 const comparisons = {
   "<": (a: Orderable, b: Orderable) => a < b,
   "<=": (a: Orderable, b: Orderable) => a <= b,
@@ -37,12 +44,34 @@ const comparisons = {
   ">=": (a: Orderable, b: Orderable) => a >= b,
 } as const;
 
+/** Of texts by code points, as CEL orders them; JS has those beyond U+FFFF before U+E000 to U+FFFF. */
+export function makeTextOrder(operator: OrderOperator): (a: string, b: string) => boolean {
+  const verdict = verdicts[operator];
+  return (a, b) => verdict(compareTexts(a, b));
+}
+
+function compareTexts(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at++) {
+    const [mine, theirs] = [a.charCodeAt(at), b.charCodeAt(at)];
+    if (mine !== theirs) return rankOf(mine) - rankOf(theirs);
+  }
+  return a.length - b.length;
+}
+
+/** Halves of characters beyond U+FFFF come after every other unit. */
+function rankOf(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+}
+
 export function makeOrder(operator: OrderOperator): Operator {
   const compare = comparisons[operator];
+  const compareText = makeTextOrder(operator);
   return (a, b) => {
-    if (typeof a !== typeof b) throw noOrder;
-    if (typeof a !== "number" && typeof a !== "string" && typeof a !== "boolean") throw noOrder;
-    return compare(a, b as Orderable); // of a's type: compared above
+    if (typeof a === "string" && typeof b === "string") return compareText(a, b);
+    if (typeof a === "number" && typeof b === "number") return compare(a, b);
+    if (typeof a === "boolean" && typeof b === "boolean") return compare(a, b);
+    throw noOrder;
   };
 }
 
