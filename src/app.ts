@@ -21,6 +21,7 @@ import type { ApiNamespaceLayers } from "./model/layers.ts";
 import { usPerSecond, usToRfc3339 } from "./model/time.ts";
 import { sourceGuides } from "./normalize/guides.ts";
 import { makeGrpcReceiver, makeHttpReceiver } from "./receivers.ts";
+import { RulesError, type Diagnostic } from "./rules/diagnostics.ts";
 import type { Log } from "./self/log.ts";
 import { EngineThreadEvents, StoreThreadEvents } from "./self/thread-events.ts";
 import type { ComponentStatus, EngineStatus } from "./serve/status.ts";
@@ -56,12 +57,16 @@ export interface LoadedWork {
   readonly ruleFiles: readonly RuleFile[];
   /** What the enabled rules among the files are. */
   readonly rules: readonly RuleMeta[];
+  /** Why these are not the files as they are now; [] = they are. */
+  readonly ruleErrors: readonly Diagnostic[];
 }
 
 export interface AppParts {
   readonly work: LoadedWork;
   /** Reads and checks everything again; throws with every fault, for a person. */
   readonly load: () => LoadedWork;
+  /** Told of work that runs and has no error. */
+  readonly keep: (work: LoadedWork) => void;
   readonly version: string;
   readonly log: Log;
   /** Told once when the engine cannot go on: it has lost its store. */
@@ -84,6 +89,8 @@ export class App implements AsyncDisposable {
   readonly #credentials: Credentials;
   #webAccess: WebAccess | null = null;
   readonly #ruleFaults = new Map<string, RuleFault>();
+  /** Of the files as they were last read, when they could not be used. */
+  #ruleErrors: readonly Diagnostic[] = [];
   #grpcAddress = "";
   #httpAddress = "";
   #webAddress = "";
@@ -112,6 +119,7 @@ export class App implements AsyncDisposable {
       const engine = await app.#startEngine(store, exporters);
       await app.#startWeb(reader, engine);
       await app.#startReceivers(engine);
+      if (parts.work.ruleErrors.length === 0) parts.keep(parts.work);
       return app;
     } catch (error) {
       await app[Symbol.asyncDispose]();
@@ -180,6 +188,7 @@ export class App implements AsyncDisposable {
       components,
       listening: { grpc: this.#grpcAddress, http: this.#httpAddress },
       ruleFaults: [...this.#ruleFaults.values()],
+      ruleErrors: this.#ruleErrors,
       store: { path: config.store.path, freeBytes: freeBytesOf(config.store.path) },
     };
   }
@@ -201,6 +210,8 @@ export class App implements AsyncDisposable {
     } catch (error) {
       this.#metrics.rulesNotLoaded();
       this.#metrics.configNotLoaded();
+      const errors = ruleErrorsOf(error);
+      if (errors.length > 0) this.#ruleErrors = errors;
       const why = error instanceof Error ? error.message : String(error);
       log.error("cannot reload: the old configuration stays in use", { why });
       return false;
@@ -220,6 +231,7 @@ export class App implements AsyncDisposable {
       .map(([key]) => key);
     this.#work = work;
     this.#loaded();
+    this.#parts.keep(work);
     log.setLevel(work.config.telemetry.logLevel);
     log.info("reloaded", { rules: work.rules.length });
     if (waiting.length === 0) return;
@@ -236,8 +248,10 @@ export class App implements AsyncDisposable {
 
   #loaded(): void {
     this.#ruleFaults.clear();
+    this.#ruleErrors = this.#work.ruleErrors;
     const atSeconds = systemClock.nowUs() / usPerSecond;
     this.#metrics.rulesLoaded(this.#work.rules, atSeconds);
+    if (this.#ruleErrors.length > 0) this.#metrics.rulesNotLoaded();
     this.#metrics.configLoaded(atSeconds);
   }
 
@@ -387,3 +401,9 @@ function freeBytesOf(path: string): number | null {
 
 const addressOf = ({ host, port }: { host: string; port: number }): string =>
   host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+
+/** What is wrong in rule files, when that is why something could not be loaded. */
+function ruleErrorsOf(error: unknown): readonly Diagnostic[] {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof RulesError ? cause.errors : [];
+}

@@ -252,6 +252,7 @@ const status: ApiStatus = {
       rules: [{ rule: "egress-around-proxy", workloads: 2 }],
     },
   ],
+  rule_errors: [],
   problems: [],
 };
 

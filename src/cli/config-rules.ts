@@ -5,6 +5,9 @@
 import type { Config } from "../config/config.ts";
 import type { RuleFileText } from "../rules/source.ts";
 
+/** What diagnostics call it. */
+export const configRulesPath = "the configuration's rules";
+
 /** Null when it says nothing. JSON is YAML; one line for each item, which diagnostics show. */
 export function configToRuleFile({ rules }: Config): RuleFileText | null {
   const ofLists = Object.entries(rules.lists).map(([list, { add, remove }]) => ({
@@ -25,7 +28,7 @@ export function configToRuleFile({ rules }: Config): RuleFileText | null {
     itemsOf("overrides", overrides),
     itemsOf("waivers", rules.waivers),
   ];
-  return { path: "the configuration's rules", text: parts.join("") };
+  return { path: configRulesPath, text: parts.join("") };
 }
 
 function itemsOf(key: string, items: readonly object[]): string {

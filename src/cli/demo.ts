@@ -18,7 +18,7 @@ import { clusterName } from "./demo/world.ts";
 import { printable, UserError, type CliIo } from "./io.ts";
 import { readConfig, readRules } from "./load.ts";
 import { OtlpClient } from "./otlp-client.ts";
-import { runApp } from "./serve.ts";
+import { runApp, toWork } from "./serve.ts";
 
 export interface DemoOptions {
   readonly duration?: string;
@@ -48,8 +48,7 @@ export async function runDemo(options: DemoOptions, io: CliIo): Promise<number> 
   const signal = AbortSignal.any([io.signal, ...timeout]);
   try {
     const config = readConfig({ config: [], set }, io);
-    const { files: ruleFiles, metas: rules } = readRules(config);
-    const work = { config, ruleFiles, rules };
+    const work = toWork(config, readRules(config), []);
     const log = makeLog({ level: "warn", format: "text", write: io.error });
     const started = (app: App): void => {
       io.out(welcome(app, app.loginLink(token) ?? app.webUrl));

@@ -15,8 +15,8 @@ export interface CliIo {
 export class UserError extends Error {
   readonly exitCode: number;
 
-  constructor(message: string, exitCode = 2) {
-    super(message);
+  constructor(message: string, exitCode = 2, options?: ErrorOptions) {
+    super(message, options);
     this.exitCode = exitCode;
   }
 }

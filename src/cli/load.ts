@@ -11,7 +11,7 @@ import { parseHeaders } from "../export/headers-file.ts";
 import { systemClock } from "../lib/clock.ts";
 import { nearest } from "../lib/nearest.ts";
 import type { RuleMeta } from "../model/insights.ts";
-import { formatDiagnostic, hasErrors } from "../rules/diagnostics.ts";
+import { formatDiagnostic, RulesError } from "../rules/diagnostics.ts";
 import { loadRules, type CompiledRule, type Waiver } from "../rules/load.ts";
 import type { RuleFile } from "../threads/engine-messages.ts";
 import { fileTrouble, UserError, type CliIo } from "./io.ts";
@@ -25,6 +25,8 @@ export interface ConfigOptions {
 
 export interface LoadedRuleSet {
   readonly files: readonly RuleFile[];
+  /** Of all rules in the files, also of those that are off. */
+  readonly ids: ReadonlySet<string>;
   /** Those that the configuration leaves switched on. */
   readonly rules: readonly CompiledRule[];
   readonly metas: readonly RuleMeta[];
@@ -45,22 +47,33 @@ export function readConfig(options: ConfigOptions, io: CliIo): Config {
   throw new UserError(`cannot use the configuration:\n${faults}`);
 }
 
+/** Throws a `UserError` that holds every fault of every file; a `RulesError` is its cause. */
 export function readRules(config: Config): LoadedRuleSet {
-  const files = [shippedRulesFolder, ...config.rules.paths]
+  const set = useRules(config, readAllRuleFiles(config));
+  checkIds("enable", config.rules.enabled, set.ids);
+  checkIds("disable", config.rules.disabled, set.ids);
+  return set;
+}
+
+/** The shipped files, those of the configured folders, and what the configuration itself says. */
+export function readAllRuleFiles(config: Config): readonly RuleFile[] {
+  return [shippedRulesFolder, ...config.rules.paths]
     .flatMap(readEngineRuleFiles)
     .concat(configToRuleFile(config) ?? []);
+}
+
+/** These files as one set; throws as `readRules` does. */
+export function useRules(config: Config, files: readonly RuleFile[]): LoadedRuleSet {
   const loaded = loadRules(files, { ...ruleOptions(config), todayUs: systemClock.nowUs() });
-  if (hasErrors(loaded.diagnostics)) {
+  const errors = loaded.diagnostics.filter(({ severity }) => severity === "error");
+  if (errors.length > 0) {
     const texts = new Map(files.map(({ path, text }) => [path, text]));
-    const faults = loaded.diagnostics
-      .filter(({ severity }) => severity === "error")
-      .map((diagnostic) => formatDiagnostic(diagnostic, texts.get(diagnostic.file)));
-    throw new UserError(`cannot load the rules:\n${faults.join("\n")}`);
+    const faults = errors.map((error) => formatDiagnostic(error, texts.get(error.file)));
+    const message = `cannot load the rules:\n${faults.join("\n")}`;
+    throw new UserError(message, undefined, { cause: new RulesError(errors) });
   }
-  checkIds("enable", config.rules.enabled, loaded.ids);
-  checkIds("disable", config.rules.disabled, loaded.ids);
-  const { rules, waivers } = loaded;
-  return { files, rules, metas: rules.map((rule) => rule.meta), waivers };
+  const { ids, rules, waivers } = loaded;
+  return { files, ids, rules, metas: rules.map((rule) => rule.meta), waivers };
 }
 
 function checkIds(verb: string, ids: readonly string[], known: ReadonlySet<string>): void {

@@ -2,8 +2,9 @@
 import { App, type LoadedWork } from "../app.ts";
 import type { Config } from "../config/config.ts";
 import { makeLog, type Log } from "../self/log.ts";
-import { UserError, type CliIo } from "./io.ts";
-import { readConfig, readRules, type ConfigOptions } from "./load.ts";
+import { fileTrouble, UserError, type CliIo } from "./io.ts";
+import { readConfig, readRules, type ConfigOptions, type LoadedRuleSet } from "./load.ts";
+import { keepRules, readRulesToStart } from "./start-rules.ts";
 import { packageVersion } from "./version.ts";
 
 export interface ServeOptions extends ConfigOptions {
@@ -16,28 +17,48 @@ export async function runServe(options: ServeOptions, io: CliIo): Promise<number
     ...(options.logLevel === undefined ? [] : [`telemetry.log_level=${options.logLevel}`]),
     ...(options.logFormat === undefined ? [] : [`telemetry.log_format=${options.logFormat}`]),
   ];
+  const configOf = (): Config => readConfig({ ...options, set: [...options.set, ...over] }, io);
   const load = (): LoadedWork => {
-    const config = readConfig({ ...options, set: [...options.set, ...over] }, io);
-    const { files: ruleFiles, metas: rules } = readRules(config);
-    return { config, ruleFiles, rules };
+    const config = configOf();
+    return toWork(config, readRules(config), []);
   };
-  const work = load();
+  const config = configOf();
+  const { set, errors, trouble } = readRulesToStart(config);
+  const work = toWork(config, set, errors);
   const { logLevel: level, logFormat: format } = work.config.telemetry;
   const log = makeLog({ level, format, write: io.error });
-  return runApp({ work, load, log, io, started: (app) => io.out(welcome(app, work.config)) });
+  if (trouble !== "") log.error("rules cannot be used", { why: trouble });
+  const keep = ({ config: used, ruleFiles }: LoadedWork): void => {
+    try {
+      keepRules(used, ruleFiles);
+    } catch (error) {
+      log.warn("cannot keep the rules for the next start", { why: fileTrouble(error) });
+    }
+  };
+  return runApp({ work, load, keep, log, io, started: (app) => io.out(welcome(app, config)) });
+}
+
+export function toWork(
+  config: Config,
+  { files: ruleFiles, metas: rules }: LoadedRuleSet,
+  ruleErrors: LoadedWork["ruleErrors"],
+): LoadedWork {
+  return { config, ruleFiles, rules, ruleErrors };
 }
 
 export interface RunOptions {
   readonly work: LoadedWork;
   /** Reads everything again, for a reload; throws a `UserError` with every fault. */
   readonly load: () => LoadedWork;
+  /** Told of work that runs without a fault, for a start when newer files cannot be used. */
+  readonly keep?: (work: LoadedWork) => void;
   readonly log: Log;
   readonly io: CliIo;
   readonly started: (app: App) => void | Promise<void>;
 }
 
 /** Runs an engine from its start to a clean stop: 0, or 1 when it lost its store. */
-export async function runApp({ work, load, log, io, started }: RunOptions): Promise<number> {
+export async function runApp({ work, load, keep, log, io, started }: RunOptions): Promise<number> {
   const stopped = new AbortController();
   let fatal = "";
   const onFatal = (why: string): void => {
@@ -45,7 +66,14 @@ export async function runApp({ work, load, log, io, started }: RunOptions): Prom
     stopped.abort();
   };
   const version = packageVersion();
-  await using app = await startOrExplain({ work, load, version, log, onFatal });
+  await using app = await startOrExplain({
+    work,
+    load,
+    keep: keep ?? (() => {}),
+    version,
+    log,
+    onFatal,
+  });
   io.onHangup(() => void app.reload());
   await started(app);
   await aborted(AbortSignal.any([io.signal, stopped.signal]));

@@ -57,6 +57,17 @@ export interface ApiComponent {
   text: string;
 }
 
+/** What is wrong in a rule file, as `rules check --json` says it. */
+export interface ApiRuleError {
+  code: string;
+  file: string;
+  line: number;
+  column: number;
+  message: string;
+  /** What was probably meant, "" = no idea. */
+  suggestion: string;
+}
+
 export interface ApiStatus {
   version: string;
   at: string;
@@ -71,5 +82,7 @@ export interface ApiStatus {
   bypass: ApiBypassCoverage | null;
   /** What one more source would add, the greatest gain first. */
   next_sources: ApiNextSource[];
+  /** Why the rule files as they were last read are not in use; [] = they are. At most 100. */
+  rule_errors: ApiRuleError[];
   problems: ApiProblem[];
 }

@@ -33,6 +33,16 @@ export interface Diagnostic {
   readonly suggestion: string;
 }
 
+/** Why rule files cannot be used: the cause of what a person is told. */
+export class RulesError extends Error {
+  readonly errors: readonly Diagnostic[];
+
+  constructor(errors: readonly Diagnostic[]) {
+    super(`${errors.length} errors in rule files`);
+    this.errors = errors;
+  }
+}
+
 export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
   return diagnostics.some((diagnostic) => diagnostic.severity === "error");
 }

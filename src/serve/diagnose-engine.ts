@@ -132,12 +132,20 @@ function notLoaded(facts: Facts): ApiProblem[] {
     seriesOf(facts.totals, name).some(({ value }) => value === 0),
   );
   if (failed.length === 0) return [];
+  const { ruleErrors } = facts;
+  const [first] = ruleErrors;
+  const why = first && `${first.file}:${first.line}:${first.column} ${first.code} ${first.message}`;
   return [
     {
       code: "reload-failed",
       severity: "error",
-      text: "The last reload failed: the configuration and rules from before it are in use",
-      evidence: { failed: failed.join(", ") },
+      text: first
+        ? "Rule files have errors: the rules from before are in use"
+        : "The last reload failed: the configuration and rules from before it are in use",
+      evidence: {
+        failed: failed.join(", "),
+        ...(why !== undefined && { errors: ruleErrors.length, first: why }),
+      },
       remedy: `see what "mesh-insights validate --config …" says, mend it, and reload again (SIGHUP)`,
     },
   ];

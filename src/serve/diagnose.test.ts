@@ -59,6 +59,7 @@ const healthy: Facts = {
   guides: [],
   scrape: { lastMs: startedMs + 9 * minute, withinMs: 5 * minute },
   ruleFaults: [],
+  ruleErrors: [],
   store: { path: "data/mesh.db", freeBytes: 2 ** 40 },
 };
 

@@ -1,7 +1,7 @@
 /** What a diagnosis is made from, all of it plain data, and how to read the numbers among it. */
 import type { ApiBypassCoverage, ApiNextSource } from "../model/api-coverage.ts";
 import type { ApiSource } from "../model/api.ts";
-import type { ApiComponent, ApiOverview } from "../model/api-status.ts";
+import type { ApiComponent, ApiOverview, ApiRuleError } from "../model/api-status.ts";
 import type { RuleFault } from "../model/insights.ts";
 import type { SourceGuide } from "../model/source-guide.ts";
 import type { InstrumentName, Reading } from "../self/instruments.ts";
@@ -27,6 +27,7 @@ export interface Facts {
   /** When somebody last asked for /metrics, 0 = never, and how long ago is too long. */
   readonly scrape: { readonly lastMs: number; readonly withinMs: number };
   readonly ruleFaults: readonly RuleFault[];
+  readonly ruleErrors: readonly ApiRuleError[];
   readonly store: { readonly path: string; readonly freeBytes: number | null };
 }
 

@@ -6,7 +6,7 @@
 import type { Clock } from "../lib/clock.ts";
 import type { ApiBypassCoverage, ApiNextSource } from "../model/api-coverage.ts";
 import type { ApiQueries, ApiSource } from "../model/api.ts";
-import type { ApiOverview, ApiReceived, ApiStatus } from "../model/api-status.ts";
+import type { ApiOverview, ApiReceived, ApiRuleError, ApiStatus } from "../model/api-status.ts";
 import type { RuleMeta } from "../model/insights.ts";
 import type { SourceGuide } from "../model/source-guide.ts";
 import { usPerMs, usToRfc3339 } from "../model/time.ts";
@@ -37,6 +37,7 @@ const sourcesMax = 200;
 const userAgentMaxLength = 200;
 /** Of what one more source would add. */
 const nextShown = 3;
+const ruleErrorsShown = 100;
 
 interface Seen {
   readonly sources: readonly ApiSource[];
@@ -74,7 +75,7 @@ export class Reporter implements Disposable {
 
   async report(withinMs = scrapeWithinMs): Promise<ApiStatus> {
     const [totals, seen] = await Promise.all([this.#sample(), this.#look()]);
-    const { version, startedAt, ready, listening, ruleFaults, store, ...rest } =
+    const { version, startedAt, ready, listening, ruleFaults, ruleErrors, store, ...rest } =
       this.#parts.status.status();
     const { lastMs, userAgent } = this.#scrape;
     const reader = { name: "reader", ok: false, text: seen.trouble };
@@ -94,6 +95,7 @@ export class Reporter implements Disposable {
       guides: this.#parts.guides,
       scrape: { lastMs, withinMs },
       ruleFaults,
+      ruleErrors,
       store,
     });
     return {
@@ -107,6 +109,7 @@ export class Reporter implements Disposable {
       scrape: { last: timeOf(lastMs), user_agent: userAgent },
       bypass: seen.bypass,
       next_sources: seen.next.slice(0, nextShown),
+      rule_errors: ruleErrors.slice(0, ruleErrorsShown).map(toApiRuleError),
       problems,
     };
   }
@@ -167,3 +170,8 @@ export class Reporter implements Disposable {
 
 const timeOf = (ms: number): string | null =>
   ms === 0 ? null : usToRfc3339(Math.round(ms * usPerMs));
+
+function toApiRuleError(error: ApiRuleError): ApiRuleError {
+  const { code, file, line, column, message, suggestion } = error;
+  return { code, file, line, column, message, suggestion };
+}

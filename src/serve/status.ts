@@ -1,4 +1,5 @@
 /** What the health endpoints, the status page and a diagnosis are told of the engine's parts. */
+import type { ApiRuleError } from "../model/api-status.ts";
 import type { RuleFault } from "../model/insights.ts";
 
 export interface ComponentStatus {
@@ -20,6 +21,8 @@ export interface EngineStatus {
   readonly listening: { readonly grpc: string; readonly http: string };
   /** Rules that could not be evaluated, since they were loaded. */
   readonly ruleFaults: readonly RuleFault[];
+  /** Why the rule files as they were last read are not in use; [] = they are. */
+  readonly ruleErrors: readonly ApiRuleError[];
   readonly store: {
     readonly path: string;
     /** What the file system has left for us; null = not known. */

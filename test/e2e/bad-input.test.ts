@@ -61,7 +61,7 @@ const mistakes: readonly Mistake[] = [
   {
     name: "a rule file with typos: both, each with its place",
     files: { "rules/mine.yaml": ruleWithTypo },
-    args: ["serve", "--set", "rules.paths=[@/rules]"],
+    args: ["validate", "--set", "rules.paths=[@/rules]"],
     says: [
       "@/rules/mine.yaml:6:15 error RULE_KEY",
       "did you mean 'critical'?",
@@ -146,7 +146,7 @@ const mistakes: readonly Mistake[] = [
     name: "a recording that is none",
     files: { "x.rec": "something else" },
     args: ["replay", "@/x.rec", "--eval"],
-    says: ['"@/x.rec": at byte 0', 'does not begin with "MESHREC1"'],
+    says: ['"@/x.rec": at byte 0', 'begins neither with "MESHREC1"'],
   },
   {
     name: "a recording that is not there",

@@ -7,6 +7,7 @@ import { Simulation } from "../../src/cli/demo/simulation.ts";
 import { clusterName } from "../../src/cli/demo/world.ts";
 import { OtlpClient, type SendResult } from "../../src/cli/otlp-client.ts";
 import type { ApiInsight, ApiPage } from "../../src/model/api.ts";
+import type { ApiStatus } from "../../src/model/api-status.ts";
 import {
   freePort,
   getJson,
@@ -28,7 +29,10 @@ rules:
     message: "{{ edge.src.name }} calls ratings"
 `;
 
+const sets = [`cluster.name=${clusterName}`, "web.reload=true", "telemetry.log_level=info"];
+
 let folder: TempFolder;
+let port: number;
 let engine: Engine;
 let rules: string;
 let shippedRules: number;
@@ -38,8 +42,8 @@ beforeAll(async () => {
   folder = new TempFolder();
   rules = join(folder.path, "rules");
   mkdirSync(rules);
-  const sets = [`cluster.name=${clusterName}`, "web.reload=true", "telemetry.log_level=info"];
-  engine = await startEngine(folder.path, await freePort(), sets);
+  port = await freePort();
+  engine = await startEngine(folder.path, port, sets);
   shippedRules = await metric("rules_loaded");
   load = startLoad(engine.grpc);
 });
@@ -132,6 +136,31 @@ test("a fault keeps the old configuration and names its place", async () => {
   expect(await metric("rules_loaded")).toBe(shippedRules + 1);
 });
 
+test("a broken rule file keeps the rules from before, and the status API names every error", async () => {
+  configure(`rules: { paths: ["${rules}"] }`);
+  const file = join(rules, "custom.yaml");
+  writeFileSync(file, customRule.replace("severity: info", "severity: inof"));
+  expect((await reload()).status).toBe(500);
+  expect(await metric("rules_last_reload_successful")).toBe(0);
+  expect(await metric("rules_loaded")).toBe(shippedRules + 1);
+  expect(await firing("any-traffic-to-ratings")).not.toEqual([]);
+  const status = await getJson<ApiStatus>(`${engine.web}/api/v1/status`);
+  expect(status.rule_errors).toMatchObject([
+    { code: "RULE_KEY", file, line: 6, column: 15, suggestion: "info" },
+  ]);
+  expect(status.problems).toContainEqual(
+    expect.objectContaining({
+      code: "reload-failed",
+      evidence: expect.objectContaining({ first: expect.stringContaining(`${file}:6:15`) }),
+    }),
+  );
+  writeFileSync(file, customRule);
+  expect((await reload()).status).toBe(200);
+  expect(await metric("rules_last_reload_successful")).toBe(1);
+  const mended = await getJson<ApiStatus>(`${engine.web}/api/v1/status`);
+  expect(mended.rule_errors).toEqual([]);
+});
+
 test("SIGHUP does the same: a rule that is gone closes its insights, and says so", async () => {
   writeFileSync(engine.configPath, original());
   engine.program.child.kill("SIGHUP");
@@ -169,4 +198,21 @@ test("under one reload after another every request is answered OK", async () => 
   const enough = load.results.length + 10;
   while (load.results.length < enough) expect((await reload()).status).toBe(200);
   expect(load.results.filter(({ ok }) => !ok)).toEqual([]);
+});
+
+test("a rule file that breaks before a restart stops nobody and closes nothing", async () => {
+  configure(`rules: { paths: ["${rules}"] }`);
+  expect((await reload()).status).toBe(200);
+  await until(
+    () => firing("any-traffic-to-ratings"),
+    (all) => all.length > 0,
+    20_000,
+  );
+  writeFileSync(join(rules, "custom.yaml"), "rules: [");
+  await engine.program.kill("SIGTERM");
+  engine = await startEngine(folder.path, port, [...sets, `rules.paths=[${rules}]`]);
+  expect(await metric("rules_last_reload_successful")).toBe(0);
+  expect(await metric("rules_loaded")).toBe(shippedRules + 1);
+  expect(await firing("any-traffic-to-ratings")).not.toEqual([]);
+  expect(engine.program.output).toContain("those of the last run are used");
 });

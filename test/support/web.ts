@@ -132,6 +132,7 @@ export async function startWeb(world: WebWorld = {}): Promise<TestWeb> {
           components,
           listening: { grpc: "", http: "" },
           ruleFaults: [],
+          ruleErrors: [],
           store: { path, freeBytes: null },
         }),
       },
