@@ -179,6 +179,7 @@ export class Pipeline {
     this.#receipts.restore(rows);
     this.#insights.restore(rows);
     this.#rules.restore(rows);
+    this.#rules.at(rows.lastCommitUs);
     this.#graph.restore(rows);
   }
 
@@ -211,6 +212,7 @@ export class Pipeline {
     this.#nowUs = nowUs;
     this.#endGap(nowUs);
     this.#receipts.expire(nowUs);
+    this.#rules.at(nowUs);
     this.#graph.advance(nowUs);
     this.#rules.advance(nowUs);
     this.#insights.advance(nowUs);

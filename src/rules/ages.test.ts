@@ -89,6 +89,15 @@ test("what is seen again is younger again, and what is gone has no age", () => {
   expect(said()).toEqual(["match 1140.000001"]);
 });
 
+test("what is told before time has passed is as old as it is then, as after a restart", () => {
+  const { evaluator, said } = makeWorld("edge.last_seen_age > params.limit");
+  evaluator.at(startUs + 11 * usPerMinute);
+  evaluator.push([edgeSeen("old", startUs), edgeSeen("young", startUs + 10 * usPerMinute)]);
+  expect(said()).toEqual(["match 0", "miss 600"]);
+  evaluator.advance(startUs + 21 * usPerMinute);
+  expect(said()).toEqual(["match 1200.000001"]);
+});
+
 test("an age that a term before it decides is not waited for", () => {
   const { evaluator } = makeWorld("edge.port == 80 && edge.last_seen_age > params.limit");
   evaluator.advance(startUs);

@@ -93,9 +93,14 @@ export class Evaluator implements Sink<readonly GraphChange[]>, Durable, Counted
     this.#tell();
   }
 
+  /** The engine's time of what is pushed next: without it every entity would be young after a restart. */
+  at(nowUs: Us): void {
+    this.#frame.nowUs = nowUs;
+  }
+
   /** Windows of counting rules move on, and entities are asked about again whose age now matters. */
   advance(nowUs: Us): void {
-    this.#frame.nowUs = nowUs;
+    this.at(nowUs);
     for (const change of this.#timers.due(nowUs)) this.#evaluateAll(change);
     this.#counts.settle(this.#events);
     this.#counts.advance(nowUs, this.#events);
