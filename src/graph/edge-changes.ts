@@ -24,6 +24,8 @@ export class EdgeChanges {
   /** By the id that rules know: a facet may go and another take its place between two calls. */
   readonly #told = new Map<string, Facet>();
   #staleSweptUs = 0;
+  /** Of the edge that is being told; empty in between. */
+  readonly #replaced: GraphChange[] = [];
 
   constructor(facets: Facets, nodes: Nodes, sources: Sources, facts: EdgeFacts) {
     this.#facets = facets;
@@ -78,18 +80,22 @@ export class EdgeChanges {
   #edge(edge: Edge, nowUs: Us, out: GraphChange[]): void {
     const views = viewsOf(edge, this.#facets, this.#nodes);
     this.#facets.touches.keepViews(edge, views);
-    const told: Facet[] = [];
     // What an entity replaces goes after it, so that its insights have somewhere to go on.
-    const gone: GraphChange[] = [];
+    const gone = this.#replaced;
+    let told = 0;
     for (const view of views) {
-      if (view.isShadowed || view.columns.length === 0) continue;
-      told.push(view.facet);
+      if (!isTold(view)) continue;
+      told++;
       out.push(this.#changeOf(view, nowUs, gone));
     }
-    if (told.length < edge.facets.length) {
-      for (const facet of edge.facets) if (!told.includes(facet)) this.#gone(facet, nowUs, gone);
+    const { facets } = edge;
+    if (told < facets.length) {
+      for (const facet of facets) {
+        const isIn = views.some((view) => view.facet === facet && isTold(view));
+        if (!isIn) this.#gone(facet, nowUs, gone);
+      }
     }
-    out.push(...gone);
+    if (gone.length > 0) out.push(...gone.splice(0));
   }
 
   #changeOf(view: FacetView, nowUs: Us, gone: GraphChange[]): EntityChange<"edge"> {
@@ -97,7 +103,7 @@ export class EdgeChanges {
     const src = this.#nodes.get(facet.edge.srcId);
     const dst = this.#nodes.get(facet.edge.dstId);
     const id = facetKey(facet, src, dst);
-    const former = view.parts.map((part) => part.emittedAs);
+    const replaces = replacedBy(view, id);
     if (facet.emittedAs !== id) {
       this.#gone(facet, nowUs, gone);
       facet.emittedAs = id;
@@ -115,7 +121,7 @@ export class EdgeChanges {
       atUs: view.lastUs,
       evidence: evidenceOfEdge(view, entity, this.#facets),
       observers,
-      replaces: former.filter((one) => one !== "" && one !== id),
+      replaces,
     };
   }
 
@@ -128,3 +134,15 @@ export class EdgeChanges {
     out.push({ kind: "gone", type: "edge", id, atUs: nowUs });
   }
 }
+
+function isTold({ isShadowed, columns }: FacetView): boolean {
+  return !isShadowed && columns.length > 0;
+}
+
+/** The ids under which its parts were told before; nearly always there is none. */
+function replacedBy({ facet, parts }: FacetView, id: string): readonly string[] {
+  if (parts.length === 1 && facet.emittedAs === id) return none;
+  return parts.map((part) => part.emittedAs).filter((one) => one !== "" && one !== id);
+}
+
+const none: readonly never[] = [];

@@ -130,17 +130,17 @@ function evidenceOf(facet: Facet, parts: readonly Facet[]): readonly Evidence[] 
 
 function wordsOf(facet: Facet, parts: readonly Facet[], shared: SharedWords): FacetWords {
   const columns = parts.length > 1 ? sortColumns(unite(parts)) : facet.columns;
-  const sources: Tag[] = [];
-  const flags: Tag[] = [];
-  const callers: Tag[] = [];
-  const servers: Tag[] = [];
+  let sources: readonly Tag[] = none;
+  let flags: readonly Tag[] = none;
+  let callers: readonly Tag[] = none;
+  let servers: readonly Tag[] = none;
   let route = routeTags.length;
   for (const { tags } of parts) {
     for (const { tag } of tagsIn(tags)) {
-      if (tag.sort === "source") sources.push(tag);
-      else if (tag.sort === "src_principal") callers.push(tag);
-      else if (tag.sort === "dst_principal") servers.push(tag);
-      else if (tag.sort === "flag") flags.push(tag);
+      if (tag.sort === "source") sources = added(sources, tag);
+      else if (tag.sort === "src_principal") callers = added(callers, tag);
+      else if (tag.sort === "dst_principal") servers = added(servers, tag);
+      else if (tag.sort === "flag") flags = added(flags, tag);
       else if (tag.sort === "route") route = Math.min(route, rankOfRoute(tag));
     }
   }
@@ -260,9 +260,18 @@ function wordsIn(tags: readonly Tag[], shared: SharedWords): readonly string[] {
   return shared.list(unique(tags.flatMap(({ words }) => words)));
 }
 
+/** A list of just that length: one that is pushed to has room for a dozen more, and views are made all the time. */
+function added(tags: readonly Tag[], tag: Tag): readonly Tag[] {
+  return tags.length === 0 ? [tag] : tags.concat(tag);
+}
+
 /** By their texts, each once. */
 function inOrder(tags: readonly Tag[]): readonly Tag[] {
-  if (tags.length < 2) return tags;
+  const [first, second] = tags;
+  if (!first || !second) return tags;
+  if (tags.length === 2 && first.text !== second.text) {
+    return first.text < second.text ? tags : [second, first];
+  }
   const sorted = tags.toSorted((a, b) => (a.text < b.text ? -1 : Number(a.text > b.text)));
   return sorted.filter((tag, at) => tag.text !== sorted[at - 1]?.text);
 }
@@ -277,6 +286,11 @@ export function trustDomainOf(principal: string): string {
   return end < 0 ? "" : principal.slice(spiffe.length, end);
 }
 
-function unique(words: readonly string[]): string[] {
-  return words.length < 2 ? [...words] : [...new Set(words)].sort();
+/** Sorted where there is more than one. */
+function unique(words: readonly string[]): readonly string[] {
+  const [first, second] = words;
+  if (first === undefined || second === undefined) return words;
+  if (words.length > 2) return [...new Set(words)].sort();
+  if (first === second) return [first];
+  return first < second ? words : [second, first];
 }

@@ -100,6 +100,11 @@ export class FacetLedger {
     };
   }
 
+  /** Of that row; 0 = there is none yet. */
+  lastSeenUs(place: number): Us {
+    return this.#get(place, at.lastSeenUs);
+  }
+
   /** Whether the row says nothing else than the one that was written. */
   isWrittenAs(place: number, row: FacetWritten): boolean {
     const flags = this.#get(place, at.flags);

@@ -14,7 +14,7 @@ import type { Edge, Facet, Facets } from "./facets.ts";
 import { eventRows, isOtherBucket, isSameTraffic, rollupRows } from "./history.ts";
 import type { Nodes } from "./nodes.ts";
 import { securityOf } from "./security.ts";
-import { tagsIn } from "./tag-counts.ts";
+import { pairsOf } from "./tag-counts.ts";
 import { isRollDue } from "./unrolled.ts";
 
 interface FacetDetail {
@@ -47,6 +47,9 @@ type ColumnDetail = [
   example?: SpanRef,
   settledExample?: SpanRef,
 ];
+
+/** A row that is being made: its `detail` goes into it last, where it goes along. */
+type NewRow = { -readonly [Field in keyof FacetRow]: FacetRow[Field] };
 
 /** Everything about edges that is another one than the store has. */
 export function collectFacets(into: WriteSet, facets: Facets, nodes: Nodes): void {
@@ -136,10 +139,10 @@ function facetRows(
 
 /** Traffic so far goes to its own bucket when another begins; the rest follows when the facet is due. */
 function roll(into: WriteSet, facet: Facet, row: FacetRow, facets: Facets, waiting: number): void {
-  const { ledger } = facets;
-  const written = ledger.written(facet.place);
-  const isTurn = written !== null && isOtherBucket(written.lastSeenUs, row.lastSeenUs);
-  if (isTurn && facets.unrolled.has(facet)) rollupRows(into, facet, written, ledger);
+  const { ledger, unrolled } = facets;
+  const isTurn = isOtherBucket(ledger.lastSeenUs(facet.place), row.lastSeenUs);
+  const written = isTurn && unrolled.has(facet) ? ledger.written(facet.place) : null;
+  if (written) rollupRows(into, facet, written, ledger);
   facets.unrolled.add(facet);
   if (!isRollDue(facet.id, ledger.rolledUs(facet.place), waiting, into.atUs)) return;
   rollupRows(into, facet, row, ledger);
@@ -157,18 +160,22 @@ function rollQuiet(into: WriteSet, facets: Facets, waiting: number): void {
   }
 }
 
-function writeFacet(into: WriteSet, facet: Facet, row: FacetRow, facets: Facets): void {
-  into.facets.push(
-    facet.isDetailDirty ? { ...row, detail: facetDetail(facet, facets.ledger) } : row,
-  );
+function writeFacet(into: WriteSet, facet: Facet, row: NewRow, facets: Facets): void {
+  if (facet.isDetailDirty) row.detail = facetDetail(facet, facets.ledger);
+  into.facets.push(row);
   facets.wrote(facet, row);
   facet.isDetailDirty = false;
 }
 
 /** Without its `detail`. */
-function viewToRow(view: FacetView, facet: Facet, shadowed: boolean): FacetRow {
+function viewToRow(view: FacetView, facet: Facet, shadowed: boolean): NewRow {
   const { amounts } = view;
-  return rowOf(facet, {
+  const { id, edge, protocol, port } = facet;
+  return {
+    id,
+    edgeId: edge.id,
+    protocol,
+    port,
     security: view.security,
     plaintextShare: view.plaintextShare,
     route: view.route,
@@ -178,14 +185,15 @@ function viewToRow(view: FacetView, facet: Facet, shadowed: boolean): FacetRow {
     connections: view.connections,
     bytesSent: amounts.bytesSent,
     bytesReceived: amounts.bytesReceived,
-    aroundProxy: facet.edge.around?.get(facet.port)?.size ?? 0,
+    aroundProxy: edge.around?.get(port)?.size ?? 0,
     shadowed,
     firstSeenUs: view.firstUs,
     lastSeenUs: view.lastUs,
-  });
+    detail: "",
+  };
 }
 
-function rowOf({ id, edge, protocol, port }: Facet, written: FacetWritten): FacetRow {
+function rowOf({ id, edge, protocol, port }: Facet, written: FacetWritten): NewRow {
   return { id, edgeId: edge.id, protocol, port, ...written, detail: "" };
 }
 
@@ -194,7 +202,7 @@ function facetDetail({ tags, evidence, edge, port, place }: Facet, ledger: Facet
   const around = [...(edge.around?.get(port) ?? [])];
   const detail: FacetDetail = {
     gone: false,
-    tags: Array.from(tagsIn(tags), ({ tag, count }) => [tag.text, count] as const),
+    tags: pairsOf(tags),
     evidence,
     around,
     ...(recorded && { rolled: recorded.rolled }),

@@ -2,7 +2,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { SharedWords } from "./shared-words.ts";
-import { countOf, noTags, sizeOf, tagsIn, withCount } from "./tag-counts.ts";
+import { countOf, noTags, pairsOf, sizeOf, tagsIn, withCount } from "./tag-counts.ts";
 import { Tag } from "./tags.ts";
 
 const change = fc.record({
@@ -27,6 +27,7 @@ test("whatever is counted and taken back, a list holds what a map would, in its 
         longest = Math.max(longest, plain.size);
       }
       expect([...tagsIn(tags)].map(({ tag, count }) => [tag.text, count])).toEqual([...plain]);
+      expect(pairsOf(tags)).toEqual([...plain]);
     }),
   );
   // Both forms were there.

@@ -17,6 +17,12 @@ export function tagsIn(tags: TagCounts): Iterable<TagCount> {
   return tags instanceof Map ? tags.values() : tags;
 }
 
+/** As they are stored. */
+export function pairsOf(tags: TagCounts): (readonly [text: string, count: number])[] {
+  const all = tags instanceof Map ? [...tags.values()] : tags;
+  return all.map(({ tag, count }) => [tag.text, count]);
+}
+
 export function sizeOf(tags: TagCounts): number {
   return tags instanceof Map ? tags.size : tags.length;
 }

@@ -72,22 +72,24 @@ export class EdgeFacts {
     const { workloads } = this.#declared;
     const accounts = workloads.get(nodeId)?.accounts;
     let shown = "";
+    let identity: Identity | null = null;
     for (const principal of principals) {
-      const identity = identityOf(principal);
-      const isOwn = isOwnIdentity(identity, entity.src, accounts);
-      if (!isOwn && identity && workloads.isIntermediary(identity.join("/"))) continue;
-      const isForeign = !isOwn && identity !== null && accounts !== undefined && accounts.size > 0;
-      if (shown === "" || isForeign) shown = principal;
+      const one = identityOf(principal);
+      const isOwn = isOwnIdentity(one, entity.src, accounts);
+      if (!isOwn && one && workloads.isIntermediary(one.join("/"))) continue;
+      const isForeign = !isOwn && one !== null && accounts !== undefined && accounts.size > 0;
+      if (shown === "" || isForeign) [shown, identity] = [principal, one];
       if (isForeign) break;
     }
     // What the node showed elsewhere is said of this edge only where it is its own.
-    const inherited = identityOf(entity.src.principal);
-    const isKept =
-      entity.src.service_account === "" || isOwnIdentity(inherited, entity.src, accounts);
-    const isInherited = principals.length === 0 && (!inherited || isKept);
-    entity.src_principal = isInherited ? entity.src.principal : shown;
-    entity.src_trust_domain = trustDomainOf(entity.src_principal);
-    const identity = identityOf(entity.src_principal);
+    if (principals.length === 0) {
+      const one = identityOf(entity.src.principal);
+      const isUnclear = one === null || entity.src.service_account === "";
+      const isKept = isUnclear || isOwnIdentity(one, entity.src, accounts);
+      if (isKept) [shown, identity] = [entity.src.principal, one];
+    }
+    entity.src_principal = shown;
+    entity.src_trust_domain = trustDomainOf(shown);
     if (!identity || !isOwnIdentity(identity, entity.src, accounts)) return;
     const [, account] = identity;
     // Its pods may have, or have had, several accounts, of which its node shows one.
@@ -101,16 +103,18 @@ export class EdgeFacts {
   }
 }
 
+type Identity = readonly [namespace: string, account: string];
+
 const identityPattern = /^spiffe:\/\/[^/]+\/ns\/([^/]+)\/sa\/([^/]+)$/;
 
 /** Namespace and account, as Istio writes them into identities; null for identities of another form. */
-function identityOf(principal: string): readonly [namespace: string, account: string] | null {
+function identityOf(principal: string): Identity | null {
   const [, namespace, account] = identityPattern.exec(principal) ?? [];
   return namespace === undefined || account === undefined ? null : [namespace, account];
 }
 
 function isOwnIdentity(
-  identity: ReturnType<typeof identityOf>,
+  identity: Identity | null,
   src: NodeEntity,
   accounts: Pick<ReadonlySet<string>, "has"> | undefined,
 ): boolean {
