@@ -177,13 +177,19 @@ const plans = makeVocabularies(
 /** Of one metric's points, these want those with certain labels: the others are as good as ignored metrics. */
 const selective: ReadonlySet<string> = new Set(["istio-components", "envoy-stats"]);
 
+/** Of the k8s_cluster receiver: known by this attribute, and nothing is made of it. */
+const isEntityEvent = ({ attributes }: Plain): boolean =>
+  Array.isArray(attributes) &&
+  attributes.some((one: Plain) => one["key"] === "otel.entity.event.type");
+
 /** Known and of no use, a sign of life, or stale: nothing has to be counted of it. */
 function mayBeSilent({ signal, item }: CorpusItem, batch: ObservationBatch): boolean {
   const signs = batch.observations.filter(
     ({ kind, source }) => kind === "heartbeat" && !isGood(source.key),
   );
   if (signs.length > 0) return true;
-  if (signal !== "metrics") return false;
+  if (signal === "logs") return isEntityEvent(item);
+  if (signal === "traces") return false;
   const name = typeof item["name"] === "string" ? item["name"].slice(0, 255) : "";
   const plan = plans.map((one) => one.plan(name)).find((one) => one !== null);
   if (!plan || plan.kind === "ignored") return plan !== undefined;

@@ -244,6 +244,7 @@ const sources = {
       until: "75s",
       from: "kube_state_metrics",
       pods: ["web", "cart", "batch"],
+      services: ["cart-service"],
     },
   ]),
 } as const satisfies Record<string, Tell>;

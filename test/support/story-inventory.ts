@@ -30,9 +30,10 @@ export function inventorySteps(
   entry: EntryOf<"kube_state_metrics">,
   atS: number,
 ): Step[] {
-  const series = entry.pods
-    .flatMap((name) => seriesOf(podNamed(mesh, name), entry.annotations))
-    .filter(({ name }) => !entry.without.includes(name));
+  const ofPods = entry.pods.flatMap((name) => seriesOf(podNamed(mesh, name), entry.annotations));
+  const series = [...ofPods, ...entry.services.flatMap((name) => serviceSeries(mesh, name))].filter(
+    ({ name }) => !entry.without.includes(name),
+  );
   const parts = [
     series.filter(({ name }) => name === "kube_pod_info"),
     series.filter(({ name }) => name.includes("container")),
@@ -114,6 +115,28 @@ function seriesOf(pod: StoryPod, hasAnnotations: boolean): Series[] {
     { name: "kube_pod_status_phase", labels: { ...own, phase: "Running" } },
     { name: "kube_pod_annotations", labels: { ...own, ...(hasAnnotations ? annotations : {}) } },
     ...pod.containers.flatMap((container) => containerSeries(pod, own, container)),
+  ];
+}
+
+/** No metric names a Service's ports. */
+function serviceSeries(mesh: Mesh, name: string): Series[] {
+  const service = mesh.services.get(name);
+  if (!service) throw new Error(`no service "${name}" in the mesh`);
+  const { namespace, ip, port, pods } = service;
+  const behind = pods.map((pod) => podNamed(mesh, pod));
+  const info = { namespace, service: name, uid: `uid-${name}`, cluster_ip: ip, external_name: "" };
+  const slice = { namespace, endpointslice: `${name}-x7k2p` };
+  const port_number = String(behind[0]?.port ?? port);
+  return [
+    { name: "kube_service_info", labels: info },
+    ...behind.map((pod) => ({
+      name: "kube_endpointslice_endpoints",
+      labels: { ...slice, address: pod.ip, ready: "true" },
+    })),
+    {
+      name: "kube_endpointslice_ports",
+      labels: { ...slice, port_name: "http", port_protocol: "TCP", port_number },
+    },
   ];
 }
 

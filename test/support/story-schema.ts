@@ -271,6 +271,8 @@ const kubeStateMetrics = z.strictObject({
   ...everyEntry,
   from: z.literal("kube_state_metrics"),
   pods: z.array(name).min(1),
+  /** Services of the mesh that are told of too, with what stands behind them. */
+  services: z.array(name).default([]),
   /** Which of several instances was scraped. */
   instance: name.default("10.244.1.90:8080"),
   /** Whether its operator allows the annotations of pods. */
