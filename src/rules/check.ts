@@ -250,7 +250,8 @@ function checkVariable(
   errors: ExpressionError[],
 ): void {
   if (names.has(node.variable)) {
-    errors.push(typeError(node, `the variable '${node.variable}' hides what has that name`));
+    const message = `the variable '${node.variable}' hides what has that name`;
+    errors.push({ ...typeError(node, message), hidden: node.variable });
   }
   const constants = constantsOf(node.over, lists);
   visit(node.body, (inner) => {

@@ -15,12 +15,16 @@ const validatedLater = ["rules", "overrides", "tests", "waivers"];
 const ofTestFiles = ["version", "fixtures", "tests"];
 
 /** Null when the YAML itself is broken: its rules are unknown then, and the other files go on. */
-export function readDraft(file: RuleFileText, diagnostics: Diagnostic[]): Draft | null {
+export function readDraft(
+  file: RuleFileText,
+  diagnostics: Diagnostic[],
+  order: number,
+): Draft | null {
   const source = new Source(file);
   const yamlErrors = source.yamlErrors();
   diagnostics.push(...yamlErrors);
   if (yamlErrors.length > 0) return null;
-  const report = new Report(source, diagnostics);
+  const report = new Report(source, diagnostics, order);
   const map = source.document.contents;
   if (!isMap(map)) {
     report.error("RULE_YAML", source.at(0), "a rule file is a map with 'version' and 'rules'");

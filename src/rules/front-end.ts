@@ -31,6 +31,8 @@ export interface ExpressionError {
   readonly suggestion: string;
   /** The item of a named list that is wrong; it stands elsewhere. */
   readonly item?: { readonly list: string; readonly value: unknown };
+  /** A name that cannot be hidden, and is. */
+  readonly hidden?: string;
 }
 
 export type Checked =

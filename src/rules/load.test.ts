@@ -76,6 +76,22 @@ macros: { inner: "edge.protocol in known", outer: "inner && edge.dst.mesh == 'ye
   expect(rules[0]?.reads).toEqual(["protocol", "dst.mesh", "stale"]);
 });
 
+test("a name of a later file breaks no rule of an earlier one", () => {
+  const first = ruleText(
+    { when: "known.exists(n, edge.protocol == n) && edge.src.name != 'text'" },
+    "lists: { known: [http] }\n",
+  );
+  const said = (later: string) => {
+    const { rules, said: all } = load(first, `version: 1\n${later}`);
+    return [rules.length, ...all.filter((one) => !one.includes("UNUSED"))];
+  };
+  // Neither a field nor a word in a text is a macro.
+  expect(said("macros: { protocol: flow.dst_port > 0, text: flow.dst_port > 1 }\n")).toEqual([1]);
+  expect(said("lists: { n: [a] }\n")).toEqual([0, "1.yaml:2:10 RULE_REF"]);
+  const mine = ruleText({ id: "b", when: "known.exists(known, known == '')" });
+  expect(load(first, mine).said).toEqual(["1.yaml:9:11 RULE_CEL_TYPE"]);
+});
+
 test("a macro that no rule uses is read at least", () => {
   const macros = (text: string): string => ruleText({}, `macros: { unused: "${text}" }\n`);
   expect(load(macros("edge.port > 0")).said).toEqual(["0.yaml:2:11 UNUSED_MACRO"]);

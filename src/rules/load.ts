@@ -59,7 +59,7 @@ export interface LoadedRules {
  */
 export function loadRules(files: readonly RuleFileText[], options: LoadOptions = {}): LoadedRules {
   const diagnostics: Diagnostic[] = [];
-  const drafts = files.flatMap((file) => readDraft(file, diagnostics) ?? []);
+  const drafts = files.flatMap((file, order) => readDraft(file, diagnostics, order) ?? []);
   const shared = collectShared(drafts);
   const built = new Map<string, BuiltRule | null>();
   const places: Places = new Map();
@@ -173,7 +173,13 @@ function buildRules(
     if (plain?.rule.meta.status === "stable")
       warnAboutTests(item, plain.rule.meta.id, tests, report);
     const build: Build = (lists, override, found) =>
-      buildRule(item, { ruleset, tests }, lists, override, new Report(report.source, found));
+      buildRule(
+        item,
+        { ruleset, tests },
+        lists,
+        override,
+        new Report(report.source, found, report.order),
+      );
     const built = plain && overrideRule(plain, changed, overrides, build);
     if (id === undefined) continue;
     const at = report.source.startOf(item);

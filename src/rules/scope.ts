@@ -55,6 +55,9 @@ export interface Ready {
   readonly hasRegex: boolean;
 }
 
+/** Strings are matched so that words in them are no names; what follows a dot is a field. */
+const stringOrName = /'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|(?<![.\w])[A-Za-z_]\w*/g;
+
 /** The view of one rule. Macros are checked anew for each rule, since each has its own entity. */
 export class Scope {
   readonly #on: EntityType;
@@ -155,7 +158,7 @@ export class Scope {
   #macrosIn(written: Written): ReadonlyMap<string, Node> | null {
     const found = new Map<string, Node>();
     let isUsable = true;
-    for (const [word] of written.text.matchAll(/[A-Za-z_]\w*/g)) {
+    for (const [word] of written.text.matchAll(stringOrName)) {
       // Also in an expression that has errors: those are not cured by removing the list.
       if (this.#lists.has(word)) this.#shared.used.add(word);
       const macro = this.#shared.macros.get(word);
@@ -194,6 +197,17 @@ export class Scope {
       return;
     }
     const at = report.source.within(scalar, offset + error.range.start);
-    report.error(code, at, message, suggestion);
+    const named = this.#later(error.hidden, report);
+    if (!named) return report.error(code, at, message, suggestion);
+    const user = `${report.source.path}:${at.line}`;
+    const taken = `'${error.hidden}' is a variable at ${user}: it needs another name`;
+    named.report.error("RULE_REF", named.report.source.startOf(named.key), taken);
+  }
+
+  /** A list or macro of a later file: a user's own must not break rules that were there before. */
+  #later(name: string | undefined, report: Report): SharedList | SharedMacro | null {
+    const { lists, macros } = this.#shared;
+    const named = name === undefined ? undefined : (lists.get(name) ?? macros.get(name));
+    return named && named.report.order > report.order ? named : null;
   }
 }

@@ -11,11 +11,14 @@ import { textOf, type Position, type Source } from "./source.ts";
 /** Collects what is wrong with one file. */
 export class Report {
   readonly source: Source;
+  /** The place of the file among those of its set: what comes later gives way. */
+  readonly order: number;
   readonly #into: Diagnostic[];
   #errorCount = 0;
 
-  constructor(source: Source, into: Diagnostic[]) {
+  constructor(source: Source, into: Diagnostic[], order: number) {
     this.source = source;
+    this.order = order;
     this.#into = into;
   }
 

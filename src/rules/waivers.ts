@@ -9,6 +9,7 @@ import { nearest } from "../lib/nearest.ts";
 import type { EntityType } from "../model/entities.ts";
 import type { WaiverMeta } from "../model/insights.ts";
 import { usPerDay, usPerMs, type Us } from "../model/time.ts";
+import { warnIfFolded } from "./build-rule.ts";
 import type { Expression } from "./compile.ts";
 import { dayPattern, waiverKeys } from "./file-keys.ts";
 import { Scope, type Shared } from "./scope.ts";
@@ -112,6 +113,7 @@ function compileWhere(
   const conditions = new Map<string, Expression>();
   const scalar = map.get("where", true);
   if (!isScalar(scalar) || typeof scalar.value !== "string") return conditions;
+  warnIfFolded(scalar, "where", report);
   const byType = new Map<EntityType, Expression | null>();
   for (const [id, on] of named) {
     if (on === null) continue;
