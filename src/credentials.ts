@@ -25,29 +25,21 @@ interface Gate {
 }
 
 export class Credentials implements Disposable {
-  readonly #metrics: Instruments;
-  readonly #log: Log;
   readonly #watch: FileWatch;
   readonly #limit = new FailureLimit(systemClock);
-  readonly #events = new Map<PortName, AccessEvents>();
+  readonly #events: Readonly<Record<PortName, AccessEvents>>;
   readonly #gates = new Map<PortName, Gate>();
 
   constructor(metrics: Instruments, log: Log, watch = new FileWatch()) {
-    this.#metrics = metrics;
-    this.#log = log;
     this.#watch = watch;
+    // All of them, so that every series is there from the start.
+    const eventsOf = (port: PortName): AccessEvents =>
+      new AccessEvents(port, metrics, log, systemClock);
+    this.#events = { grpc: eventsOf("grpc"), http: eventsOf("http"), web: eventsOf("web") };
   }
 
   [Symbol.dispose](): void {
     this.#watch[Symbol.dispose]();
-  }
-
-  /** One per port. */
-  eventsOf(port: PortName): AccessEvents {
-    const events =
-      this.#events.get(port) ?? new AccessEvents(port, this.#metrics, this.#log, systemClock);
-    this.#events.set(port, events);
-    return events;
   }
 
   /** Null when no token is asked for; throws when the files cannot be used. */
@@ -56,7 +48,7 @@ export class Credentials implements Disposable {
   }
 
   #makeGate(port: PortName, auth: AuthConfig): TokenGate {
-    const gate = new TokenGate(new TokenTable([]), this.#limit, this.eventsOf(port));
+    const gate = new TokenGate(new TokenTable([]), this.#limit, this.#events[port]);
     this.#gates.set(port, { gate, auth, unwatch: this.#watchTokens(port, auth, gate) });
     return gate;
   }
@@ -71,7 +63,7 @@ export class Credentials implements Disposable {
     const paths = [tls.certFile, tls.keyFile];
     if (tls.clientCaFile !== "") paths.push(tls.clientCaFile);
     let first: ServerTls | null = null;
-    const events = this.eventsOf(port);
+    const events = this.#events[port];
     this.#watch.add({
       paths,
       use: (texts) => {
@@ -129,7 +121,7 @@ export class Credentials implements Disposable {
   }
 
   #watchTokens(port: PortName, auth: AuthConfig, gate: TokenGate): () => void {
-    const events = this.eventsOf(port);
+    const events = this.#events[port];
     return this.#watch.add({
       paths: auth.tokens.map(({ tokenFile }) => tokenFile),
       use: (texts) => gate.replace(makeTokenTable(auth, texts)),

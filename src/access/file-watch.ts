@@ -16,9 +16,9 @@ export interface FileGroup {
 }
 
 interface Watched extends FileGroup {
-  /** What is in use, and what was last told of as no good. */
   used: string;
-  refused: string;
+  /** What was last told of as no good; null = nothing since all was well. */
+  refused: string | null;
 }
 
 const checkEveryMs = 1_000;
@@ -37,7 +37,7 @@ export class FileWatch implements Disposable {
   add(group: FileGroup): () => void {
     const texts = group.paths.map((path) => readFileSync(path, "utf8"));
     group.use(texts);
-    const watched = { ...group, used: keyOf(texts), refused: "" };
+    const watched = { ...group, used: keyOf(texts), refused: null };
     this.#groups.add(watched);
     return () => void this.#groups.delete(watched);
   }
@@ -68,14 +68,14 @@ export class FileWatch implements Disposable {
 function compare(group: Watched, texts: readonly string[]): void {
   const key = keyOf(texts);
   if (key === group.used) {
-    group.refused = "";
+    group.refused = null;
     return;
   }
   if (key === group.refused) return;
   try {
     group.use(texts);
     group.used = key;
-    group.refused = "";
+    group.refused = null;
     group.changed();
   } catch (error) {
     refuse(group, key, error);
