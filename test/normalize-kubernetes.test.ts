@@ -33,7 +33,7 @@ function expectAllRead(run: NormalizeRun): void {
   expect(left).toEqual([]);
 }
 
-test.each(["k8sobjects", "kube-state-metrics"])("%s", async (name) => {
+test.each(["k8sobjects", "k8sobjects-0.111", "kube-state-metrics"])("%s", async (name) => {
   const run = new NormalizeRun();
   const observations = observed(read(name, run));
   expectAllRead(run);

@@ -67,6 +67,23 @@ test("Envoy's Zipkin spans are halves too; a library's says nothing of who it is
   });
 });
 
+test.each([
+  ["sdk/js-stable.bin", 3],
+  ["sdk/js-before.bin", 2],
+])("%s: an SDK's calls, by conventions of today and before", (recording, httpCalls) => {
+  const run = new NormalizeRun();
+  const halves = ofKind(batchesOf(recording, run), "span_half");
+  const pairOf = ({ side, self, peer, port, protocol, isError }: SpanHalf) =>
+    `${side} ${self.workload} ${peer.service || peer.address}:${port} ${protocol}${isError ? " failed" : ""}`;
+  expect(tally(halves, pairOf)).toMatchSnapshot();
+  expect(halves.filter(({ side }) => side === "client")).toHaveLength(httpCalls + 2);
+  expect(new Set(halves.map(({ trust }) => trust))).toEqual(new Set(["claimed"]));
+  const unread = Object.entries(run.counts()).filter(
+    ([name, count]) => count > 0 && /unrecognized|dropped/.test(name),
+  );
+  expect(unread).toEqual([]);
+});
+
 function legsOf(recording: string): ProxyLeg[] {
   return ofKind(batchesOf(recording), "proxy_leg");
 }

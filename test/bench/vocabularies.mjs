@@ -29,6 +29,12 @@ const names = new Map([
   ["envoy/logs-labelled.u32le", "envoy-access-log-otlp (labels)"],
   ["collector/filelog-istio.bin", "envoy-access-log-file"],
   ["collector/netflow.bin", "netflow"],
+  ["envoy/zipkin.u32le", "envoy-spans-zipkin"],
+  ["sdk/js-stable.bin", "sdk-spans (stable conventions)"],
+  ["sdk/js-before.bin", "sdk-spans (conventions before)"],
+  ["kubernetes/k8sobjects.bin.gz", "k8sobjects, recorded"],
+  ["kubernetes/kube-state-metrics.bin.gz", "kube-state-metrics, recorded"],
+  ["kubernetes/k8s-cluster.bin.gz", "k8s-cluster, recorded"],
 ]);
 /** Mixed recordings, and what only its collector tells of itself. */
 const left = new Set(["collector/gateway.bin"]);
@@ -44,7 +50,10 @@ const reasons = [
     /^netflow|^coroot|^obi|^otel-network|^retina|^caretta/,
     "each item is an observation of its own, and no sample of a known series",
   ],
-  [/^envoy-spans|^spans/, "each item is an observation of its own, with 15 to 20 attributes"],
+  [
+    /^envoy-spans|^sdk-spans|^spans/,
+    "each item is an observation of its own, with 15 to 20 attributes",
+  ],
 ];
 
 const server = await createViteServer({

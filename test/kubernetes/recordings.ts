@@ -2,12 +2,16 @@
  * Keeps what the engines were sent as recordings for the unit tests: of lists, which come again and again, the
  * first ones.
  */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { bytesToPlain } from "../support/otlp-oracle.ts";
 import { root } from "../support/program.ts";
 import type { Told } from "./world.ts";
+
+interface Manifest {
+  readonly files: Record<string, { signal: string; requests: number; bytes: number }>;
+}
 
 /** Until everything has been listed once. */
 const listedMs = 10_000;
@@ -34,7 +38,8 @@ const files: readonly {
 ];
 
 export function writeRecordings(told: readonly Told[]): void {
-  const manifest: Record<string, { signal: string; requests: number; bytes: number }> = {};
+  const manifestPath = join(folder, "manifest.json");
+  const manifest = (JSON.parse(readFileSync(manifestPath, "utf8")) as Manifest).files; // as written here
   for (const { name, signal, mark, most = Infinity, isWanted = () => true } of files) {
     const marked = told.filter((one) => one.signal === signal && one.message.includes(mark));
     const bodies = marked
@@ -47,7 +52,7 @@ export function writeRecordings(told: readonly Told[]): void {
     writeFileSync(join(folder, name), gzipSync(framed, { level: 9 }));
     manifest[name] = { signal, requests: bodies.length, bytes: framed.length };
   }
-  writeFileSync(join(folder, "manifest.json"), `${JSON.stringify({ files: manifest }, null, 1)}\n`);
+  writeFileSync(manifestPath, `${JSON.stringify({ files: manifest }, null, 1)}\n`);
 }
 
 function lengthOf(body: Buffer): Buffer {

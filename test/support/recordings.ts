@@ -17,7 +17,7 @@ const folder = path.join(import.meta.dirname, "../fixtures/recordings");
 
 /** All recordings, as paths that `readRecording` takes: `collector/gateway.bin`, … */
 export function recordingPaths(): string[] {
-  return ["access-log", "collector", "envoy", "kubernetes"].flatMap((source) =>
+  return ["access-log", "collector", "envoy", "kubernetes", "sdk"].flatMap((source) =>
     readdirSync(path.join(folder, source))
       .filter((name) => /\.(?:bin|bin\.gz|u32le)$/.test(name))
       .map((name) => `${source}/${name}`),
