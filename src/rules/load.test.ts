@@ -117,6 +117,20 @@ test.each(["[", "{a: ", "- ", "? "])("nesting without end: %s", (piece) => {
   expect(load(rule).rules).toEqual([]);
 });
 
+test("a flood of mistakes is cut, and warnings hide no error", { timeout: 20_000 }, () => {
+  const keys = Array.from({ length: 30_000 }, (_, i) => `k${i}: 1\n`).join("");
+  const lists = Array.from({ length: 5_000 }, (_, i) => `  l${i}: [a]\n`).join("");
+  const { said } = load(`version: 1\nlists:\n${lists}rules: []\n${keys}`);
+  expect(said.filter((one) => one.endsWith(" UNUSED_LIST"))).toHaveLength(1_000);
+  expect(said.filter((one) => one.endsWith(" RULE_KEY"))).toHaveLength(1_000);
+});
+
+test("a second key of the same name is an error at its place", () => {
+  expect(load(ruleText({}, "lists: { a: [b], c: [d], a: [e] }\n")).said).toEqual([
+    "0.yaml:2:26 RULE_YAML",
+  ]);
+});
+
 test("a list may have the name of an object's own function", () => {
   const text = ruleText({ when: "edge.protocol in constructor" }, "lists: { constructor: [a] }\n");
   expect(load(text).said).toEqual([]);

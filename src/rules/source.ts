@@ -44,6 +44,8 @@ export class Source {
       prettyErrors: false,
       // `yes` and `no` are words of this format, never booleans.
       version: "1.2",
+      // The library compares each with each; `yamlErrors` does it in one pass.
+      uniqueKeys: false,
     });
   }
 
@@ -62,8 +64,13 @@ export class Source {
     };
     visit(this.document, {
       Alias: (_, node) => refuse(node, "a YAML alias, which rule files do not have"),
-      Pair: (_, { key }) => {
-        if (!isScalar(key)) refuse(key, "a key that is a map or a list");
+      Map: (_, { items }) => {
+        const seen = new Set<unknown>();
+        for (const { key } of items) {
+          if (!isScalar(key)) refuse(key, "a key that is a map or a list");
+          else if (seen.has(key.value)) refuse(key, `a second key '${String(key.value)}'`);
+          else seen.add(key.value);
+        }
       },
     });
     return found.map(({ offset, message }) => ({

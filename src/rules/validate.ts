@@ -14,6 +14,8 @@ export class Report {
   /** The place of the file among those of its set: what comes later gives way. */
   readonly order: number;
   readonly #into: Diagnostic[];
+  readonly #seen = new Set<string>();
+  readonly #counts = { error: 0, warning: 0 };
   #errorCount = 0;
 
   constructor(source: Source, into: Diagnostic[], order: number) {
@@ -35,19 +37,24 @@ export class Report {
     this.add({ code, severity: "warning", file, ...at, message, suggestion: "" });
   }
 
-  /** The same complaint at the same place is made once: several rules can use one macro. */
+  /**
+   * The same complaint at the same place is made once: several rules can use one macro. Beyond so many
+   * of a kind, nobody reads them; errors and warnings apart, so that no flood of one hides the other.
+   */
   add(diagnostic: Diagnostic): void {
-    if (diagnostic.severity === "error") this.#errorCount++;
-    const isKnown = this.#into.some(
-      (known) =>
-        known.file === diagnostic.file &&
-        known.line === diagnostic.line &&
-        known.column === diagnostic.column &&
-        known.message === diagnostic.message,
-    );
-    if (!isKnown) this.#into.push(diagnostic);
+    const { severity, line, column, message } = diagnostic;
+    if (severity === "error") this.#errorCount++;
+    const key = `${line}:${column} ${message}`;
+    if (this.#seen.has(key)) return;
+    const count = this.#counts[severity]++;
+    if (count >= diagnosticsMax) return;
+    this.#seen.add(key);
+    this.#into.push(diagnostic);
   }
 }
+
+/** Errors, and warnings, that are kept of one file. */
+const diagnosticsMax = 1_000;
 
 /** `where` names the place in words: `rule plaintext-traffic`. */
 export function validate(node: unknown, shape: Shape, where: string, report: Report): void {
