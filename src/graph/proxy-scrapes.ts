@@ -54,8 +54,8 @@ export interface Way {
   firstUs: Us;
   /** What nothing can change any more, in order of time. */
   readonly settled: Stand[];
-  /** One scrape each, in order of time, after those. */
-  readonly recent: Stand[];
+  /** One scrape each, in order of time, after those. Another list each time: one that grows keeps room. */
+  recent: readonly Stand[];
   newestUs: Us;
   /** `takeFurther` has it. */
   isFurther: boolean;
@@ -226,7 +226,7 @@ export class ProxyScrapes {
     for (const { id, firstUs, stands } of ways) {
       const way = makeWay(id, proxy, "");
       way.firstUs = firstUs;
-      way.recent.push(...stands.map(decodeStand));
+      way.recent = stands.map(decodeStand);
       way.newestUs = lastOf(way.recent.at(-1));
       this.#settle(way);
       this.#list(way);
@@ -273,7 +273,7 @@ export class ProxyScrapes {
     const known = recent[at];
     if (known && lastOf(known) === timeUs) return known;
     const stand = makeStand(timeUs);
-    recent.splice(at + 1, 0, stand);
+    way.recent = recent.toSpliced(at + 1, 0, stand);
     if (way.firstUs === 0 || timeUs < way.firstUs) way.firstUs = timeUs;
     if (timeUs > way.newestUs) this.#gotFurther(way, timeUs);
     return stand;
@@ -310,7 +310,8 @@ export class ProxyScrapes {
   }
 
   /** What is so old that its requests have come counts as it is. */
-  #settle({ recent, settled, newestUs }: Way): void {
+  #settle(way: Way): void {
+    const { recent, settled, newestUs } = way;
     const boundUs = newestUs - 2 * this.#options.latenessUs;
     let count = 0;
     for (const stand of recent) {
@@ -319,7 +320,7 @@ export class ProxyScrapes {
       count++;
     }
     if (count === 0) return;
-    recent.splice(0, count);
+    way.recent = recent.slice(count);
     dropOld(settled, newestUs - this.#keptUs);
   }
 }
