@@ -12,10 +12,10 @@ export const engineLimits: ResourceLimits = {
 
 /**
  * How far the heap grows beyond what was alive before old garbage is looked for. V8 lets it double and
- * more, since it cannot know what is garbage; here hardly anything old is: beside the 0.5 GB of a large
- * mesh it kept 0.4 GB that nobody needed. Less room costs longer stops: at 15, 30 and 60 percent that mesh
- * takes 1.00, 1.04 and 1.19 GB, and one tick in a hundred takes longer than 520 (beside another load), 250
- * and 230 ms.
+ * more, since it cannot know what is garbage; here hardly anything old is: beside the 0.4 GB of a large
+ * mesh it would keep as much again that nobody needs. Less room costs more and longer stops: when that
+ * mesh took 0.5 GB, 15, 30 and 60 percent made 1.00, 1.04 and 1.19 GB of the process, and one tick in a
+ * hundred took longer than 520 (beside another load), 250 and 230 ms.
  */
 const growingPercent = 30;
 
