@@ -6,6 +6,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
+import { loadConfig } from "../src/config/config.ts";
 import { instruments } from "../src/self/instruments.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -50,6 +51,23 @@ test.for(alerts)("$alert: has severity, words, a unit test and a runbook", (rule
 test("there is no runbook without its alert", () => {
   const pages = readdirSync(join(root, "docs/runbooks")).map((name) => name.replace(/\.md$/, ""));
   expect(pages.toSorted()).toEqual(alerts.map(({ alert }) => alert).toSorted());
+});
+
+test("what the engine's file says of an engine that others reach is a configuration that starts", () => {
+  const shipped = read("deploy/mesh-insights.yaml");
+  const others = shipped.replace(
+    /^( +)# (?=endpoint: 0|tls:|auth:|  tokens:|    - \{ name)/gm,
+    "$1",
+  );
+  const text = others.replace(/^ +endpoint: 127\.0\.0\.1:431[67]\n/gm, "");
+  const loaded = loadConfig([{ path: "deploy/mesh-insights.yaml", text }], [], {});
+  expect(loaded).toMatchObject({
+    ok: true,
+    config: {
+      grpc: { endpoint: { host: "0.0.0.0" }, auth: { tokens: [{ scopes: ["ingest"] }] } },
+      web: { auth: { tokens: [{ scopes: ["metrics"] }, { scopes: ["read", "admin"] }] } },
+    },
+  });
 });
 
 type Components = Readonly<Record<string, unknown>>;

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { loadConfig, type Config } from "./config.ts";
 import { exposureOf } from "./access.ts";
+import { formatConfigDiagnostic } from "./diagnostics.ts";
 
 const faultsOf = (yaml: string): string[] => {
   const loaded = loadConfig([{ path: "c.yaml", text: `version: 1\n${yaml}\n` }], [], {});
@@ -104,6 +105,27 @@ test.each([
   const faults = faultsOf(yaml);
   expect(faults.join("\n")).toContain(why);
   expect(faults.join("\n")).not.toContain("s3cret");
+});
+
+test("a secret that somebody writes where none may stand is not printed with the fault", () => {
+  for (const text of [
+    "version: 1\nweb: { auth: { tokens: [{ name: a, token: s3cret-s3cret }] } }\n",
+    "version: 1\nreceivers:\n  grpc:\n    auth:\n      tokens: [s3cret-s3cret]\n",
+    "version: 1\nweb:\n  password: s3cret-s3cret\n",
+  ]) {
+    const loaded = loadConfig([{ path: "c.yaml", text }], [], {});
+    const shown = loaded.ok ? "" : loaded.diagnostics.map(formatConfigDiagnostic).join("\n");
+    expect(shown).toContain("cannot use");
+    expect(shown).not.toContain("s3cret");
+  }
+  const set = loadConfig([], ["web.auth.token=s3cret-s3cret"], {});
+  expect(set.ok ? "" : set.diagnostics.map(formatConfigDiagnostic).join("\n")).toMatch(
+    /^\[REDACTED\]:1:1 cannot use "web.auth.token": unknown key/,
+  );
+  const text = "version: 1\nweb: { auth: { tokens: 1, x: { token_file: /run/x } } }\n";
+  const loaded = loadConfig([{ path: "c.yaml", text: text.replace("tokens: 1, ", "") }], [], {});
+  const shown = loaded.ok ? "" : loaded.diagnostics.map(formatConfigDiagnostic).join("\n");
+  expect(shown).toContain("token_file: /run/x");
 });
 
 test("a token's name is a client that may be trusted", () => {

@@ -150,6 +150,10 @@ const refusals: Readonly<Record<string, string>> = {
     "a sender's requests cannot be read: it must send OTLP as protobuf; the engine's log has the reason",
   too_large:
     "lower the sender's batch (send_batch_max_size of its batch processor) or raise receivers.grpc.limits.request_size",
+  unauthenticated:
+    'a sender shows no token, or one that is not known, and loses what it sends: at its exporter, headers: { authorization: "Bearer <token>" } with a token that stands in a file of receivers.grpc.auth or receivers.http.auth; mesh_insights_access_refused_total says why, the log from where',
+  permission_denied:
+    "a sender's token does not allow sending, and it loses what it sends: give it one with the scope ingest, or that scope to its token, in receivers.grpc.auth or receivers.http.auth",
   unimplemented:
     "a sender calls a service or uses a compression that OTLP does not have; see the engine's log",
 };

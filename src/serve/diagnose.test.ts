@@ -221,6 +221,8 @@ const situations: readonly (readonly [what: string, facts: Facts, ...codes: stri
   ["a reload failed", numbers({ config_last_reload_successful: [[{}, 0]] }), "reload-failed"],
   ["requests are refused", numbers(outcome("refused")), "requests-refused"],
   ["requests are too large", numbers(outcome("too_large")), "requests-too-large"],
+  ["senders show no token", numbers(outcome("unauthenticated")), "requests-unauthenticated"],
+  ["a token may not send", numbers(outcome("permission_denied")), "requests-permission-denied"],
   ["senders give up by themselves", numbers(outcome("cancelled"))],
 ];
 
