@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { RuleFileText } from "../rules/source.ts";
+import { RulesError, type Diagnostic } from "../rules/diagnostics.ts";
 import { isTestFile } from "../rules/draft.ts";
 import { fileTrouble, UserError } from "./io.ts";
 
@@ -21,7 +22,7 @@ export function readRuleFiles(path: string): readonly RuleFileText[] {
     return paths.map(readRuleFile);
   } catch (cause) {
     if (cause instanceof UserError) throw cause;
-    throw new UserError(`cannot read rules from '${path}': ${fileTrouble(cause)}`);
+    throw unreadable(path, `cannot read rules from '${path}': ${fileTrouble(cause)}`);
   }
 }
 
@@ -48,6 +49,13 @@ export function readRuleSet(folder = shippedRulesFolder): RuleSetFiles {
   return { own, all: [...others, ...own] };
 }
 
+/** For a person, and as what is wrong with the file. */
+function unreadable(file: string, message: string): UserError {
+  const place = { file, line: 1, column: 1, suggestion: "" };
+  const error: Diagnostic = { code: "RULE_YAML", severity: "error", ...place, message };
+  return new UserError(message, undefined, { cause: new RulesError([error]) });
+}
+
 function pathsBelow(folder: string): readonly string[] {
   return readdirSync(folder)
     .filter((name) => !name.startsWith("."))
@@ -62,7 +70,8 @@ function pathsBelow(folder: string): readonly string[] {
 function readRuleFile(path: string): RuleFileText {
   const { size } = statSync(path);
   if (size > fileMaxBytes) {
-    throw new UserError(`cannot read '${path}': a rule file has at most ${fileMaxBytes} bytes`);
+    const message = `cannot read '${path}': a rule file has at most ${fileMaxBytes} bytes`;
+    throw unreadable(path, message);
   }
   return { path, text: readFileSync(path, "utf8") };
 }

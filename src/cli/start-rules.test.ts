@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { makeIo } from "../../test/support/cli.ts";
@@ -60,6 +60,20 @@ test("at the first start a broken file is left out, and so is what needs it", ()
   expect(start.set.metas.length).toBeGreaterThan(30);
   expect(start.errors.map(({ line }) => line)).toEqual([5]);
   expect(start.trouble).toContain("files with errors are left out");
+});
+
+test("rules that cannot even be read stop the first start alone", () => {
+  const { config, write, rules } = makeWorld();
+  write("a.yaml", good);
+  const before = readRules(config);
+  rmSync(rules, { recursive: true });
+  expect(() => readRulesToStart(config)).toThrow(`cannot read rules from '${rules}'`);
+  keepRules(config, before.files);
+  const start = readRulesToStart(config);
+  expect(start.set.metas).toEqual(before.metas);
+  expect(start.errors).toMatchObject([
+    { file: rules, message: expect.stringContaining("no such") },
+  ]);
 });
 
 test.each(["", "{", "[]", '{"files":[{"path":1}]}', '{"files":[{"path":"a","text":"rules: ["}]}'])(
