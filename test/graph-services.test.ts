@@ -93,6 +93,12 @@ const ofPort = (name: string, port: number): ObjectSeen => {
   return inventory(1, declared(1, { ...object, ports }));
 };
 
+const otherVip = ((): ObjectSeen => {
+  const told = inventory(5, service);
+  if (told.object.type !== "service") throw new Error("no service");
+  return { ...told, object: { ...told.object, clusterIps: ["10.96.0.99"] } };
+})();
+
 test.each([
   ["one workload", [toldService, sliceOf("10.0.0.2"), web, api, flow], "lab/shop/api:8080"],
   ["two ports", [toldService, ofPort("admin", 9_090), web, api, flow], "lab/shop/front:80"],
@@ -107,6 +113,11 @@ test.each([
       flow,
     ],
     "lab/shop/front:8080",
+  ],
+  [
+    "what metrics said before the object came was never said",
+    [otherVip, service, web, { ...flow, dstIp: "10.96.0.99" }],
+    "unknown/10.96.0.99:80",
   ],
 ] as const)("a flow to a service by metrics: %s", (name, observations, expected) => {
   const all: readonly Observation[] = [...new Set([...observations, web])];

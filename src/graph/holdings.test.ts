@@ -68,3 +68,15 @@ test("too many items at once are counted", () => {
   );
   expect(holdings.dropped).toBe(1_000);
 });
+
+test("what is unsaid was never listed, and may be said anew", () => {
+  const holdings = new Holdings();
+  for (const [atS, items] of words) holdings.seen(items, atS * second);
+  holdings.unsay();
+  expect(spans(holdings)).toEqual(["", "", ""]);
+  expect([...holdings.items]).toEqual(["a", "b", "c"]);
+  expect(holdings.toStored()).toEqual({ times: [], items: [] });
+  holdings.seen(["b"], 20 * second);
+  holdings.seen([], 40 * second);
+  expect(spans(holdings)).toEqual(["", "25 35", ""]);
+});

@@ -54,6 +54,12 @@ export class Holdings {
     return isNews;
   }
 
+  /** As if nothing had ever been said. What was is still among `items`: others know of it. */
+  unsay(): void {
+    this.#times.length = 0;
+    for (const item of this.#items.keys()) this.#items.set(item, unsaid());
+  }
+
   /** Whether it was listed at that time, the span being widened by so much on either side. */
   isHeld(item: string, atUs: Us, beforeUs: Us, afterUs: Us): boolean {
     const span = this.#items.get(item);
@@ -68,9 +74,9 @@ export class Holdings {
   }
 
   toStored(): StoredHoldings {
-    const items = [...this.#items].map(
-      ([item, { firstUs, lastUs, endUs }]) => [item, firstUs, lastUs, endUs] as const,
-    );
+    const items = [...this.#items]
+      .filter(([, { firstUs }]) => firstUs !== Infinity)
+      .map(([item, { firstUs, lastUs, endUs }]) => [item, firstUs, lastUs, endUs] as const);
     return { times: [...this.#times], items };
   }
 
@@ -117,6 +123,11 @@ export class Holdings {
     }
     return this.#items.delete(first);
   }
+}
+
+/** Held at no time, until a word says otherwise. */
+function unsaid(): Span {
+  return { firstUs: Infinity, lastUs: 0, endUs: 0 };
 }
 
 function widen(span: Span, atUs: Us): void {

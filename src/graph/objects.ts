@@ -57,7 +57,7 @@ export interface ObjectRecord {
   /** Event time of the last word that said otherwise, 0 = none. */
   otherUs: Us;
   /** What it listed through time, where connections may ask for that; null for the others. */
-  holdings: Holdings | null;
+  readonly holdings: Holdings | null;
   /** It left the table; whoever still knows it must let it go. */
   isForgotten: boolean;
 }
@@ -432,7 +432,7 @@ function groupOf({ cluster, object }: ObjectRecord): string {
 /** What metrics said of it is as if it had never been said. */
 function becomesObject(record: ObjectRecord): void {
   record.isInventory = false;
-  record.holdings = holdingsFor(record.object);
+  record.holdings?.unsay();
   record.saidUs = [];
   record.otherUs = 0;
   record.listedUs = 0;
