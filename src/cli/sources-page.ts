@@ -36,6 +36,7 @@ const meanings: Readonly<Record<Capability, string>> = {
   workload_flows: "bytes between two workloads: an edge, and no connection to judge by",
   sockets: "connections as processes open them",
   processes: "processes with their user and group",
+  file_accesses: "files that processes open, as far as the agent's policy names them",
   objects: "what is declared: pods, their addresses, containers and owners, and policies",
   inventory:
     "pods with their addresses, owners and containers, by metrics: less than their objects say",

@@ -159,9 +159,7 @@ export class Bypass implements ConnectionJudge {
 
   socket(observation: SocketOpened, out: GraphChange[]): void {
     const isNew = this.#processes.see(observation, this.#scene.nowUs, out);
-    const { transport } = observation;
-    const isWatched = transport === "tcp" || transport === "udp";
-    if (!isWatched || !canLeavePod(observation.dstIp)) {
+    if (!isWatched(observation)) {
       if (isNew) this.#keep(observation);
       return;
     }
@@ -574,6 +572,11 @@ export class Bypass implements ConnectionJudge {
     const answered = hasOpened(far, srcIp, srcPort) || hasOpenedLeg(far, srcIp, srcPort);
     return this.#flowEnds.orient(flow, opened, answered);
   }
+}
+
+/** Whether the join keeps such a socket, and writes it down. */
+export function isWatched({ transport, dstIp }: SocketOpened): boolean {
+  return (transport === "tcp" || transport === "udp") && canLeavePod(dstIp);
 }
 
 function countedAs({ side, how }: Orientation): "observed" | "inferred" | "reply" | "unknown" {

@@ -10,6 +10,12 @@ const capabilities: Readonly<Partial<Record<Observation["kind"], Capability>>> =
   object_seen: "objects",
 };
 
+/** What was told of by chance proves nothing of who tells. */
+export function isSelective(observation: Observation): boolean {
+  if (observation.kind !== "process_seen" && observation.kind !== "socket_opened") return false;
+  return observation.selective === true;
+}
+
 /** Undefined: nothing. */
 export function capabilityOf(observation: Observation): Capability | undefined {
   if (observation.kind === "heartbeat") return observation.capability;

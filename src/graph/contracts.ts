@@ -48,6 +48,8 @@ export interface PodFacts {
   readonly hostNetwork: boolean;
   /** It has user ids of its own, so the host's, which agents give, say nothing of those inside. */
   readonly hasOwnUserIds?: boolean | undefined;
+  /** Its containers see each other's processes; left out while no object has told. */
+  readonly sharesProcesses?: boolean | undefined;
   readonly mode: NodeEntity["mode"];
   readonly proxy: ProxyFacts;
   readonly containerNames: readonly string[];

@@ -11,13 +11,15 @@ import type {
   Observation,
   ObservationBatch,
   ProxyLeg,
+  SocketOpened,
   SourceRef,
 } from "../model/observations.ts";
 import type { Durable, Restored, WriteSet } from "../model/rows.ts";
 import type { Counted, CounterSample, Signal, Sink } from "../model/stages.ts";
 import { usPerMinute, type Us } from "../model/time.ts";
-import { Bypass } from "./bypass.ts";
-import type { AroundProxyMarks } from "./contracts.ts";
+import { aroundMarks } from "./around-marks.ts";
+import { Bypass, isWatched } from "./bypass.ts";
+import { Doings } from "./doings.ts";
 import { EdgeChanges } from "./edge-changes.ts";
 import { Facets } from "./facets.ts";
 import { FlowEdges } from "./flow-edges.ts";
@@ -26,7 +28,7 @@ import { graphCounters } from "./graph-counters.ts";
 import { collectGraph, restoreGraph } from "./graph-rows.ts";
 import { Inventories } from "./inventories.ts";
 import { IdentityTables, podName, type PodRecord } from "./identity.ts";
-import { capabilityOf } from "./capability-of.ts";
+import { capabilityOf, isSelective } from "./capability-of.ts";
 import { ClusterCoverage } from "./cluster-coverage.ts";
 import { CoverageHosts } from "./coverage-hosts.ts";
 import { Components } from "./components.ts";
@@ -79,6 +81,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   readonly #components: Components;
   readonly #declared: Declared;
   readonly #bypass: Bypass;
+  readonly #doings: Doings;
   readonly #edgeChanges: EdgeChanges;
   readonly #edgeCounters: EdgeCounters;
   /** Placed events that must outlive a restart and that nobody else keeps, since the last commit. */
@@ -140,13 +143,16 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       words: options.bypass,
       overflowsOf: (nodeId) => this.#overflows.tablesOf(nodeId),
     });
+    const full = (owner: string, table: string): void =>
+      this.#overflows.ofOwner(owner, table, this.#nowUs);
     this.#bypass = new Bypass(
       this.#identity,
-      this.#marks(),
+      aroundMarks(this.#facets, this.#identity.nodes),
       options.bypass,
-      (owner, table) => this.#overflows.ofOwner(owner, table, this.#nowUs),
+      full,
       this.#scrapes,
     );
+    this.#doings = new Doings(this.#identity, options.bypass, full);
     const facts = new EdgeFacts(this.#declared, this.#facets, trustDomains);
     this.#edgeChanges = new EdgeChanges(this.#facets, nodes, this.#sources, facts);
     this.#edgeCounters = new EdgeCounters(nodes, this.#facets);
@@ -188,6 +194,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#scrapes.advance(this.#nowUs);
     this.#settleIdentity();
     this.#bypass.advance(this.#nowUs, this.#out);
+    this.#doings.advance(this.#nowUs, this.#out);
     if (this.#nowUs - this.#toldUs >= this.#options.coalesceUs) this.flushChanges();
     else this.#tell();
   }
@@ -317,6 +324,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     });
     into.push({ name: "journal_damaged_total", labels: {}, value: this.#journalDamaged });
     this.#bypass.counters(into);
+    this.#doings.counters(into);
   }
 
   #applySeries(batch: ObservationBatch): void {
@@ -357,6 +365,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
         this.#identifyLeg(observation);
         return;
       case "socket_opened":
+      case "file_access":
       case "process_seen": {
         const { pod } = observation.process;
         const address = observation.kind === "socket_opened" ? observation.srcIp : pod.address;
@@ -375,7 +384,6 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       case "flow":
         this.#identifyEnds(observation);
         return;
-      case "file_access":
       case "pod_volume":
       case "component_sample":
       case "heartbeat":
@@ -418,11 +426,20 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
   }
 
   #apply(observation: Observation): void {
-    if (observation.kind === "socket_opened") this.#bypass.socket(observation, this.#out);
-    else if (observation.kind === "process_seen") this.#bypass.process(observation, this.#out);
+    if (observation.kind === "socket_opened") this.#applySocket(observation);
+    else if (observation.kind === "file_access") {
+      if (this.#doings.see(observation, this.#nowUs, this.#out)) this.#fresh.push(observation);
+    } else if (observation.kind === "process_seen") this.#bypass.process(observation, this.#out);
     else if (observation.kind === "component_sample") {
       if (this.#components.seen(observation)) this.#fresh.push(observation);
     } else this.#applyPlaced(observation);
+  }
+
+  #applySocket(socket: SocketOpened): void {
+    this.#bypass.socket(socket, this.#out);
+    const isNews = this.#doings.see(socket, this.#nowUs, this.#out);
+    // The bypass join writes down what may lead beyond the pod.
+    if (isNews && !isWatched(socket)) this.#fresh.push(socket);
   }
 
   /** Events on edges: counted and, where new, handed to the bypass join. */
@@ -438,7 +455,10 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
       isKept = this.#bypass.flow(placed, this.#out);
       this.#flowTold(placed);
     }
-    if (placed.kind === "proxy_leg") isKept = this.#bypass.leg(placed, this.#out);
+    if (placed.kind === "proxy_leg") {
+      isKept = this.#bypass.leg(placed, this.#out);
+      this.#doings.see(placed, this.#nowUs, this.#out);
+    }
     if (!isKept) this.#fresh.push(observation);
   }
 
@@ -457,7 +477,10 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
 
   #remember(observation: Observation): void {
     if (observation.kind === "component_sample") this.#components.seen(observation);
-    this.#place(observation);
+    const placed = this.#place(observation);
+    if (placed || observation.kind !== "proxy_leg") {
+      this.#doings.replay(placed ?? observation, this.#nowUs);
+    }
     if (observation.kind !== "proxy_leg") return;
     this.#identity.virtual.learn(this.#identity.clusterOf(observation.cluster), observation);
   }
@@ -501,6 +524,7 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#placements.resolveAgain(names);
     const touched = [...this.#podsOf(pods, addresses)].map(({ facts }) => facts);
     this.#bypass.podsChanged(touched, this.#out);
+    this.#doings.podsChanged(touched);
   }
 
   #podCovered(pod: PodRecord): void {
@@ -529,7 +553,9 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#identity.settleCapture();
     this.#identity.settleControllers();
     const ends = services.takeChangedEnds();
-    if (ends.length > 0) this.#bypass.virtualChanged(ends);
+    if (ends.length === 0) return;
+    this.#bypass.virtualChanged(ends);
+    this.#doings.virtualChanged(ends);
   }
 
   /** The pods that changed, and those whose hold of an address did. */
@@ -557,28 +583,6 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     }
   }
 
-  #marks(): AroundProxyMarks {
-    const facets = this.#facets;
-    const nodes = this.#identity.nodes;
-    return {
-      mark(srcId, dstId, transport, port, connection, atUs) {
-        const [src, dst] = [nodes.get(srcId).id, nodes.get(dstId).id];
-        // A facet of its own for each port, whatever was on the edge before: which ports a reader sees
-        // must not hang on the order of the findings. One that knows the protocol takes it in.
-        const edge =
-          facets.facet(src, dst, transport, "", port)?.edge ?? facets.edge(src, dst, transport);
-        if (edge) facets.markAround(edge, port, connection, atUs);
-      },
-      unmark(srcId, dstId, transport, port, connection) {
-        const edge = facets.edge(nodes.get(srcId).id, nodes.get(dstId).id, transport);
-        if (!edge) return;
-        facets.unmarkAround(edge, port, connection);
-        const own = edge.facets.find((facet) => facet.port === port && facet.protocol === "");
-        if (own) facets.removeIfEmpty(own);
-      },
-    };
-  }
-
   #tell(): void {
     if (this.#out.length === 0) return;
     const out = this.#out;
@@ -591,9 +595,4 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
 function modeByWriter({ writer }: ProxyLeg): "ambient" | "waypoint" | "unknown" {
   if (writer === "ztunnel") return "ambient";
   return writer ?? "unknown";
-}
-
-function isSelective(observation: Observation): boolean {
-  if (observation.kind !== "process_seen" && observation.kind !== "socket_opened") return false;
-  return observation.selective === true;
 }

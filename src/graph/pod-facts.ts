@@ -40,6 +40,7 @@ export function factsOfObject(
     node: object.node,
     hostNetwork: object.hostNetwork,
     hasOwnUserIds: !object.hostUsers,
+    sharesProcesses: object.shareProcessNamespace,
     mode: modeOfPod(object, proxy),
     proxy: proxyFactsOf(object, proxy),
     containerNames: object.containers.map((container) => container.name),

@@ -79,6 +79,7 @@ export function withFacts(before: PodFacts, facts: Partial<PodFacts>): PodFacts 
     node: before.node,
     hostNetwork: before.hostNetwork,
     hasOwnUserIds: before.hasOwnUserIds,
+    sharesProcesses: before.sharesProcesses,
     mode: before.mode,
     proxy: before.proxy,
     containerNames: before.containerNames,

@@ -382,7 +382,12 @@ function eventEvidence(event: ProcessEvent): Evidence {
   };
 }
 
-function processEntity(event: ProcessEvent, pod: PodFacts, node: NodeEntity): ProcessEntity {
+/** Who it was, by what his agent says; where he runs is the caller's to add. */
+export function processEntity(
+  event: Pick<ProcessEvent, "process" | "agent" | "trust">,
+  pod: PodFacts,
+  node: NodeEntity,
+): ProcessEntity {
   const { process } = event;
   const entity = makeEntity("process");
   entity.pod = node;

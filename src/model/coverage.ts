@@ -17,6 +17,7 @@ export const coverageCapabilities = [
   "objects",
   "attributed_flows",
   "inventory",
+  "file_accesses",
 ] as const satisfies readonly Capability[];
 export type CoverageCapability = (typeof coverageCapabilities)[number];
 export type CoverageState = "live" | "silent" | "never";
@@ -29,7 +30,13 @@ export const memberships = ["no", "yes", "unknown"] as const;
 export type Membership = (typeof memberships)[number];
 
 /** What only node agents tell of. */
-export const agentMask = maskOf(["flows", "sockets", "processes", "attributed_flows"]);
+export const agentMask = maskOf([
+  "flows",
+  "sockets",
+  "processes",
+  "attributed_flows",
+  "file_accesses",
+]);
 /** What only proxies tell of. */
 export const proxyMask = maskOf(["proxy_metrics", "proxy_logs", "spans"]);
 const objectsMask = maskOf(["objects"]);

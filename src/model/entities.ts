@@ -154,8 +154,11 @@ const process = {
 
 const access = {
   process: "process",
+  /** Without process ids and the dates of renewals: `/proc/<pid>/environ`; "" = memory, not by a path. */
   path: "string",
   kind: oneOf("unknown", "read", "write", "memory"),
+  /** The containers of its pod see each other's processes, by the pod's object. */
+  shares_processes: "bool",
 } as const;
 
 const container = {

@@ -28,6 +28,8 @@ export type Capability =
   | "workload_flows"
   | "sockets"
   | "processes"
+  /** Files that processes open: those that the agent was told to watch. */
+  | "file_accesses"
   | "objects"
   /** Pods with their addresses, owners and containers, by metrics about objects: less than they say. */
   | "inventory"
@@ -349,7 +351,7 @@ export interface ProxyLeg extends Observed {
   readonly spanId: string;
 }
 
-/** A process read a file or another process's memory. About: its pod. (No source yet.) */
+/** A process read a file or another process's memory. About: its pod. */
 export interface FileAccess extends Observed {
   readonly kind: "file_access";
   readonly host: string;

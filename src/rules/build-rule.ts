@@ -101,7 +101,7 @@ class RuleBuilder {
     const confidence = this.#confidence();
     const [subject, peer] = [
       this.#node("subject", traits.subject),
-      this.#node("peer", traits.peer),
+      this.#node("peer", this.#isPeerOfAll(traits.peer) ? traits.peer : ""),
     ];
     const key = this.#key(traits.key);
     const count = this.#built();
@@ -225,6 +225,12 @@ class RuleBuilder {
     if (paths.includes(null)) return null;
     const getters = paths.flatMap((path) => (path ? [path.get] : []));
     return (entity) => getters.map((get) => keyValue(get(entity)));
+  }
+
+  /** What is counted together need not have one other end. */
+  #isPeerOfAll(path: string): boolean {
+    const by = this.#count?.get("by", true);
+    return !isSeq(by) || by.items.some((item) => isScalar(item) && item.value === path);
   }
 
   /** Null when the rule counts nothing; undefined when its count has an error. */

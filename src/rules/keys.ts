@@ -61,6 +61,7 @@ const capabilities = [
   "objects",
   "attributed_flows",
   "inventory",
+  "file_accesses",
 ] as const satisfies readonly Capability[];
 const sourceKinds = [
   "proxy",

@@ -104,8 +104,9 @@ function countsGrowth({ count }: CountingRule): boolean {
 
 /**
  * Whether an event that no longer meets a condition was judged anew, which takes the old verdict back,
- * or has only lost its verdict, which takes nothing back.
+ * or has only lost its verdict, which takes nothing back. A contact never had one: it is what is told last.
  */
 export function isDecided(change: AnyEntityChange): boolean {
-  return change.type !== "flow" || change.entity.outcome !== "unknown";
+  if (change.type !== "flow") return true;
+  return change.entity.outcome !== "unknown" || change.entity.reason === "contact";
 }

@@ -42,6 +42,7 @@ export interface Pod {
   readonly hostNetwork: boolean;
   /** False: its user ids are not the host's. */
   readonly hostUsers: boolean;
+  readonly sharesProcesses: boolean;
   readonly node: string;
   /** When it started and, from its deletion on, when that was; in seconds of the story. */
   readonly startS: number;
@@ -77,6 +78,7 @@ export function makePod(workload: string, ip: string, changes: Partial<Pod> = {}
     annotations: {},
     hostNetwork: false,
     hostUsers: true,
+    sharesProcesses: false,
     node: "node-1",
     startS: -3_600,
     endS: 0,
@@ -143,6 +145,7 @@ export function object(pod: Pod, atS = 0): Step {
       serviceAccountName: pod.workload,
       hostNetwork: pod.hostNetwork,
       ...(pod.hostUsers ? {} : { hostUsers: false }),
+      ...(pod.sharesProcesses ? { shareProcessNamespace: true } : {}),
       initContainers: inits.map(spec),
       containers: others.map(spec),
     },
@@ -247,6 +250,18 @@ export function connect(process: Process, atS: number, port: number, to: End, ud
       function_name: udp ? "ip4_datagram_connect" : "tcp_connect",
       args: [{ sock_arg }],
       policy_name: "connect",
+    },
+  });
+}
+
+/** A file that the process opens, under Tetragon's example policy of file access. */
+export function access(process: Process, atS: number, path: string, isWrite: boolean): Step {
+  return tetragon(atS, process.pod, {
+    process_kprobe: {
+      process: processJson(process),
+      function_name: "security_file_permission",
+      args: [{ file_arg: { path, permission: "-rw-r--r--" } }, { int_arg: isWrite ? 2 : 4 }],
+      policy_name: "file-monitoring",
     },
   });
 }

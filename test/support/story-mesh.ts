@@ -57,6 +57,7 @@ function podOf(name: string, fields: PodFields): StoryPod {
     containers: fields.containers.map(containerOf),
     hostNetwork: fields.host_network,
     hostUsers: fields.host_users ?? true,
+    sharesProcesses: fields.share_processes,
     startS: fields.started,
   });
   return { ...pod, announcedS: fields.announced === "never" ? null : fields.announced };

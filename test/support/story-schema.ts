@@ -71,6 +71,16 @@ const connect = z.strictObject({
   port,
   to: end,
   udp: z.boolean().default(false),
+  /** Each time that it is repeated, the next port of both ends. */
+  next_port: z.boolean().default(false),
+});
+const access = z.strictObject({
+  ...everyEntry,
+  from: z.literal("tetragon"),
+  event: z.literal("access"),
+  ...processFields,
+  path: name,
+  write: z.boolean().default(false),
 });
 
 /** An alert of Falco; `tagged`: of a rule that tells of everything. Its ids are printed if they are given. */
@@ -129,6 +139,7 @@ const envoyLog = z.discriminatedUnion("side", [
     own: end,
     upstream: end,
     route: text.optional(),
+    next_port: z.boolean().default(false),
   }),
   z.strictObject({
     ...everyEntry,
@@ -156,6 +167,8 @@ const metricFields = {
   service: name.optional(),
   host: name.optional(),
   flags: text.default("-"),
+  /** The response's, where it is not 200. */
+  code: text.optional(),
   /** What is counted: requests of HTTP, or connections of TCP. */
   counts: z.enum(["requests", "connections"]).default("requests"),
   /** What the scraping collector adds to what it calls its target. */
@@ -297,7 +310,7 @@ const everybody = z.strictObject({
 });
 
 const entry = z.discriminatedUnion("from", [
-  z.discriminatedUnion("event", [exec, connect]),
+  z.discriminatedUnion("event", [exec, connect, access]),
   z.discriminatedUnion("event", [falcoExec, falcoConnect]),
   netflow,
   envoyLog,
@@ -347,6 +360,7 @@ const pod = z.strictObject({
   host_network: z.boolean().default(false),
   /** False: it has user ids of its own. */
   host_users: z.boolean().optional(),
+  share_processes: z.boolean().default(false),
   node: name.default("node-1"),
   started: seconds.default(-3_600),
   /** When its object is first seen. */

@@ -5,6 +5,7 @@
 import {
   app,
   clientLine,
+  access,
   connect,
   containerId,
   envoy,
@@ -65,8 +66,8 @@ export function stepsOf(mesh: Mesh, entry: Entry): StoryStep[] {
   const times = every > 0 ? Math.floor((until - at) / every) + 1 : 1;
   const { trust, skew, arrives } = entry;
   const fixed = arrives === undefined ? {} : { arrivesS: arrives };
-  return Array.from({ length: times }, (_, index) => at + index * every).flatMap((atS) =>
-    onceAt(mesh, entry, atS + skew).map((step) => ({
+  return Array.from({ length: times }, (_, index) => index).flatMap((index) =>
+    onceAt(mesh, onward(entry, index), at + index * every + skew).map((step) => ({
       trust,
       source: sourceOf(entry),
       ...step,
@@ -74,6 +75,16 @@ export function stepsOf(mesh: Mesh, entry: Entry): StoryStep[] {
       atS: step.atS - skew,
     })),
   );
+}
+
+/** Who tries one port after the other. */
+function onward(entry: Entry, by: number): Entry {
+  if (!("next_port" in entry) || !entry.next_port) return entry;
+  const next = (text: string): string => text.replace(/\d+$/, (port) => `${Number(port) + by}`);
+  if (entry.from === "tetragon") return { ...entry, port: entry.port + by, to: next(entry.to) };
+  const { own, service, upstream } = entry;
+  const ends = { own: next(own), service: next(service), upstream: next(upstream) };
+  return { ...entry, ...ends, app: next(entry.app) };
 }
 
 const sourceOf = ({ from }: Entry): SourceName => (from === "everybody" ? "tetragon" : from);
@@ -136,6 +147,7 @@ function envoyStatsSteps(mesh: Mesh, entry: EntryOf<"envoy_stats">, atS: number)
 function tetragonStep(mesh: Mesh, entry: Tetragon, atS: number): Step {
   const process = processOf(mesh, entry);
   if (entry.event === "exec") return exec(process, atS);
+  if (entry.event === "access") return access(process, atS, entry.path, entry.write);
   return connect(process, atS, entry.port, endOf(mesh, entry.to), entry.udp);
 }
 
@@ -190,6 +202,7 @@ function rowOf(mesh: Mesh, entry: EntryOf<"envoy_metrics" | "ztunnel_metrics">):
     ...(entry.service === undefined ? {} : { destination_service_name: entry.service }),
     ...(entry.host === undefined ? {} : { destination_service: entry.host }),
     ...(flags === "-" ? {} : { response_flags: flags }),
+    ...(entry.code === undefined ? {} : { response_code: entry.code }),
   };
   return {
     reporter,

@@ -116,7 +116,9 @@ class Alerts {
     const isPart = event !== "exec" ? { selective: true } : selective;
     batch.add({ ...about, ...isPart, kind: "process_seen", event });
     const access = accessOf(fields);
-    if (access) batch.add({ ...about, kind: "file_access", ...access });
+    if (!access) return;
+    batch.add({ ...about, kind: "file_access", ...access });
+    if (isComplete) batch.alive(observed.source, "file_accesses", observed.timeUs);
   }
 
   dropped(reason: "bad_json" | "too_long" | "missing_field"): true {

@@ -74,6 +74,20 @@ export const guides: readonly SourceGuide[] = [
       "destination even when the proxy took the connection. UDP needs a policy of its own.",
     reference: "https://tetragon.io/docs/concepts/tracing-policy/hooks/",
   },
+  {
+    id: "tetragon-files",
+    title: "Tetragon: files, with a TracingPolicy",
+    switchOn:
+      "As for processes, and a `TracingPolicy` with kprobes on `security_file_permission`, " +
+      "`security_mmap_file` and `security_path_truncate` (Tetragon's example of file access), for the " +
+      "prefixes `/var/run/secrets/tokens`, `/var/run/secrets/workload-spiffe-credentials` and " +
+      "`/proc`, and, where debuggers matter, on `security_ptrace_access_check`.",
+    gives: ["processes", "file_accesses"],
+    cannotTell:
+      "Files that the policy does not name. That any access is told of shows that there is such a " +
+      "policy, not which paths it watches.",
+    reference: "https://tetragon.io/docs/use-cases/filename-access/",
+  },
 ];
 
 export class Tetragon implements LogVocabulary {
@@ -144,15 +158,11 @@ export class Tetragon implements LogVocabulary {
       };
       batch.add(seen);
       const access = isStopped(event.body) ? null : readTetragonAccess(event.body);
-      if (access)
-        batch.add({
-          ...observed,
-          kind: "file_access",
-          host,
-          agent: vocabulary,
-          process,
-          ...access,
-        });
+      if (access) {
+        const about = { ...observed, kind: "file_access", host, agent: vocabulary } as const;
+        batch.add({ ...about, process, ...access });
+        batch.alive(observed.source, "file_accesses", observed.timeUs);
+      }
     }
     batch.alive(observed.source, "processes", observed.timeUs);
   }
