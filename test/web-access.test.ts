@@ -3,8 +3,9 @@
  * and what somebody gets who may read some namespaces only.
  */
 import { readFileSync } from "node:fs";
+import net from "node:net";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { usPerHour } from "../src/model/time.ts";
 import { principal, startWeb, webTokens, type TestWeb } from "./support/web.ts";
 
@@ -293,6 +294,18 @@ test("of the graph they get what touches theirs, and of others the names alone",
   expect(await edgesOf("/api/v1/graph", webTokens.shop)).toEqual(seen);
   expect(await edgesOf("/api/v1/graph?focus=c1/shop/web&hops=9", webTokens.shop)).toEqual(seen);
   expect(await edgesOf("/api/v1/graph", webTokens.read)).toContain("c1/bank/pay > c1/bank/vault");
+});
+
+test("who opens very many connections gets so many and no more", async () => {
+  await using web = await startWeb();
+  const sockets = Array.from({ length: 600 }, () => net.connect(web.port, "127.0.0.1"));
+  let ended = 0;
+  for (const socket of sockets) {
+    socket.on("error", () => {});
+    socket.on("close", () => ended++);
+  }
+  await vi.waitFor(() => expect(ended).toBe(88), 10_000);
+  for (const socket of sockets) socket.destroy();
 });
 
 const fixture = (name: string): string =>

@@ -108,8 +108,9 @@ export class WebServer implements AsyncDisposable {
       const listening = (info: AddressInfo): void => resolve({ host, port: info.port });
       const server =
         tls === null
-          ? serve(address, listening)
+          ? serve({ ...address, serverOptions: patience }, listening)
           : serve({ ...address, createServer, serverOptions: tlsOptions(tls) }, listening);
+      server.maxConnections = connectionsMax;
       server.once("error", (cause: NodeJS.ErrnoException) => {
         reject(listenError(host, port, cause));
       });
@@ -129,9 +130,18 @@ export class WebServer implements AsyncDisposable {
   }
 }
 
+/** How long, and how much, before anybody knows who asks. */
+const patience = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 2_000,
+  maxHeaderSize: 16 * 1024,
+};
+const connectionsMax = 512;
+
 /** Who shows no certificate is told so by an answer: probes of health show none. */
 function tlsOptions(tls: ServerTls): ServerOptions {
-  return { ...serverTlsOptions(tls), rejectUnauthorized: false };
+  return { ...patience, ...serverTlsOptions(tls), rejectUnauthorized: false };
 }
 
 function listenError(host: string, port: number, cause: NodeJS.ErrnoException): Error {
