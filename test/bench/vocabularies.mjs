@@ -33,6 +33,7 @@ const names = new Map([
   ["sdk/js-stable.bin", "sdk-spans (stable conventions)"],
   ["sdk/js-before.bin", "sdk-spans (conventions before)"],
   ["kubernetes/k8sobjects.bin.gz", "k8sobjects, recorded"],
+  ["kubernetes/k8sobjects-0.111.bin.gz", "k8sobjects of an old receiver, recorded"],
   ["kubernetes/kube-state-metrics.bin.gz", "kube-state-metrics, recorded"],
   ["kubernetes/k8s-cluster.bin.gz", "k8s-cluster, recorded"],
 ]);
