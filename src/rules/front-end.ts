@@ -13,6 +13,7 @@ import {
   type Range,
 } from "./ast.ts";
 import { nearest } from "../lib/nearest.ts";
+import { syntaxProblem } from "./syntax-error.ts";
 
 /** Deeper or larger expressions are refused: the cost of a rule is bounded when it is loaded. */
 export const nodesMax = 500;
@@ -105,8 +106,8 @@ export class FrontEnd {
       const message = `nothing is named '${word}'`;
       return { ok: false, error: { code, range, message, suggestion: nearest(word, this.#names) } };
     }
-    const message = summary.replaceAll("namespacE", "namespace");
-    return { ok: false, error: { code, range, message, suggestion: "" } };
+    const problem = syntaxProblem(summary.replaceAll("namespacE", "namespace"), text, range);
+    return { ok: false, error: { code, range, ...problem } };
   }
 }
 
