@@ -286,6 +286,38 @@ test("the pods of a workload are united: the one that differs is not hidden by i
   }
 });
 
+test("a pod that is only claimed hides nothing of those that are attested", () => {
+  const attested = pod("web", 1, { hostPid: true });
+  const forged = pod("web", 2, {
+    startUs: atSecond(-60),
+    containers: [makeContainer()],
+    annotations: { "sidecar.istio.io/interceptionMode": "NONE" },
+  });
+  const world = worldOf(podSeen(0, attested), { ...podSeen(1, forged), trust: "claimed" });
+  expect(toldOf(world, "workload").get("lab/shop/web")).toMatchObject({
+    injected: true,
+    host_pid: true,
+    interception_mode: "",
+  });
+  const alone = worldOf({ ...podSeen(1, forged), trust: "claimed" });
+  expect(toldOf(alone, "workload").get("lab/shop/web")).toMatchObject({
+    interception_mode: "NONE",
+  });
+});
+
+test("a pod that waits is not the one that is not redirected", () => {
+  const redirected = { "ambient.istio.io/redirection": "enabled" };
+  const redirectionOf = (...pods: PodObject[]) =>
+    toldOf(worldOf(...pods.map((one) => podSeen(0, one))), "workload").get("lab/shop/web")
+      ?.redirection;
+  const running = pod("web", 1, { annotations: redirected, phase: "Running" });
+  const waiting = pod("web", 2, { phase: "Pending" });
+  const missed = pod("web", 3, { phase: "Running" });
+  expect(redirectionOf(waiting)).toBe("pending");
+  expect(redirectionOf(running, waiting)).toBe("enabled");
+  expect(redirectionOf(running, waiting, missed)).toBe("");
+});
+
 test("a workload goes with its last pod", () => {
   const world = worldOf(...mesh, podSeen(0, pod("web", 3)));
   const ended = (index: number) => podSeen(5, pod("web", index), "deleted");

@@ -214,6 +214,7 @@ const workload = {
   proxy_image: "string",
   proxy_uid: "proxy_id",
   proxy_gid: "proxy_id",
+  /** `enabled`; "" = not of every pod; `pending` = no pod runs yet. */
   redirection: "string",
   dataplane_mode: "string",
   authorization_policies: "list<string>",

@@ -144,9 +144,15 @@ function fillDataplane(
   const interceptions = objects.map(interceptionModeOf);
   entity.interception_mode = interceptions.includes("NONE") ? "NONE" : interceptionModeOf(youngest);
   entity.excluded_inbound_ports = united(objects.flatMap(excludedInboundPortsOf));
-  const redirections = new Set(objects.map(redirectionOf));
-  entity.redirection = redirections.size === 1 ? redirectionOf(youngest) : "";
+  entity.redirection = redirectionsOf(objects);
   entity.dataplane_mode = dataplaneModeOf(youngest, namespace);
+}
+
+/** A pod that waits for a machine or its images has no network to redirect yet. */
+function redirectionsOf(objects: readonly PodObject[]): string {
+  const running = objects.filter(({ phase }) => phase !== "Pending");
+  const [one = "pending", ...others] = new Set(running.map(redirectionOf));
+  return others.length === 0 ? one : "";
 }
 
 /** Containers that differ in what rules can read of them, by name. */

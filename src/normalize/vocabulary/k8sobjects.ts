@@ -55,7 +55,8 @@ export const guides: readonly SourceGuide[] = [
     switchOn:
       "The receiver `k8s_objects` (`k8sobjects` before collector 0.152) with `mode: watch` " +
       "and `mode: pull` for pods, services, endpointslices, namespaces, nodes, replicasets, jobs, " +
-      "service accounts, network policies, Istio's and the Gateway API's objects and Istio's ConfigMaps, with `k8s.cluster.name` set " +
+      "service accounts, network policies, Istio's and the Gateway API's objects and Istio's ConfigMaps, with `k8s.cluster.name` set, " +
+      "and `mesh_insights.object_kinds` to the kinds of which all are told: only there does none told mean none " +
       "(`deploy/collector/kubernetes-objects.yaml`).",
     gives: ["objects"],
     cannotTell:
