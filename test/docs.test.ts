@@ -149,7 +149,9 @@ test("the README lists every command, and each has help with an example", async 
       .filter((name) => name !== "help");
   const top = (await names()).filter((name) => name !== "rules");
   const ofRules = (await names("rules")).map((name) => `rules ${name}`);
-  expect(listed.toSorted()).toEqual([...top, ...ofRules].toSorted());
+  const ofInsights = (await names("insights")).map((name) => `insights ${name}`);
+  expect(ofInsights).toEqual(["insights baseline"]);
+  expect(listed.toSorted()).toEqual([...top, ...ofRules, ...ofInsights].toSorted());
   for (const command of listed) {
     expect((await runCli([...command.split(" "), "--help"])).out).toMatch(/\nExamples?:\n {2}\$ /);
   }

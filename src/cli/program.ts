@@ -2,6 +2,7 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { InsightState, Severity } from "../model/insights.ts";
 import { runBackup } from "./backup.ts";
+import { runBaseline } from "./baseline.ts";
 import { runCoverage } from "./coverage.ts";
 import { runDemo } from "./demo.ts";
 import { runDoctor } from "./doctor.ts";
@@ -19,6 +20,7 @@ import { runRulesTest } from "./rules-test.ts";
 import { runSchema, schemaNames, type SchemaName } from "./schema.ts";
 import { runServe } from "./serve.ts";
 import { runValidate } from "./validate.ts";
+import { runWaivers } from "./waivers.ts";
 import { packageVersion, runVersion } from "./version.ts";
 
 const defaultUrl = "http://127.0.0.1:4316";
@@ -56,6 +58,8 @@ function makeProgram(io: CliIo): Command {
     .version(packageVersion(), "-V, --version")
     .configureOutput({ writeOut: io.out, writeErr: io.error })
     .exitOverride()
+    // What stands behind a command is that command's, also where its parent has an option of that name.
+    .enablePositionalOptions()
     .showSuggestionAfterError()
     .showHelpAfterError("(run with --help for the options)");
   /** Keeps the exit code of whatever command ran. */
@@ -171,8 +175,9 @@ function addRecordingCommands(program: Command, io: CliIo, done: Done): void {
 }
 
 function addQuestions(program: Command, io: CliIo, done: Done): void {
-  program
+  const insights = program
     .command("insights")
+    .enablePositionalOptions()
     .description("list the insights of a running engine")
     .option("--url <url>", "the engine's page", defaultUrl)
     .option("--token-file <file>", tokenHelp)
@@ -183,6 +188,21 @@ function addQuestions(program: Command, io: CliIo, done: Done): void {
     .option("--watch", "print again whenever the list changes")
     .addHelpText("after", "\nExample:\n  $ mesh-insights insights --state firing --watch")
     .action((options) => done(runInsights(options, io)));
+  withConfig(insights.command("baseline"))
+    .description("write waivers for what is active now, for a first install")
+    .option("--url <url>", "the engine's page", defaultUrl)
+    .requiredOption("--expires <time>", "when all of them end, as in 30d")
+    .option("--owner <name>", "who answers for them", "unassigned")
+    .option(
+      "--out <file>",
+      "the waivers; must not exist; - writes to standard output",
+      "waivers.yaml",
+    )
+    .addHelpText(
+      "after",
+      "\nExample:\n  $ mesh-insights insights baseline --expires 30d --owner platform --out rules/waivers.yaml",
+    )
+    .action((options) => done(runBaseline(options, io)));
   program
     .command("graph")
     .description("print the service graph of a running engine")
@@ -221,6 +241,13 @@ function addQuestions(program: Command, io: CliIo, done: Done): void {
     .addHelpText("after", "\nExits with 0 when no problem was found, else with 1.")
     .addHelpText("after", "\nExample:\n  $ mesh-insights doctor --url http://127.0.0.1:4316")
     .action((options) => done(runDoctor(options, io)));
+  program
+    .command("waivers")
+    .description("list the waivers of a running engine; what has ended or will soon comes first")
+    .option("--url <url>", "the engine's page", defaultUrl)
+    .option("--json", "as the API answers")
+    .addHelpText("after", "\nExample:\n  $ mesh-insights waivers")
+    .action((options) => done(runWaivers(options, io)));
   program
     .command("health")
     .description("exit 0 if a running engine is ready; for container probes")

@@ -29,6 +29,7 @@ import { coverageCounters } from "./coverage-counters.ts";
 import { layerCounters, layersOf } from "./layers.ts";
 import { engineChange } from "./engine-entity.ts";
 import { Receipts } from "./receipts.ts";
+import { RuleLoads } from "./rule-loads.ts";
 
 export interface PipelineOptions {
   readonly normalize: NormalizeOptions;
@@ -70,6 +71,7 @@ export class Pipeline {
   readonly #graph: Graph;
   readonly #rules: Evaluator;
   readonly #insights: Insights;
+  readonly #loads = new RuleLoads();
   readonly #ruleNeeds: readonly RuleNeeds[];
   readonly #isOpenTrust: boolean;
   #layers: readonly ApiNamespaceLayers[] = [];
@@ -216,6 +218,8 @@ export class Pipeline {
     this.#graph.advance(nowUs);
     this.#rules.advance(nowUs);
     this.#insights.advance(nowUs);
+    const loads = this.#loads.look(() => this.#insights.loads(), nowUs);
+    if (loads.length > 0) this.#rules.push(loads);
   }
 
   #endGap(nowUs: Us): void {

@@ -27,8 +27,7 @@ and stay when it is removed. Page from the gauge \`insights\`, which has one
 absent, as \`telemetry_last_received_timestamp_seconds\` of a kind of source that never sent.
 \`edge_requests_total\` counts requests once, under the ends and the security they had at the time.
 
-Not in this version, since what they would count does not exist yet: \`waivers\`,
-\`waiver_expiry_timestamp_seconds\`, \`posture\`.
+Not in this version, since what it would count does not exist yet: \`posture\`.
 
 | name | kind | labels | meaning |
 |---|---|---|---|

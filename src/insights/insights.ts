@@ -87,6 +87,15 @@ export const insightDefaults: InsightOptions = {
   episodesMax: 50_000,
 };
 
+/** One rule's numbers. */
+export interface RuleLoad {
+  readonly rule: RuleMeta;
+  readonly active: number;
+  readonly limit: number;
+  /** Matches for which there was no room, since the process started. */
+  readonly overflowed: number;
+}
+
 export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
   readonly #options: InsightOptions;
   #rules: ReadonlyMap<string, RuleMeta> = new Map();
@@ -183,6 +192,15 @@ export class Insights implements Sink<readonly RuleEvent[]>, Durable, Counted {
     gaugesOf(this.#rules.values(), this.#registry.all(), into);
     this.#tally.counters(into);
     this.#book.counters(into, this.#nowUs);
+  }
+
+  /** How much each rule has, of what it may have. */
+  *loads(): Generator<RuleLoad> {
+    const { activeMax: limit } = this.#options;
+    for (const rule of this.#rules.values()) {
+      const overflowed = this.#tally.overflowOf(rule.id);
+      yield { rule, active: this.#registry.activeCount(rule.id), limit, overflowed };
+    }
   }
 
   /** Everything that is active or can still be reopened; read-only, for tests and `replay --eval`. */

@@ -56,6 +56,10 @@ export class Tally {
     if (tally) tally.overflowed++;
   }
 
+  overflowOf(ruleId: string): number {
+    return this.#rules.get(ruleId)?.overflowed ?? 0;
+  }
+
   dropped(what: Dropped): void {
     this.#dropped[what]++;
   }

@@ -4,6 +4,8 @@
  */
 import type { CoverageFilter, StoredCoverage } from "./api-coverage.ts";
 import type { ApiOverview } from "./api-status.ts";
+import type { Us } from "./time.ts";
+import type { WaiverState } from "./waivers.ts";
 
 export interface ApiEvidence {
   at: string;
@@ -39,6 +41,8 @@ export interface ApiInsight {
   flapping: boolean;
   evidence: ApiEvidence[];
   tags: string[];
+  /** What its rule tells insights apart by: workloads as `cluster/namespace/name`, other values as text. */
+  key: string[];
   url: string;
 }
 
@@ -122,6 +126,24 @@ export interface ApiWorkload {
   insights: ApiInsight[];
   /** Capability to `live`, `silent` or `never`. */
   coverage: Record<string, string>;
+}
+
+/** What people agreed to live with, and how that does. */
+export interface ApiWaiver {
+  id: string;
+  rules: string[];
+  where: string;
+  reason: string;
+  owner: string;
+  ticket: string;
+  expires: string;
+  /** `expiring` within 14 days; `unused` when it matched nothing for 30. */
+  state: WaiverState;
+  /** Since when it is loaded. */
+  since: string;
+  last_matched: string | null;
+  /** Active insights that it accepts now. */
+  insights: number;
 }
 
 /** A time in which nobody watched, so that no conclusion spans it. */
@@ -213,6 +235,8 @@ export interface ApiQueries {
   insight(id: string): Promise<ApiInsightDetail | null>;
   graph(filter: GraphFilter): Promise<ApiGraph>;
   workload(cluster: string, namespace: string, name: string): Promise<ApiWorkload | null>;
+  /** Those that need somebody first. `nowUs` is when the answer is for. */
+  waivers(nowUs: Us): Promise<ApiPage<ApiWaiver>>;
   /** The newest first. */
   blind(): Promise<ApiBlind[]>;
   /**

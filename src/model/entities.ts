@@ -375,6 +375,17 @@ const engine = {
   open_trust: "bool",
 } as const;
 
+/** Another rule of the set, as the engine sees it. */
+const rule = {
+  id: "string",
+  severity: oneOf("unknown", "info", "low", "medium", "high", "critical"),
+  /** Active insights, and how many there may be. */
+  active: "int",
+  limit: "int",
+  /** Matches that were left out for want of room, while more came every minute. */
+  left_out: "int",
+} as const;
+
 /** Every record type that a rule's expressions can reach, by its CEL type name. */
 export const entityFields = {
   node,
@@ -392,6 +403,7 @@ export const entityFields = {
   component,
   source,
   engine,
+  rule,
 } as const satisfies Record<string, Record<string, FieldType>>;
 
 export type RecordType = keyof typeof entityFields;
@@ -496,6 +508,7 @@ export const entityTraits: Readonly<Record<EntityType, EntityTraits>> = {
     peer: "",
   },
   engine: { lifecycle: "state", key: [], subject: "", peer: "" },
+  rule: { lifecycle: "state", key: ["rule.id"], subject: "", peer: "" },
 };
 
 function zeroField(type: FieldType): unknown {

@@ -13,7 +13,7 @@ import { overrideValues, type Override } from "./overrides.ts";
 import { readParams, reportUnknownParams } from "./params.ts";
 import { isKeyType, resolvePath, type Path } from "./paths.ts";
 import { makeMeta, versionOf, type RuleValues } from "./rule-meta.ts";
-import type { BuiltRule, CompiledCount, CompiledRule, RuleTest } from "./rule.ts";
+import type { BuiltRule, CompiledCount, CompiledRule, KeyPath, RuleTest } from "./rule.ts";
 import { Scope, type Param, type Ready, type Shared } from "./scope.ts";
 import { textOf } from "./source.ts";
 import { resolveTag } from "./tags.ts";
@@ -115,7 +115,8 @@ class RuleBuilder {
       subject: subject.get,
       peer: peer.get,
       peerPort: peerPortOf(this.#on, peer.text),
-      key,
+      key: key.get,
+      paths: { subject: subject.text, key: key.paths },
       count,
     };
   }
@@ -216,15 +217,18 @@ class RuleBuilder {
   }
 
   /** The values that identify an insight, in the order of their paths. */
-  #key(byDefault: readonly string[]): ((entity: unknown) => readonly string[]) | null {
+  #key(byDefault: readonly string[]): Key | null {
     const node = this.#count?.get("by", true) ?? this.#map.get("key", true);
     const scalars = isSeq(node) ? node.items.filter((item) => isScalar(item)) : null;
     const paths = scalars
       ? scalars.map((scalar) => this.#keyPath(String(scalar.value), scalar))
       : byDefault.map((text) => this.#keyPath(text, null));
     if (paths.includes(null)) return null;
-    const getters = paths.flatMap((path) => (path ? [path.get] : []));
-    return (entity) => getters.map((get) => keyValue(get(entity)));
+    const known = paths.flatMap((path) => path ?? []);
+    return {
+      get: (entity) => known.map(({ get }) => keyValue(get(entity))),
+      paths: known.map(({ text, type }) => ({ text, is: kindOf(type) })),
+    };
   }
 
   /** What is counted together need not have one other end. */
@@ -271,6 +275,11 @@ class RuleBuilder {
   }
 }
 
+interface Key {
+  readonly get: CompiledRule["key"];
+  readonly paths: readonly KeyPath[];
+}
+
 interface NodePath {
   readonly text: string;
   readonly get: (entity: unknown) => NodeEntity | null;
@@ -312,6 +321,11 @@ function peerPortOf(on: EntityType, peer: string): (entity: unknown) => number {
 
 /** UTF-16 units of one key value: it is hashed, stored and shown, and a sender chose its length. */
 const keyValueMax = 512;
+
+function kindOf(type: Path["type"]): KeyPath["is"] {
+  if (type === "node") return "node";
+  return type === "string" || typeof type === "object" ? "text" : "value";
+}
 
 function keyValue(value: unknown): string {
   if (typeof value === "object") return cleanText(nodeKey(value as NodeEntity), keyValueMax); // by its type

@@ -7,6 +7,12 @@ import type { Expression } from "./compile.ts";
 import type { expectedStates, insightLabels } from "./keys.ts";
 import type { Template } from "./template.ts";
 
+export interface KeyPath {
+  readonly text: string;
+  /** What its value in a key was: a node's key, or the text of one value. */
+  readonly is: "node" | "text" | "value";
+}
+
 export interface CompiledRule {
   readonly meta: RuleMeta;
   /** Path of its file and the line of its first key. */
@@ -23,6 +29,8 @@ export interface CompiledRule {
   /** The peer's own port; 0 where it is the caller, whose port means nothing. */
   readonly peerPort: (entity: unknown) => number;
   readonly key: (entity: unknown) => readonly string[];
+  /** Whose values the subject and the key are; "" = no subject. */
+  readonly paths: { readonly subject: string; readonly key: readonly KeyPath[] };
   /** Null = fires as soon as `when` holds. */
   readonly count: CompiledCount | null;
   readonly tests: readonly RuleTest[];

@@ -236,6 +236,9 @@ function addApi(app: Hono, queries: ApiQueries): void {
     const insight = await limited(context).insight(context.req.param("id"));
     return insight === null ? noSuch(context, "insight") : context.json(insight);
   });
+  app.get("/api/v1/waivers", async (context) =>
+    context.json(await queries.waivers(systemClock.nowUs())),
+  );
   app.get("/api/v1/graph", async (context) => {
     const filter = parseGraphFilter(context.req.query());
     if (!filter.ok) return badParameters(context, filter.detail);

@@ -11,12 +11,14 @@ import type {
   ApiPage,
   ApiQueries,
   ApiSource,
+  ApiWaiver,
   ApiWorkload,
   GraphFilter,
   InsightFilter,
   SourceFilter,
 } from "../model/api.ts";
 import type { CoverageFilter, StoredCoverage } from "../model/api-coverage.ts";
+import type { Us } from "../model/time.ts";
 import type { OutboxSummary } from "../model/outbox.ts";
 import type { ApiOverview } from "../model/api-status.ts";
 import { StoreError, toStoreError } from "./errors.ts";
@@ -30,6 +32,7 @@ import { InsightQueries } from "./queries/insights.ts";
 import { OutboxQueries, type StoredRecord } from "./queries/outbox.ts";
 import { OverviewQueries } from "./queries/overview.ts";
 import { SourceQueries } from "./queries/sources.ts";
+import { WaiverQueries } from "./queries/waivers.ts";
 import { WorkloadQueries } from "./queries/workload.ts";
 
 /** `ApiQueries` without the promises. */
@@ -47,6 +50,7 @@ export class StoreReader implements SyncQueries {
   readonly #insights: InsightQueries;
   readonly #graph: GraphQueries;
   readonly #workload: WorkloadQueries;
+  readonly #waivers: WaiverQueries;
   readonly #blind: BlindQueries;
   readonly #outbox: OutboxQueries;
   readonly #sources: SourceQueries;
@@ -59,6 +63,7 @@ export class StoreReader implements SyncQueries {
     const drawer = new Drawer(this.#database);
     this.#insights = new InsightQueries(this.#database);
     this.#graph = new GraphQueries(this.#database, drawer);
+    this.#waivers = new WaiverQueries(this.#database);
     this.#blind = new BlindQueries(this.#database);
     this.#outbox = new OutboxQueries(this.#database);
     this.#sources = new SourceQueries(this.#database);
@@ -84,6 +89,10 @@ export class StoreReader implements SyncQueries {
 
   workload(cluster: string, namespace: string, name: string): ApiWorkload | null {
     return this.#read("workload", () => this.#workload.workload(cluster, namespace, name));
+  }
+
+  waivers(nowUs: Us): ApiPage<ApiWaiver> {
+    return this.#read("waivers", () => this.#waivers.list(nowUs));
   }
 
   blind(): ApiBlind[] {

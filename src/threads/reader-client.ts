@@ -8,6 +8,7 @@ import type {
   ApiPage,
   ApiQueries,
   ApiSource,
+  ApiWaiver,
   ApiWorkload,
   GraphFilter,
   InsightFilter,
@@ -15,6 +16,7 @@ import type {
 } from "../model/api.ts";
 import type { ApiOverview } from "../model/api-status.ts";
 import type { CoverageFilter, StoredCoverage } from "../model/api-coverage.ts";
+import type { Us } from "../model/time.ts";
 import type { OutboxSummary } from "../model/outbox.ts";
 import type { StoredRecord } from "../store/queries/outbox.ts";
 import { ReaderClient } from "./reader-rpc.ts";
@@ -45,6 +47,10 @@ export class ReaderThread implements ApiQueries, AsyncDisposable {
 
   async workload(cluster: string, namespace: string, name: string): Promise<ApiWorkload | null> {
     return this.#client().workload(cluster, namespace, name);
+  }
+
+  async waivers(nowUs: Us): Promise<ApiPage<ApiWaiver>> {
+    return this.#client().waivers(nowUs);
   }
 
   async blind(): Promise<ApiBlind[]> {

@@ -12,6 +12,7 @@ import type {
   ApiPage,
   ApiQueries,
   ApiSource,
+  ApiWaiver,
   ApiWorkload,
   GraphFilter,
   InsightFilter,
@@ -20,6 +21,7 @@ import type {
 import type { ApiOverview } from "../model/api-status.ts";
 import type { CoverageFilter, StoredCoverage } from "../model/api-coverage.ts";
 import type { OutboxSummary } from "../model/outbox.ts";
+import type { Us } from "../model/time.ts";
 import { StoreError, toStoreError } from "../store/errors.ts";
 import type { StoredRecord } from "../store/queries/outbox.ts";
 import type { StoreReader } from "../store/reader.ts";
@@ -72,6 +74,10 @@ export class ReaderClient implements ApiQueries {
 
   workload(cluster: string, namespace: string, name: string): Promise<ApiWorkload | null> {
     return this.#ask("workload", [cluster, namespace, name]) as Promise<ApiWorkload | null>; // likewise
+  }
+
+  waivers(nowUs: Us): Promise<ApiPage<ApiWaiver>> {
+    return this.#ask("waivers", [nowUs]) as Promise<ApiPage<ApiWaiver>>; // likewise
   }
 
   blind(): Promise<ApiBlind[]> {

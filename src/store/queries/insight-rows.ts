@@ -64,6 +64,7 @@ export function insightToApi(row: StoredInsight): ApiInsight {
       fields: { ...item.fields },
     })),
     tags: Array.isArray(detail["tags"]) ? detail["tags"].map(String) : [],
+    key: Array.isArray(detail["key"]) ? detail["key"].map(String) : [],
     url: `/api/v1/insights/${encodeURIComponent(row.id)}`,
   };
 }
