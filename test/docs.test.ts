@@ -146,7 +146,7 @@ test("the README lists every command, and each has help with an example", async 
   const names = async (...command: string[]): Promise<string[]> =>
     [...(await runCli([...command, "--help"])).out.matchAll(/^ {2}([a-z-]+)(?: |$)/gm)]
       .map((match) => match[1] ?? "")
-      .filter((name) => name !== "help");
+      .filter((name) => name !== "help" && !name.startsWith("-"));
   const top = (await names()).filter((name) => name !== "rules");
   const ofRules = (await names("rules")).map((name) => `rules ${name}`);
   const ofInsights = (await names("insights")).map((name) => `insights ${name}`);

@@ -427,3 +427,30 @@ test("the overview sums up what is heard, and who is seen by what", () => {
     ],
   });
 });
+
+test("waivers: what has ended or will soon comes first, with what each accepts now", () => {
+  const set = makeWriteSet(1, baseUs);
+  const day = 86_400 * usPerSecond;
+  const about = { rules: '["r"]', where: "true", reason: "known", owner: "jo", ticket: "" };
+  const [sinceUs, matchedUs] = [baseUs - 40 * day, 0];
+  set.waivers.push(
+    { ...about, id: "fine", endsUs: baseUs + 90 * day, sinceUs, matchedUs: baseUs - day },
+    { ...about, id: "soon", endsUs: baseUs + 14 * day, sinceUs, matchedUs },
+    { ...about, id: "over", endsUs: baseUs, sinceUs, matchedUs },
+    { ...about, id: "idle", endsUs: baseUs + 80 * day, sinceUs, matchedUs },
+  );
+  const waived = (id: string, state: string) =>
+    makeInsightRow(id, { state, detail: JSON.stringify({ waiver: "fine" }) });
+  set.insights.push(waived("i1", "firing"), waived("i2", "unknown"), waived("i3", "resolved"));
+  writer.commit(set);
+  const { items, total } = reader.waivers(baseUs);
+  expect(items.map(({ id, state, insights }) => [id, state, insights])).toEqual([
+    ["over", "expired", 0],
+    ["soon", "expiring", 0],
+    ["idle", "unused", 0],
+    ["fine", "active", 2],
+  ]);
+  expect(total).toBe(4);
+  expect(items.at(-1)).toMatchObject({ rules: ["r"], expires: usToRfc3339(baseUs + 90 * day) });
+  expect(items[0]).toMatchObject({ last_matched: null });
+});

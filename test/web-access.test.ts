@@ -268,7 +268,7 @@ test("who may read some namespaces gets these from every list, and no answer tha
     ]);
   }
   expect((await get("/api/v1/workloads/c1/shop/cart")).status).toBe(200);
-  for (const path of ["/api/v1/status", "/status?verbose", "/api/v1/new"]) {
+  for (const path of ["/api/v1/status", "/status?verbose", "/api/v1/waivers", "/api/v1/new"]) {
     expect((await get(path)).status).toBe(403);
   }
 });

@@ -10,12 +10,11 @@ import { usPerDay, usPerMs, type Us } from "../model/time.ts";
 import { systemClock } from "../lib/clock.ts";
 import { loadRules } from "../rules/load.ts";
 import type { CompiledRule, KeyPath } from "../rules/rule.ts";
-import { getJson } from "./api-client.ts";
+import { apiTarget, getJson, type ApiTarget, type TargetOptions } from "./api-client.ts";
 import { fileTrouble, printable, UserError, type CliIo } from "./io.ts";
 import { readConfig, readRules, type ConfigOptions } from "./load.ts";
 
-export interface BaselineOptions extends ConfigOptions {
-  readonly url: string;
+export interface BaselineOptions extends ConfigOptions, TargetOptions {
   /** A length of time from now, at least a day. */
   readonly expires: string;
   readonly owner: string;
@@ -39,7 +38,7 @@ export async function runBaseline(options: BaselineOptions, io: CliIo): Promise<
     );
   }
   const { rules, waivers, files } = readRules(readConfig(options, io));
-  const insights = await activeInsights(options.url);
+  const insights = await activeInsights(apiTarget(options, io));
   const open = insights.filter(({ waiver }) => waiver === "");
   const known = new Map(rules.map((rule) => [rule.meta.id, rule]));
   const strangers = new Set(open.filter(({ rule }) => !known.has(rule)).map(({ rule }) => rule));
@@ -83,13 +82,13 @@ function lastDay(expires: string, nowUs: Us): string {
 
 const dayOf = (us: Us): string => new Date(us / usPerMs).toISOString().slice(0, 10);
 
-async function activeInsights(url: string): Promise<readonly ApiInsight[]> {
+async function activeInsights(target: ApiTarget): Promise<readonly ApiInsight[]> {
   const all: ApiInsight[] = [];
   for (const state of activeStates) {
     let cursor: string | undefined;
     do {
       const query = { state, limit: "1000", cursor };
-      const page = await getJson<ApiPage<ApiInsight>>(url, "/api/v1/insights", query);
+      const page = await getJson<ApiPage<ApiInsight>>(target, "/api/v1/insights", query);
       all.push(...page.items);
       cursor = page.next ?? undefined;
     } while (cursor !== undefined);

@@ -191,6 +191,7 @@ function addQuestions(program: Command, io: CliIo, done: Done): void {
   withConfig(insights.command("baseline"))
     .description("write waivers for what is active now, for a first install")
     .option("--url <url>", "the engine's page", defaultUrl)
+    .option("--token-file <file>", tokenHelp)
     .requiredOption("--expires <time>", "when all of them end, as in 30d")
     .option("--owner <name>", "who answers for them", "unassigned")
     .option(
@@ -245,6 +246,7 @@ function addQuestions(program: Command, io: CliIo, done: Done): void {
     .command("waivers")
     .description("list the waivers of a running engine; what has ended or will soon comes first")
     .option("--url <url>", "the engine's page", defaultUrl)
+    .option("--token-file <file>", tokenHelp)
     .option("--json", "as the API answers")
     .addHelpText("after", "\nExample:\n  $ mesh-insights waivers")
     .action((options) => done(runWaivers(options, io)));

@@ -1,16 +1,15 @@
 /** `waivers`: what people agreed to live with, as a running engine knows it; what needs somebody first. */
 import type { ApiPage, ApiWaiver } from "../model/api.ts";
-import { getJson } from "./api-client.ts";
+import { apiTarget, getJson, type TargetOptions } from "./api-client.ts";
 import { formatTable, printable, type CliIo } from "./io.ts";
 
-export interface WaiversOptions {
-  readonly url: string;
+export interface WaiversOptions extends TargetOptions {
   readonly json?: boolean | undefined;
 }
 
-export async function runWaivers({ url, json }: WaiversOptions, io: CliIo): Promise<number> {
-  const page = await getJson<ApiPage<ApiWaiver>>(url, "/api/v1/waivers", {});
-  io.out(json === true ? `${JSON.stringify(page, null, 2)}\n` : waiversTable(page));
+export async function runWaivers(options: WaiversOptions, io: CliIo): Promise<number> {
+  const page = await getJson<ApiPage<ApiWaiver>>(apiTarget(options, io), "/api/v1/waivers", {});
+  io.out(options.json === true ? `${JSON.stringify(page, null, 2)}\n` : waiversTable(page));
   return 0;
 }
 

@@ -237,7 +237,7 @@ function addApi(app: Hono, queries: ApiQueries): void {
     return insight === null ? noSuch(context, "insight") : context.json(insight);
   });
   app.get("/api/v1/waivers", async (context) =>
-    context.json(await queries.waivers(systemClock.nowUs())),
+    context.json(await limited(context).waivers(systemClock.nowUs())),
   );
   app.get("/api/v1/graph", async (context) => {
     const filter = parseGraphFilter(context.req.query());

@@ -207,6 +207,7 @@ function promising(reader: StoreReader): ApiQueries {
     insight: async (id) => reader.insight(id),
     graph: async (filter) => reader.graph(filter),
     workload: async (cluster, namespace, name) => reader.workload(cluster, namespace, name),
+    waivers: async (nowUs) => reader.waivers(nowUs),
     blind: async () => reader.blind(),
     sources: async (filter) => reader.sources(filter),
     overview: async () => reader.overview(),
