@@ -50,7 +50,7 @@ test("shares of the meshed workloads, those of all clusters together", () => {
     "rules_blind unknown": 2,
     "membership_unknown_workloads unknown": 1,
   });
-  expect(samples).toHaveLength(13);
+  expect(samples).toHaveLength(14);
 });
 
 test("namespaces without series of their own show the least share and the most blind rules", async () => {
