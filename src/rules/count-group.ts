@@ -93,9 +93,11 @@ export class CountGroup {
     return "added";
   }
 
-  /** Takes it back; true if it was there. */
-  remove(id: string): boolean {
-    return this.#events.delete(id);
+  /** Takes it back, if it was there. */
+  remove(id: string): CountedEvent | undefined {
+    const event = this.#events.get(id);
+    this.#events.delete(id);
+    return event;
   }
 
   /** Says what is new since the last call; call it whenever anything was added or removed. */

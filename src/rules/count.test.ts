@@ -269,6 +269,17 @@ test("two names of one workload are one group", () => {
   expect(world.of("scan")).toHaveLength(3);
 });
 
+test("an event that proves to be another workload's counts there and no longer here", () => {
+  const world = new World();
+  const moved = { id: "moved", atUs: startUs, port: 7 };
+  world.push(at(1, 1, "b"), at(2, 2, "b"), flow({ ...moved, src: "b" }));
+  expect(world.of("scan")).toHaveLength(3);
+  world.push(flow({ ...moved, src: "a" }));
+  expect(world.of("scan")).toEqual([]);
+  world.push(at(1, 1), at(2, 2));
+  expect(world.of("scan")).toEqual(["a1:1", "a2:2", "moved"]);
+});
+
 test("a restart forgets neither what is pending nor what was told, and tells nothing again", () => {
   const world = new World().push(at(0, 1), at(1, 2)).restart();
   world.push(at(2, 3));

@@ -73,6 +73,8 @@ export class EventCounts {
   readonly #dirty = new Set<Group>();
   readonly #changed = new Set<Group>();
   readonly #forgotten = new Set<string>();
+  /** Of what was told in one group and counts in another now. */
+  readonly #moved: RuleEvent[] = [];
   readonly #dropped = { late: 0, full: 0, capacity: 0 };
   #nextOverUs: Us = Infinity;
 
@@ -92,7 +94,11 @@ export class EventCounts {
     const key = rule.key(entity);
     const group = this.#groupOf(rule, key, change);
     const before = this.#placeOf.get(placeId(rule, id));
-    if (before && before !== group) this.#remove(before, id);
+    if (before && before !== group) {
+      const told = this.#remove(before, id);
+      // Whether it counts here as well is another question.
+      if (told?.isTold) this.#moved.push(missOf(rule, told));
+    }
     const event: CountedEvent = {
       id,
       atUs,
@@ -138,6 +144,7 @@ export class EventCounts {
 
   /** Says what has become of the groups that were touched since the last call. */
   settle(out: RuleEvent[]): void {
+    out.push(...this.#moved.splice(0));
     for (const group of this.#dirty) {
       if (!this.#groups.has(group.id)) continue;
       const { count, fresh, takenBack } = group.counted.settle();
@@ -233,10 +240,11 @@ export class EventCounts {
     return added;
   }
 
-  #remove(group: Group, id: string): void {
-    group.counted.remove(id);
+  #remove(group: Group, id: string): CountedEvent | undefined {
+    const removed = group.counted.remove(id);
     this.#left(group, placeId(group.rule, id));
     this.#touched(group);
+    return removed;
   }
 
   #left(group: Group, place: string): void {
