@@ -8,7 +8,7 @@ import { pipelineOptions } from "../engine/options.ts";
 import { Pipeline } from "../engine/pipeline.ts";
 import type { InsightRow, WriteSet } from "../model/rows.ts";
 import { usPerMinute, usPerSecond, type Us } from "../model/time.ts";
-import type { CompiledRule } from "../rules/load.ts";
+import type { CompiledRule, Waiver } from "../rules/load.ts";
 import type { RecordedRequest } from "./recording.ts";
 
 /** After the last request time goes on this long, so that verdicts fall that wait for late evidence. */
@@ -39,8 +39,9 @@ export class Evaluator {
     config: Config,
     rules: readonly CompiledRule[],
     seen: (rows: WriteSet) => void = () => {},
+    waivers: readonly Waiver[] = [],
   ) {
-    this.#pipeline = new Pipeline(pipelineOptions(config, rules), { push() {} });
+    this.#pipeline = new Pipeline(pipelineOptions(config, rules, waivers), { push() {} });
     this.#seen = seen;
   }
 

@@ -16,6 +16,8 @@ import { runQuery, tablesHelp } from "./query.ts";
 import { runRecord } from "./record.ts";
 import { runReplay } from "./replay.ts";
 import { runRulesCheck } from "./rules-check.ts";
+import { runRulesDiff } from "./rules-diff.ts";
+import { runRulesExplain } from "./rules-explain.ts";
 import { runRulesTest } from "./rules-test.ts";
 import { runSchema, schemaNames, type SchemaName } from "./schema.ts";
 import { runServe } from "./serve.ts";
@@ -259,7 +261,7 @@ function addQuestions(program: Command, io: CliIo, done: Done): void {
 }
 
 function addRules(program: Command, io: CliIo, done: Done): void {
-  const rules = program.command("rules").description("check and test rule files");
+  const rules = program.command("rules").description("check, test, explain and compare rule files");
   rules
     .command("check")
     .description("load and type-check rule files; every problem with its place")
@@ -278,6 +280,34 @@ function addRules(program: Command, io: CliIo, done: Done): void {
     .action((folder: string | undefined, options) =>
       done(runRulesTest({ folder, json: options.json === true }, io)),
     );
+  rules
+    .command("explain")
+    .description("a rule in words, or what each part of its condition says of an entity")
+    .argument("<rule>", "its id")
+    .argument("[entity]", "YAML or JSON as in tests, { flow: { … } }; - = standard input")
+    .argument("[folder]", "rule files (default: the shipped ones)")
+    .option("--json", "one JSON document instead of text")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ mesh-insights rules explain egress-around-proxy\n" +
+        "  $ echo 'flow: { rung: b2, outcome: found, uid: 1337 }' | mesh-insights rules explain egress-around-proxy -",
+    )
+    .action((id: string, entity: string | undefined, folder: string | undefined, options) =>
+      done(runRulesExplain(id, { entity, folder, json: options.json === true }, io)),
+    );
+  withConfig(rules.command("diff"))
+    .description("the insights of a recording that two rule sets do not agree on")
+    .argument("<a>", "rule files, loaded beside the shipped rules")
+    .argument("<b>", "others; - is only in the first, + only in these, ~ in both and changed")
+    .requiredOption("--recording <file>", "made by record, or OTLP/JSON lines of a collector")
+    .option("--alone", "each folder is a whole set: the shipped rules stand aside")
+    .option("--json", "one JSON document instead of text")
+    .addHelpText("after", "\nExits with 0 when no insight differs, with 1 when some do.")
+    .addHelpText(
+      "after",
+      "\nExample:\n  $ mesh-insights rules diff ./my-rules ./my-rules-next --recording monday.rec",
+    )
+    .action((a: string, b: string, options) => done(runRulesDiff(a, b, options, io)));
 }
 
 function collect(value: string, before: readonly string[]): string[] {

@@ -25,7 +25,8 @@ export async function runReplay(path: string, options: ReplayOptions, io: CliIo)
 /** Insights as JSON lines on stdout, a summary on stderr. */
 async function evaluate(path: string, io: CliIo): Promise<number> {
   const config = readConfig({ config: [], set: [] }, io);
-  const evaluator = new Evaluator(config, readRules(config).rules);
+  const { rules, waivers } = readRules(config);
+  const evaluator = new Evaluator(config, rules, undefined, waivers);
   const progress = await startProgress(path, io);
   for await (const request of readRequests(path)) {
     evaluator.take(request);

@@ -6,17 +6,8 @@
 import type { Insight } from "../insights/insight.ts";
 import { insightDefaults, Insights } from "../insights/insights.ts";
 import type { AnyEntityChange, GraphChange, Observer } from "../model/changes.ts";
-import {
-  entityFields,
-  entityTraits,
-  makeEntity,
-  type EntityType,
-  type FieldType,
-  type RecordType,
-} from "../model/entities.ts";
+import { entityTraits, type EntityType } from "../model/entities.ts";
 import type { Us } from "../model/time.ts";
-import { assert } from "../lib/assert.ts";
-import { parseDuration } from "../model/durations.ts";
 import { insightLabels } from "../rules/keys.ts";
 import { Evaluator } from "../rules/evaluator.ts";
 import type {
@@ -26,6 +17,7 @@ import type {
   TestGiven,
   TestHeartbeat,
 } from "../rules/rule.ts";
+import { durationUs, entityOf } from "./written-entities.ts";
 
 export interface RuleTestResult {
   readonly rule: string;
@@ -141,8 +133,7 @@ class Run {
   ): GraphChange {
     const { on } = this.#rule.meta;
     if (type !== on) this.#problems.push(`at ${given.at}: gives '${type}' to a rule on '${on}'`);
-    const entity = makeEntity(type);
-    merge(entity, type, fields, atUs);
+    const entity = entityOf(type, fields, atUs);
     const eventUs = given.event_time === undefined ? atUs : toUs(given.event_time);
     const id = type === on ? this.#idOf(entity, eventUs) : "";
     const change = {
@@ -239,41 +230,4 @@ function heartbeatToObserver({ kind, key }: TestHeartbeat): Observer {
 /** Times in tests count from their start. */
 function toUs(text: string): Us {
   return startUs + durationUs(text);
-}
-
-function durationUs(text: string): Us {
-  const us = parseDuration(text);
-  assert(us !== null, "durations were validated when the rule was loaded");
-  return us;
-}
-
-/** Deep-merges the written fields, whose shapes were validated, onto a record. */
-function merge(
-  record: object,
-  type: RecordType,
-  fields: Readonly<Record<string, unknown>>,
-  atUs: Us,
-): void {
-  const table: Readonly<Record<string, FieldType>> = entityFields[type];
-  const target = record as Record<string, unknown>; // a plain record of this type
-  for (const [name, value] of Object.entries(fields)) {
-    target[name] = fieldValue(table[name], value, target[name], atUs);
-  }
-}
-
-function fieldValue(type: FieldType | undefined, value: unknown, old: unknown, atUs: Us): unknown {
-  // What is cast here was validated against this very type when the rule was loaded.
-  if (type === "duration") return durationUs(value as string);
-  // An age is held as the time that it counts from.
-  if (type === "age") return atUs - durationUs(value as string);
-  if (type === "node" || type === "process") {
-    merge(old as object, type, value as Record<string, unknown>, atUs);
-    return old;
-  }
-  if (type !== "list<container>") return value;
-  return (value as Record<string, unknown>[]).map((fields) => {
-    const container = makeEntity("container");
-    merge(container, "container", fields, atUs);
-    return container;
-  });
 }

@@ -4,7 +4,7 @@
  */
 import { stringify } from "yaml";
 import type { z } from "zod";
-import { usPerDay, usPerHour, usPerMinute, usPerMs, usPerSecond, type Us } from "../model/time.ts";
+import { durationToText } from "../model/durations.ts";
 import type { WebAuthConfig } from "./access.ts";
 import type { Config, OtlpExporterConfig } from "./config.ts";
 import type { configSchema } from "./schema.ts";
@@ -200,26 +200,6 @@ const sizeUnits = [
 function sizeToText(bytes: number): string {
   const unit = sizeUnits.find(([, size]) => bytes > 0 && bytes % size === 0);
   return unit === undefined ? `${bytes}B` : `${bytes / unit[1]}${unit[0]}`;
-}
-
-const durationUnits = [
-  ["d", usPerDay],
-  ["h", usPerHour],
-  ["m", usPerMinute],
-  ["s", usPerSecond],
-  ["ms", usPerMs],
-] as const;
-
-/** `1d12h`, as the format reads it; it has whole milliseconds only. */
-function durationToText(us: Us): string {
-  let rest = us;
-  let text = "";
-  for (const [unit, size] of durationUnits) {
-    const count = Math.floor(rest / size);
-    if (count > 0) text += `${count}${unit}`;
-    rest -= count * size;
-  }
-  return text === "" ? "0s" : text;
 }
 
 /**

@@ -22,3 +22,23 @@ export function parseDuration(text: string): Us | null {
   }
   return Number.isSafeInteger(total) ? total : null;
 }
+
+const durationUnits = [
+  ["d", usPerDay],
+  ["h", usPerHour],
+  ["m", usPerMinute],
+  ["s", usPerSecond],
+  ["ms", usPerMs],
+] as const;
+
+/** `1d12h`, as the format reads it; it has whole milliseconds only. */
+export function durationToText(us: Us): string {
+  let rest = us;
+  let text = "";
+  for (const [unit, size] of durationUnits) {
+    const count = Math.floor(rest / size);
+    if (count > 0) text += `${count}${unit}`;
+    rest -= count * size;
+  }
+  return text === "" ? "0s" : text;
+}

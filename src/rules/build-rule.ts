@@ -6,6 +6,7 @@ import { isMap, isScalar, isSeq, type Scalar, type YAMLMap } from "yaml";
 import { entityTraits, type EntityType, type NodeEntity } from "../model/entities.ts";
 import type { Confidence } from "../model/insights.ts";
 import { nodeKey } from "../model/keys.ts";
+import type { Node } from "./ast.ts";
 import { buildCount } from "./build-count.ts";
 import { countName, type Expression } from "./compile.ts";
 import { confidences, entityTypes, ruleKeys, tagPattern } from "./keys.ts";
@@ -118,6 +119,20 @@ class RuleBuilder {
       key: key.get,
       paths: { subject: subject.text, key: key.paths },
       count,
+      written: { ...this.#written(when.node), peer: peer.text },
+    };
+  }
+
+  /** Of what every rule has: the scalars are there, or it would not have come so far. */
+  #written(condition: Node): Omit<CompiledRule["written"], "peer"> {
+    return {
+      when: String(this.#scalar("when")?.value),
+      condition,
+      context: this.#scope.context,
+      macros: this.#scope.macroTexts,
+      names: this.names,
+      params: this.#known,
+      confidence: String(this.#scalar("confidence")?.value),
     };
   }
 

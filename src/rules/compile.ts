@@ -59,10 +59,15 @@ export function makeFrame(): Frame {
 
 /**
  * `node` has passed the checker and `check.ts`, with macros in their names' places: what they refuse is
- * asserted here and never met at run time.
+ * asserted here and never met at run time. `locals`: variables of comprehensions around it, for those who
+ * run a part of an expression and put their values into the frame.
  */
-export function compile(node: Node, context: CompileContext): Expression {
-  return compileNode(node, context, []);
+export function compile(
+  node: Node,
+  context: CompileContext,
+  locals: readonly string[] = [],
+): Expression {
+  return compileNode(node, context, locals);
 }
 
 /** A rule that walks more items than this per evaluation gives up: hostile lists cost no seconds. */
@@ -242,9 +247,16 @@ function compileLogic(node: LogicNode, below: (child: Node) => Expression): Expr
   };
 }
 
-/** `a && b && c` as its three terms, from left to right. */
-function termsOf(op: LogicNode["op"], node: Node): readonly Node[] {
-  return node.op === op ? [...termsOf(op, node.left), ...termsOf(op, node.right)] : [node];
+/** `a && b && c` as its three terms, from left to right; what `isWhole` is one term, whatever it is. */
+export function termsOf(
+  op: LogicNode["op"],
+  node: Node,
+  isWhole: (term: Node) => boolean = () => false,
+): readonly Node[] {
+  if (node.op !== op) return [node];
+  return [node.left, node.right].flatMap((side) =>
+    isWhole(side) ? [side] : termsOf(op, side, isWhole),
+  );
 }
 
 function compileBinary(

@@ -148,7 +148,8 @@ const countKeys: Keys = {
 
 const fixtureName: Shape = { kind: "text", pattern: namePattern, like: "lower_case" };
 
-function entityKeys(says: (type: EntityType) => string): Keys {
+/** Entities under the names of their types. */
+export function entityKeys(says: (type: EntityType) => string): Keys {
   return Object.fromEntries(
     entityTypes.map((type) => [type, { shape: recordShape(type), says: says(type) }]),
   );

@@ -3,8 +3,10 @@ import type { EntityType, NodeEntity } from "../model/entities.ts";
 import type { Confidence, RuleMeta } from "../model/insights.ts";
 import type { SourceKind } from "../model/observations.ts";
 import type { Us } from "../model/time.ts";
-import type { Expression } from "./compile.ts";
+import type { Node } from "./ast.ts";
+import type { CompileContext, Expression } from "./compile.ts";
 import type { expectedStates, insightLabels } from "./keys.ts";
+import type { MacroText, Param } from "./scope.ts";
 import type { Template } from "./template.ts";
 
 export interface KeyPath {
@@ -34,6 +36,24 @@ export interface CompiledRule {
   /** Null = fires as soon as `when` holds. */
   readonly count: CompiledCount | null;
   readonly tests: readonly RuleTest[];
+  readonly written: WrittenRule;
+}
+
+/** How it is written, overrides in place: for those who explain it. */
+export interface WrittenRule {
+  readonly when: string;
+  /** The checked tree of `when`, macros in their names' places. */
+  readonly condition: Node;
+  /** What its names stand for. */
+  readonly context: CompileContext;
+  readonly macros: ReadonlyMap<Node, MacroText>;
+  /** Of lists and macros, those that the rule uses. */
+  readonly names: readonly string[];
+  readonly params: ReadonlyMap<string, Param>;
+  /** A path; "" = there is no other end. */
+  readonly peer: string;
+  /** A word, or the path of a field. */
+  readonly confidence: string;
 }
 
 /** How often `when` must hold within a window, or how much a number must grow. */

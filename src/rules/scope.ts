@@ -6,7 +6,7 @@ import { isScalar, type Scalar, type YAMLSeq } from "yaml";
 import type { EntityType } from "../model/entities.ts";
 import { replaceNames, type Node } from "./ast.ts";
 import { checkCost, checkTree, fieldsRead, usesRegex, type ListValues } from "./check.ts";
-import { compile, type Expression } from "./compile.ts";
+import { compile, type CompileContext, type Expression } from "./compile.ts";
 import { durationType, FrontEnd, type ExpressionError, type Variables } from "./front-end.ts";
 import type { ParamType } from "./keys.ts";
 import type { Report } from "./validate.ts";
@@ -53,6 +53,14 @@ export interface Ready {
   readonly run: Expression;
   readonly reads: readonly string[];
   readonly hasRegex: boolean;
+  /** The checked tree with macros in their names' places. */
+  readonly node: Node;
+}
+
+/** A macro whose tree is part of an expression: positions below it count in its own text. */
+export interface MacroText {
+  readonly name: string;
+  readonly text: string;
 }
 
 /** Strings are matched so that words in them are no names; what follows a dot is a field. */
@@ -70,6 +78,7 @@ export class Scope {
   /** Macros being checked now: meeting one of them again is a cycle. */
   readonly #open = new Set<string>();
   readonly #frontEnds = new Map<string, FrontEnd>();
+  readonly #macroTexts = new Map<Node, MacroText>();
 
   readonly #counted: readonly string[];
 
@@ -98,13 +107,24 @@ export class Scope {
   compile(written: Written): Ready | null {
     const node = this.#check(written);
     if (!node) return null;
-    const params = new Map([...this.#params].map(([name, param]) => [name, param.value]));
     return {
       type: node.type,
-      run: compile(node, { variable: this.#on, lists: this.#lists, params }),
+      run: compile(node, this.context),
+      node,
       reads: fieldsRead(node, this.#on),
       hasRegex: usesRegex(node),
     };
+  }
+
+  /** What names stand for when an expression runs. */
+  get context(): CompileContext {
+    const params = new Map([...this.#params].map(([name, param]) => [name, param.value]));
+    return { variable: this.#on, lists: this.#lists, params };
+  }
+
+  /** The roots of all macros that its expressions use, each in the place of its name. */
+  get macroTexts(): ReadonlyMap<Node, MacroText> {
+    return this.#macroTexts;
   }
 
   /** The checked tree with macros in their names' places. */
@@ -184,6 +204,8 @@ export class Scope {
     const node = this.#check({ ...macro, offset: 0 });
     this.#open.delete(name);
     this.#macros.set(name, node);
+    // A macro that is nothing but another one's name is that one.
+    if (node && !this.#macroTexts.has(node)) this.#macroTexts.set(node, { name, text: macro.text });
     return node;
   }
 
