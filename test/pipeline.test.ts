@@ -129,6 +129,7 @@ test("the simulated mesh: the attack is found, and nobody else is accused", () =
     "proxy-gid-in-application tenant-a/notebook",
     "proxy-not-reporting tenant-a/notebook",
     "proxy-uid-in-application tenant-a/notebook",
+    "sensitive-port-reached tenant-a/notebook",
     "undeclared-egress bookinfo/ratings-v1",
   ]);
 });

@@ -6,7 +6,7 @@ import { freePort, getJson, Program, run, until } from "../support/program.ts";
 /** What is wrong in the simulated mesh, as `rule subject peer`; anything else is a false accusation. */
 const guilty = [
   /^proxy-(uid|gid)-in-application tenant-a\/notebook /,
-  /^egress-around-proxy tenant-a\/notebook /,
+  /^(egress-around-proxy|sensitive-port-reached) tenant-a\/notebook /,
   /^plaintext-traffic bookinfo\/ratings-v1 tenant-b\/batch-export$/,
   /^plaintext-traffic bookinfo\/details-v1 tenant-a\/notebook$/,
   /^plaintext-from-unidentified-source bookinfo\/details-v1 /,

@@ -213,6 +213,7 @@ test("replay --eval twice prints the same", async () => {
       // Of the notebook's sidecar nothing is ever heard.
       "proxy-not-reporting",
       "proxy-uid-in-application",
+      "sensitive-port-reached",
     ]),
   );
 });
