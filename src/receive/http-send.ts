@@ -43,7 +43,7 @@ export function sendReply(
 }
 
 /**
- * Whoever has no leave is told so and let go: the connection ends behind the answer, and of a flood it
+ * Whoever is not authorised is told so and let go: the connection ends behind the answer, and of a flood it
  * ends without a look at what still comes, even if the answer is lost by that.
  */
 export function sendRefusal(

@@ -35,7 +35,7 @@ export class AccessEvents {
     if (isFlood) return;
     const who = name === "" ? {} : { token: name };
     const fields = { port: this.#port, reason, address, ...who };
-    this.#seldom.write("warn", reason, "a request was refused: no leave", fields);
+    this.#seldom.write("warn", reason, "a request was refused: not authorised", fields);
   }
 
   /** New files are in use. */

@@ -58,6 +58,16 @@ test("the demo raises the three insights within 10 s and accuses nothing innocen
   const around = graph.edges.filter((edge) => edge.around_proxy > 0);
   expect(new Set(around.map((edge) => names.get(edge.source)))).toEqual(new Set(["notebook"]));
 
+  // Everybody may look; to change something takes the link that was printed, which works once.
+  const acknowledge = `${web}/api/v1/insights/nothing/acknowledge`;
+  expect((await fetch(acknowledge, { method: "DELETE" })).status).toBe(401);
+  const link = /log in +(http:\S+)/.exec(demo.output)?.[1] ?? "";
+  const opened = await fetch(link, { redirect: "manual" });
+  const cookie = opened.headers.get("set-cookie")?.split(";")[0] ?? "";
+  const headers = { cookie, origin: web };
+  expect((await fetch(acknowledge, { method: "DELETE", headers })).status).toBe(404);
+  expect((await fetch(link, { redirect: "manual" })).status).toBe(401);
+
   const finished = await demo.finished;
   expect({ code: finished.code, said: finished.code === 0 ? "" : demo.output }).toEqual({
     code: 0,
