@@ -25,7 +25,9 @@ test.each(loadRules(readRuleFiles(shipped)).rules.map((rule) => [rule.meta.id, r
   "%s tells people what they need to know",
   (_, { meta, tests }) => {
     for (const text of [meta.title, meta.description, meta.ruleset]) expect(text).not.toBe("");
-    expect(meta.remediation).toMatch(/kubectl|istioctl|mesh-insights/);
+    for (const text of [meta.confirm, meta.remediation]) {
+      expect(text).toMatch(/kubectl|istioctl|mesh-insights/);
+    }
     for (const list of [meta.falsePositives, meta.references, meta.tags]) {
       expect(list.length).toBeGreaterThan(0);
     }

@@ -17,6 +17,7 @@ import { runRecord } from "./record.ts";
 import { runReplay } from "./replay.ts";
 import { runRulesCheck } from "./rules-check.ts";
 import { runRulesDiff } from "./rules-diff.ts";
+import { runRulesDocs } from "./rules-docs.ts";
 import { runRulesExplain } from "./rules-explain.ts";
 import { runRulesTest } from "./rules-test.ts";
 import { runSchema, schemaNames, type SchemaName } from "./schema.ts";
@@ -261,7 +262,9 @@ function addQuestions(program: Command, io: CliIo, done: Done): void {
 }
 
 function addRules(program: Command, io: CliIo, done: Done): void {
-  const rules = program.command("rules").description("check, test, explain and compare rule files");
+  const rules = program
+    .command("rules")
+    .description("check, test, explain, compare and document rules");
   rules
     .command("check")
     .description("load and type-check rule files; every problem with its place")
@@ -294,6 +297,16 @@ function addRules(program: Command, io: CliIo, done: Done): void {
     )
     .action((id: string, entity: string | undefined, folder: string | undefined, options) =>
       done(runRulesExplain(id, { entity, folder, json: options.json === true }, io)),
+    );
+  rules
+    .command("docs")
+    .description("write a page for each rule: meaning, how to confirm, fix and waive")
+    .argument("[folder]", "rule files (default: the shipped ones)")
+    .option("--out <folder>", "where the pages are written; those of gone rules go", "docs/rules")
+    .option("--until <day>", "last day of the waivers in the pages (default: in 30 days)")
+    .addHelpText("after", "\nExample:\n  $ mesh-insights rules docs ./my-rules --out ./runbooks")
+    .action((folder: string | undefined, options) =>
+      done(runRulesDocs({ folder, ...options }, io)),
     );
   withConfig(rules.command("diff"))
     .description("the insights of a recording that two rule sets do not agree on")

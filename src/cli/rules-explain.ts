@@ -115,14 +115,16 @@ function namesOf({ written }: CompiledRule): readonly string[] {
 
 type Written = CompiledRule["written"];
 
-function paramsOf({ params }: Written): readonly (readonly [string, unknown])[] {
+/** Name and value; durations as they are written. */
+export function paramsOf({ params }: Written): readonly (readonly [string, unknown])[] {
   return [...params].map(
     ([name, { type, value }]) =>
       [name, type === "duration" ? durationToText(Number(value)) : value] as const,
   );
 }
 
-function listsOf({ names, context }: Written): readonly (readonly [string, unknown])[] {
+/** Those that the rule uses. */
+export function listsOf({ names, context }: Written): readonly (readonly [string, unknown])[] {
   return names.flatMap((name) => {
     const values = context.lists.get(name);
     return values ? [[name, values] as const] : [];

@@ -90,11 +90,7 @@ function capabilityMatrix(guides: readonly SourceGuide[]): string {
 function ruleMatrix(guides: readonly SourceGuide[], rules: readonly RuleMeta[]): string {
   const alike = new Map<string, string[]>();
   for (const rule of rules) {
-    const text = (sets: RuleMeta["needs"]): string =>
-      waysText(
-        sets.map((set) => capabilitiesOf(withMembership(rule, maskOf(set)))),
-        guides,
-      );
+    const text = (sets: RuleMeta["needs"]): string => sourcesFor(rule, sets, guides).join("<br>");
     const cells = `${text(rule.needs)} | ${text(rule.partly)}`;
     alike.set(cells, [...(alike.get(cells) ?? []), rule.id]);
   }
@@ -108,10 +104,26 @@ type AnyOf = readonly string[];
 type Way = readonly AnyOf[];
 
 /**
+ * In words, one way of getting these sets of capabilities in each text: sources by their ids, of which any
+ * one is enough, joined by **+**.
+ */
+export function sourcesFor(
+  rule: RuleMeta,
+  sets: RuleMeta["needs"],
+  guides: readonly SourceGuide[],
+): readonly string[] {
+  const all = sets.map((set) => capabilitiesOf(withMembership(rule, maskOf(set))));
+  return waysText(all, guides);
+}
+
+/**
  * The least sets of sources that give one of these sets of capabilities, each written as what has to be
  * chosen from. What follows from the rest is left out: who tells of sockets tells of processes as well.
  */
-function waysText(sets: readonly (readonly string[])[], guides: readonly SourceGuide[]): string {
+function waysText(
+  sets: readonly (readonly string[])[],
+  guides: readonly SourceGuide[],
+): readonly string[] {
   const ways = sets.map((set) => wayOf(set, guides));
   const enough = ways.flatMap((way) => (way.length === 1 ? (way[0] ?? []) : []));
   const single = guides.map(({ id }) => id).filter((id) => enough.includes(id));
@@ -124,7 +136,7 @@ function waysText(sets: readonly (readonly string[])[], guides: readonly SourceG
   const given = guides.filter(({ gives }) => maskOf(gives) !== 0);
   const text = (anyOf: AnyOf): string =>
     anyOf.length === given.length ? "any source" : anyOf.map(code).join(" or ");
-  return least.map((way) => way.map(text).join(" **+** ")).join("<br>");
+  return least.map((way) => way.map(text).join(" **+** "));
 }
 
 function wayOf(set: readonly string[], guides: readonly SourceGuide[]): Way {
