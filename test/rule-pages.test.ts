@@ -1,5 +1,5 @@
 /** `rules docs` and the pages of the shipped rules, which are committed. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readRuleFiles, shippedRulesFolder } from "../src/cli/rules-folder.ts";
@@ -85,7 +85,9 @@ rules:
 test("a folder of one's own gets pages that need no others; what is gone goes, the rest stays", async () => {
   using temp = new TempFolder();
   using rules = new TempFolder();
-  writeFileSync(join(rules.path, "a.yaml"), own);
+  const file = join(rules.path, "mine/a.yaml");
+  mkdirSync(join(rules.path, "mine"));
+  writeFileSync(file, own);
   const out = join(temp.path, "new/pages");
   const run = (...more: string[]) => runCli(["rules", "docs", rules.path, "--out", out, ...more]);
   expect(await run("--until", "2027-05-01")).toMatchObject({
@@ -104,7 +106,7 @@ test("a folder of one's own gets pages that need no others; what is gone goes, t
     | severity | low |
     | confidence | low |
     | status | experimental: never pages |
-    | family | [mesh-insights-test-rLaZs2](README.md#mesh-insights-test-rLaZs2) |
+    | family | [mine](README.md#mine) |
     | looks at | \`engine\` |
     | one insight for each | engine |
 
@@ -161,13 +163,13 @@ test("a folder of one's own gets pages that need no others; what is gone goes, t
     "
   `);
   writeFileSync(join(out, "notes.md"), "mine\n");
-  writeFileSync(join(rules.path, "a.yaml"), own.replace("id: own", "id: other"));
+  writeFileSync(file, own.replace("id: own", "id: other"));
   expect((await run()).code).toBe(0);
   expect(readdirSync(out).toSorted()).toEqual(["README.md", "notes.md", "other.md"]);
   const inAMonth = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);
   expect(readFileSync(join(out, "other.md"), "utf8")).toContain(`expires: ${inAMonth}\n`);
   expect(await run("--until", "soon")).toMatchObject({ code: 2, out: "" });
-  writeFileSync(join(rules.path, "a.yaml"), own.replace("engine.shed", "engine.shd"));
+  writeFileSync(file, own.replace("engine.shed", "engine.shd"));
   const broken = await run();
   expect(broken.code).toBe(1);
   expect(broken.error).toContain("no field 'shd' (did you mean 'shed'?)");

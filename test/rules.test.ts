@@ -26,7 +26,7 @@ test.each(loadRules(readRuleFiles(shipped)).rules.map((rule) => [rule.meta.id, r
   (_, { meta, tests }) => {
     for (const text of [meta.title, meta.description, meta.ruleset]) expect(text).not.toBe("");
     for (const text of [meta.confirm, meta.remediation]) {
-      expect(text).toMatch(/kubectl|istioctl|mesh-insights/);
+      expect(text).toMatch(/^  .*(?:kubectl|istioctl|mesh-insights|curl) /m);
     }
     for (const list of [meta.falsePositives, meta.references, meta.tags]) {
       expect(list.length).toBeGreaterThan(0);
