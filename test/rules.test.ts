@@ -1,11 +1,14 @@
 /** The shipped rules: they load without a complaint, and their own tests pass. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { runRuleTests } from "../src/cli/rule-tests.ts";
 import { runRulesCheck } from "../src/cli/rules-check.ts";
 import { readRuleFiles } from "../src/cli/rules-folder.ts";
 import { runRulesTest } from "../src/cli/rules-test.ts";
 import { loadRules } from "../src/rules/load.ts";
-import { makeIo } from "./support/cli.ts";
+import { makeIo, runCli } from "./support/cli.ts";
+import { TempFolder } from "./support/program.ts";
 
 const shipped = new URL("../rules", import.meta.url).pathname;
 const examples = new URL("fixtures/rules-examples", import.meta.url).pathname;
@@ -47,4 +50,18 @@ test("rules check and rules test succeed on the shipped folder", () => {
   expect(io.printed.out).toMatch(
     /^(\d+) rules in \1 files: 0 errors, 0 warnings\n\d+ tests of \1 rules/,
   );
+});
+
+const pages = new URL("../docs/rules", import.meta.url).pathname;
+const pagesIn = (folder: string): Record<string, string> =>
+  Object.fromEntries(
+    readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), "utf8")]),
+  );
+
+/** `UPDATE_GENERATED=1` writes what the test compares. */
+test("docs/rules is what the rules say", async () => {
+  using temp = new TempFolder();
+  const out = process.env["UPDATE_GENERATED"] === "1" ? pages : temp.path;
+  expect((await runCli(["rules", "docs", "--out", out])).code).toBe(0);
+  expect(pagesIn(pages)).toEqual(pagesIn(out));
 });

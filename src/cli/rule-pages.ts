@@ -8,7 +8,7 @@ import type { SourceGuide } from "../model/source-guide.ts";
 import type { CompiledRule } from "../rules/load.ts";
 import type { KeyPath } from "../rules/rule.ts";
 import { resolveTag } from "../rules/tags.ts";
-import { listsOf, paramsOf } from "./rules-explain.ts";
+import { firesWhen, listsOf, paramsOf } from "./rules-explain.ts";
 import { sourcesFor } from "./sources-page.ts";
 
 export interface PageOptions {
@@ -196,7 +196,12 @@ waivers:
 }
 
 function needsBlock({ meta }: CompiledRule, { guides, areGuidesAbove }: PageOptions): string {
-  if (meta.needs.length === 0) return "Nobody's telemetry: the engine knows this of itself.\n";
+  if (meta.needs.length === 0) {
+    const isOwn = meta.on === "engine" || meta.on === "rule";
+    return isOwn
+      ? "Nobody's telemetry: the engine knows this of itself.\n"
+      : "It names no needs, so it judges always.\n";
+  }
   const linked = (text: string): string =>
     areGuidesAbove ? text.replace(/`([\w-]+)`/g, "[`$1`](../sources.md#$1)") : text;
   const ways = (sets: typeof meta.needs): string =>
@@ -213,15 +218,8 @@ ${more}Without one of these the rule is blind, which says nothing about the mesh
 `;
 }
 
-function conditionBlock(
-  { meta, count, written }: CompiledRule,
-  { areGuidesAbove }: PageOptions,
-): string {
-  const after =
-    meta.forUs === 0 ? "at once" : `after it has held for ${durationToText(meta.forUs)}`;
-  const often = count
-    ? `when it has held ${count.gte} times within ${durationToText(count.withinUs)}, `
-    : "";
+function conditionBlock(rule: CompiledRule, { areGuidesAbove }: PageOptions): string {
+  const { meta, written } = rule;
   const keep = durationToText(meta.keepFiringForUs);
   const ends =
     meta.lifecycle === "event"
@@ -235,7 +233,7 @@ function conditionBlock(
   );
   const overrides = areGuidesAbove ? "[overrides](../rules.md#overrides)" : "overrides";
   return [
-    `It fires ${often}${after}, and ${ends}. \`mesh-insights rules explain ${meta.id} entity.yaml\` shows what each part says of an entity.\n`,
+    `It fires ${firesWhen(rule)}, and ${ends}. \`mesh-insights rules explain ${meta.id} entity.yaml\` shows what each part says of an entity.\n`,
     `\`\`\`text\n${[written.when.trimEnd(), ...macros].join("\n\n").trimEnd()}\n\`\`\`\n`,
     ...(params.length === 0 ? [] : [`Tunable, by ${overrides}:\n`, params.join("")]),
   ].join("\n");

@@ -21,7 +21,11 @@ export interface RulesExplainOptions {
 }
 
 /** 0 = explained, 1 = the files have errors. Throws `UserError` for a rule, entity or folder that is none. */
-export function runRulesExplain(id: string, options: RulesExplainOptions, io: CliIo): number {
+export async function runRulesExplain(
+  id: string,
+  options: RulesExplainOptions,
+  io: CliIo,
+): Promise<number> {
   const files = readRuleSet(options.folder);
   const nowUs = systemClock.nowUs();
   // A rule that is off by its file can be asked about too.
@@ -39,7 +43,7 @@ export function runRulesExplain(id: string, options: RulesExplainOptions, io: Cl
     return 0;
   }
   const { on } = rule.meta;
-  const entity = entityOf(on, readEntityFields(options.entity, on), nowUs);
+  const entity = entityOf(on, await readEntityFields(options.entity, on), nowUs);
   const explanation = explainRule(rule, entity, nowUs);
   const waivers = new WaiverSet(loaded.waivers.filter(({ meta }) => meta.endsUs > nowUs));
   const waiver = isMatch(explanation) ? waivers.waiverFor(id, entity) : "";
@@ -97,10 +101,19 @@ function setsToText(sets: readonly (readonly string[])[]): string {
   return sets.map((set) => set.join(" and ")).join(", or ");
 }
 
-function timingToText({ meta, count }: CompiledRule): string {
-  const counted = count ? `at ${count.gte} within ${durationToText(count.withinUs)}, ` : "";
-  const after = meta.forUs === 0 ? "at once" : `after ${durationToText(meta.forUs)}`;
-  return `${counted}${after}, and until ${durationToText(meta.keepFiringForUs)} after it held last`;
+function timingToText(rule: CompiledRule): string {
+  return `${firesWhen(rule)}, and until ${durationToText(rule.meta.keepFiringForUs)} after it held last`;
+}
+
+/** When an insight fires, as the end of a sentence: `after it has held for 5m`. */
+export function firesWhen({ meta, count }: CompiledRule): string {
+  const held = meta.forUs === 0 ? "" : `after it has held for ${durationToText(meta.forUs)}`;
+  if (!count) return held || "at once";
+  const within = `within ${durationToText(count.withinUs)}`;
+  const often = count.of
+    ? `when what it counts grows by ${count.gte} ${within}`
+    : `when it holds for ${count.gte} ${count.distinct ? "different ones" : "of them"} ${within}`;
+  return held ? `${often}, ${held}` : often;
 }
 
 /** Params, lists and macros that the rule uses, with the values that they have now. */

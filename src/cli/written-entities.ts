@@ -1,5 +1,5 @@
 /** Entities as people write them, in tests of rules and for `rules explain`: what is not written is zero. */
-import { readFileSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import { isMap } from "yaml";
 import { assert } from "../lib/assert.ts";
 import { parseDuration } from "../model/durations.ts";
@@ -17,14 +17,17 @@ import { Source } from "../rules/source.ts";
 import { Report, validateKeys } from "../rules/validate.ts";
 import { fileTrouble, UserError } from "./io.ts";
 
+/** It is written by hand: more than this is something else. */
+const entityMaxBytes = 1024 * 1024;
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
  * The fields in a file, or on standard input for `-`: YAML or JSON with one key, the entity's type. Throws
  * a `UserError` that names every fault with its place.
  */
-export function readEntityFields(path: string, on: EntityType): Fields {
-  const file = { path: path === "-" ? "standard input" : path, text: readText(path) };
+export async function readEntityFields(path: string, on: EntityType): Promise<Fields> {
+  const file = { path: path === "-" ? "standard input" : path, text: await readText(path) };
   const diagnostics: Diagnostic[] = [];
   const source = new Source(file);
   const { contents } = source.document;
@@ -43,12 +46,20 @@ export function readEntityFields(path: string, on: EntityType): Fields {
   return (source.document.toJS() as Readonly<Record<EntityType, Fields>>)[on]; // by the check above
 }
 
-function readText(path: string): string {
+async function readText(path: string): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
   try {
-    return readFileSync(path === "-" ? 0 : path, "utf8");
+    for await (const chunk of path === "-" ? process.stdin : createReadStream(path)) {
+      const part = Buffer.from(chunk as Buffer | string); // of a stream without an encoding, bytes
+      chunks.push(part);
+      bytes += part.length;
+      if (bytes > entityMaxBytes) throw new Error(`an entity has at most ${entityMaxBytes} bytes`);
+    }
   } catch (cause) {
     throw new UserError(`cannot read the entity from '${path}': ${fileTrouble(cause)}`);
   }
+  return Buffer.concat(chunks).toString();
 }
 
 /** A record of its own: these fields, whose shapes were validated, merged onto the zero value. */

@@ -9,6 +9,7 @@ import {
   getJson,
   Program,
   run,
+  runWithInput,
   startEngine,
   TempFolder,
   until,
@@ -155,4 +156,16 @@ test("a query that would take for ever is ended, and says so", async () => {
     out: "",
     error: "error: cannot run the query: no answer in 10 s; ask for less\n",
   });
+});
+
+test("a rule is explained for an entity from a pipe", () => {
+  const args = ["rules", "explain", "egress-around-proxy", "-"];
+  const entity = "flow: { rung: b2, outcome: found, dst_ip: 203.0.113.7, dst_port: 443 }\n";
+  const { status, stdout, stderr } = runWithInput(args, entity);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  expect(stdout).toMatch(/^egress-around-proxy: matches\n/);
+  expect(stdout).toContain("\ntrue     flow.rung in ['b2', 'b3']\n");
+  const tooMuch = runWithInput(args, " ".repeat(2 ** 20 + 1));
+  expect(tooMuch.status).toBe(2);
+  expect(tooMuch.stderr).toContain("error: cannot read the entity from '-': an entity has at most");
 });

@@ -1,5 +1,5 @@
 /** Runs the built program as a user would, for the end-to-end tests; everything on loopback. */
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -50,6 +50,11 @@ export class Program implements AsyncDisposable {
 /** Runs a command to its end. */
 export async function run(args: readonly string[]): Promise<Finished> {
   return new Program(args).finished;
+}
+
+/** The same for one that reads its standard input. */
+export function runWithInput(args: readonly string[], input: string) {
+  return spawnSync(process.execPath, [main, ...args], { input, encoding: "utf8" });
 }
 
 /** A folder of its own, gone with the test. */
