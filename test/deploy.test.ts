@@ -40,7 +40,11 @@ const headings = [
 test.for(alerts)("$alert: has severity, words, a unit test and a runbook", (rule) => {
   const { alert, labels, annotations } = rule;
   expect(["critical", "warning"]).toContain(labels["severity"]);
-  expect(Object.keys(annotations).toSorted()).toEqual(["description", "runbook_url", "summary"]);
+  const { rule_url: ruleUrl, ...others } = annotations;
+  expect(Object.keys(others).toSorted()).toEqual(["description", "runbook_url", "summary"]);
+  // Alerts on insights know which rule it is.
+  const isOnInsights = /^MeshInsight(?!s)/.test(alert);
+  expect(ruleUrl).toBe(isOnInsights ? "docs/rules/{{ $labels.rule }}.md" : undefined);
   expect(read("deploy/prometheus/rules.test.yaml")).toMatch(new RegExp(`\\b${alert}\\b`));
   expect(annotations["runbook_url"]).toBe(`docs/runbooks/${alert}.md`);
   const page = read(`docs/runbooks/${alert}.md`);
