@@ -160,6 +160,18 @@ test("without an entity the rule is told in words, and of a broken set the mista
   for (const part of ["severity", "judged with", "Condition:", "Fix:", "Innocent causes:"]) {
     expect(out).toContain(part);
   }
+  const folder = tempFolder();
+  writeFileSync(join(folder, "a.yaml"), rule);
+  const own = await runCli(["rules", "explain", "one", folder]);
+  expect(own).toMatchObject({ code: 0, error: "" });
+  expect(own.out).toMatch(/^one: One\n\nseverity  /);
+  expect(own.out).toContain('\n  params.old = "1h"\n');
+  const json = await runCli(["rules", "explain", "one", folder, "--json"]);
+  expect(JSON.parse(json.out)).toMatchObject({
+    rule: "one",
+    on: "edge",
+    lists: { quiet: ["a", "b"] },
+  });
   const broken = await explain(rule.replace("edge.port == 1", "edge.prt == 1"), "edge: {}");
   expect(broken.code).toBe(1);
   expect(broken.error).toContain("no field 'prt' (did you mean 'port'?)");

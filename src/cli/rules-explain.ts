@@ -1,4 +1,5 @@
 /** `rules explain`: a rule in words, or what each part of its condition says of one entity. */
+import { statSync } from "node:fs";
 import { durationToText } from "../model/durations.ts";
 import { systemClock } from "../lib/clock.ts";
 import { nearest } from "../lib/nearest.ts";
@@ -26,7 +27,8 @@ export async function runRulesExplain(
   options: RulesExplainOptions,
   io: CliIo,
 ): Promise<number> {
-  const files = readRuleSet(options.folder);
+  const { folder, entity: entityPath } = inPlaces(options);
+  const files = readRuleSet(folder);
   const nowUs = systemClock.nowUs();
   // A rule that is off by its file can be asked about too.
   const loaded = loadRules(files.all, { enabled: [id], todayUs: nowUs });
@@ -38,12 +40,12 @@ export async function runRulesExplain(
     return 1;
   }
   if (!rule) throw noSuchRule(id, loaded.ids);
-  if (options.entity === undefined) {
+  if (entityPath === undefined) {
     io.out(options.json ? toJson(ruleToJson(rule)) : ruleToText(rule));
     return 0;
   }
   const { on } = rule.meta;
-  const entity = entityOf(on, await readEntityFields(options.entity, on), nowUs);
+  const entity = entityOf(on, await readEntityFields(entityPath, on), nowUs);
   const explanation = explainRule(rule, entity, nowUs);
   const waivers = new WaiverSet(loaded.waivers.filter(({ meta }) => meta.endsUs > nowUs));
   const waiver = isMatch(explanation) ? waivers.waiverFor(id, entity) : "";
@@ -53,6 +55,14 @@ export async function runRulesExplain(
       : explanationToText(rule, explanation, waiver),
   );
   return 0;
+}
+
+/** A folder in the place of the entity is one of rules: to ask for a rule's words takes no entity. */
+function inPlaces(options: RulesExplainOptions): RulesExplainOptions {
+  const { entity, folder } = options;
+  if (folder !== undefined || entity === undefined) return options;
+  const isFolder = statSync(entity, { throwIfNoEntry: false })?.isDirectory() === true;
+  return isFolder ? { folder: entity } : options;
 }
 
 function noSuchRule(id: string, ids: ReadonlySet<string>): UserError {

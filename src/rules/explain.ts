@@ -2,7 +2,7 @@
  * The truth of every part of a condition for one entity, as a tree: what `rules explain` shows. Each part
  * is run by the same compiled code as the whole; what the whole would not have asked is marked as skipped.
  */
-import { pathOf, type ComprehensionNode, type LogicNode, type Node } from "./ast.ts";
+import { childrenOf, pathOf, type ComprehensionNode, type LogicNode, type Node } from "./ast.ts";
 import { isAge } from "./check.ts";
 import { compile, makeFrame, termsOf, type Frame } from "./compile.ts";
 import { Fault, type Value } from "./fault.ts";
@@ -42,15 +42,21 @@ const itemsMax = 20;
 /** `nowUs`: what ages are compared with. Never throws for what entity and rule hold. */
 export function explainRule(rule: CompiledRule, entity: unknown, nowUs: Us): Explanation {
   const frame = { ...makeFrame(), entity, nowUs, count: String(rule.count?.gte ?? "") };
-  const { written } = rule;
   return {
-    condition: new Explainer(written, frame).explain(written.condition, written.when, []),
+    condition: explainCondition(rule.written, frame),
     message: messageOf(rule, frame),
     confidence: rule.confidence(entity),
     subject: rule.subject(entity),
     peer: rule.peer(entity),
     key: rule.key(entity),
   };
+}
+
+type Condition = Pick<WrittenRule, "when" | "condition" | "context" | "macros">;
+
+/** The condition alone; the frame has the entity and the time. */
+export function explainCondition(written: Condition, frame: Frame): ExplainedPart {
+  return new Explainer(written, frame).explain(written.condition, written.when, []);
 }
 
 function messageOf(rule: CompiledRule, frame: Frame): string | null {
@@ -65,10 +71,10 @@ function messageOf(rule: CompiledRule, frame: Frame): string | null {
 
 /** A part of an expression with the text in which it is written and the variables around it. */
 class Explainer {
-  readonly #written: WrittenRule;
+  readonly #written: Condition;
   readonly #frame: Frame;
 
-  constructor(written: WrittenRule, frame: Frame) {
+  constructor(written: Condition, frame: Frame) {
     this.#written = written;
     this.#frame = frame;
   }
@@ -210,9 +216,10 @@ function skipped(text: string): ExplainedPart {
   return { text, outcome: "skipped", value: null, error: "", parts: [] };
 }
 
-/** Constants are their own value, and lists of them too. */
+/** Constants are their own value, and so is what is made of them alone: lists, `duration('5m')`. */
 function saysMore(node: Node): boolean {
-  return node.op !== "constant" && !(node.op === "list" && !node.items.some(saysMore));
+  if (node.op === "name") return true;
+  return node.op !== "constant" && childrenOf(node).some(saysMore);
 }
 
 /** Of a map, CEL goes through the keys. */
