@@ -21,8 +21,11 @@ interface Told {
   readonly values: readonly number[];
 }
 
-/** What stands after so many seconds of scrapes. */
-function standing(told: readonly Told[], seconds = 240): string[] {
+/** What stands after so many seconds of scrapes, and as many of silence while others go on. */
+function standing(
+  told: readonly Told[],
+  { seconds = 240, silentSeconds = 0, state = "firing" } = {},
+): string[] {
   const loaded = loadConfig([], ["cluster.name=demo"], {});
   if (!loaded.ok) throw new Error("the test's settings are valid");
   const evaluator = new Evaluator(loaded.config, rules, () => {});
@@ -40,9 +43,15 @@ function standing(told: readonly Told[], seconds = 240): string[] {
       evaluator.take({ receivedUs: timeMs * usPerMs, signal, body: new Uint8Array(bytes) });
     }
   }
+  for (let at = 0; at < silentSeconds; at += 60) {
+    const timeMs = startMs + (seconds + at) * 1_000;
+    const other = { name: "up", attributes: { job: "another" }, value: 1 };
+    const { signal, bytes } = encodeCounters({ "service.name": "another" }, [other], timeMs);
+    evaluator.take({ receivedUs: timeMs * usPerMs, signal, body: new Uint8Array(bytes) });
+  }
   return evaluator
     .finish()
-    .insights.filter(({ state }) => state === "firing")
+    .insights.filter((one) => one.state === state)
     .map(({ rule, namespace, workload }) => `${rule} ${namespace}/${workload}`);
 }
 
@@ -76,4 +85,12 @@ test.each<[string, readonly Told[], readonly string[]]>([
   ["pods were set up", [{ ...plugin, labels: { response_code: "200" }, values: [0, 0, 30] }], []],
 ])("%s", (_, told, expected) => {
   expect(standing(told)).toEqual(expected);
+});
+
+test("what a silent istiod told last does not go on to be so", () => {
+  const told = [{ ...endOf, values: [nowS + 20 * dayS] }];
+  const silence = { silentSeconds: 1_200 };
+  expect(standing(told, silence)).toEqual([]);
+  const expected = ["certificate-expiring istio-system/istiod"];
+  expect(standing(told, { ...silence, state: "unknown" })).toEqual(expected);
 });

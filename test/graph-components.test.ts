@@ -240,3 +240,70 @@ test("a sidecar is not told of without plaintext, with one counter alone, or bes
   world.flush();
   expect(told(world)).toEqual([]);
 });
+
+const replicas = (
+  second: number,
+  desired: number | null,
+  available: number | null,
+  parts: Partial<ComponentSample> = {},
+) => {
+  const common = { instance: "istiod-1-28", series: "", counts: "replicas", ...parts } as const;
+  return [
+    ...(desired === null ? [] : [sample(second, desired, { ...common, metric: "desired" })]),
+    ...(available === null ? [] : [sample(second, available, { ...common, metric: "available" })]),
+  ];
+};
+
+test("how many pods are wanted and available is told of a workload, whatever came first", () => {
+  const samples = [...replicas(0, 2, 2), ...replicas(30, 3, 2), ...replicas(50, 3, 1)];
+  const { entity, judged, evidence } = after(...samples);
+  expect(entity).toMatchObject({ kind: "istiod", namespace: "istio-system", name: "istiod-1-28" });
+  expect([entity.desired, entity.available, judged]).toEqual([3, 1, true]);
+  expect(evidence).toMatchObject([
+    {
+      vantage: "object",
+      text: "1 of 3 pods of istiod-1-28 are available in the five minutes up to 2026-11-21T07:35Z",
+    },
+  ]);
+  expect(after(...samples.toReversed(), ...samples)).toEqual(after(...samples));
+  expect(after(...replicas(0, 2, 2), ...replicas(30, 0, 0)).evidence).toEqual([]);
+});
+
+test("of one number alone, or of a workload where anybody may make one, nothing is told", () => {
+  const world = new GraphWorld();
+  world.observe(...replicas(0, 2, null), ...replicas(0, null, 0, { instance: "istiod" }));
+  world.observe(...replicas(0, 2, 0, { namespace: "shop" }));
+  world.observe(...replicas(0, 2, 0, { instance: "ztunnel", trust: "claimed" }));
+  world.flush();
+  expect(told(world)).toEqual([]);
+  const agents = { namespace: "kube-system", instance: "istio-cni-node", component: "istio-cni" };
+  world.observe(...replicas(15, 2, 1, agents as Partial<ComponentSample>)); // one of its kinds
+  expect(only(world).entity).toMatchObject({ kind: "istio-cni", desired: 2, available: 1 });
+});
+
+test("the cluster's silence hides nothing of what the program tells, nor the other way round", () => {
+  const world = new GraphWorld();
+  const judgedOf = () => {
+    world.flush();
+    return told(world).map(({ entity, judged }) => `${entity.desired} ${judged}`);
+  };
+  const workload = { instance: "istiod" };
+  world.observe(build(0), sample(0, 1), ...replicas(0, 2, 1, workload));
+  expect(judgedOf()).toEqual(["0 true", "2 true"]);
+  for (let second = 60; second <= 1_500; second += 60) {
+    world.pass(60);
+    world.observe(build(second), sample(second, 1));
+  }
+  expect(judgedOf()).toEqual(["0 true", "2 false"]);
+  for (let second = 1_560; second <= 3_000; second += 60) {
+    world.pass(60);
+    world.observe(...replicas(second, 2, 1, workload));
+  }
+  expect(judgedOf()).toEqual(["0 false", "2 true"]);
+  // One number that goes on alone tells nothing of the other.
+  for (let second = 3_060; second <= 4_500; second += 60) {
+    world.pass(60);
+    world.observe(...replicas(second, 2, null, workload));
+  }
+  expect(judgedOf()).toEqual(["0 false", "2 false"]);
+});

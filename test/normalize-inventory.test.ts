@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
-import type { Observation, ObservationBatch } from "../src/model/observations.ts";
+import type { ComponentSample, Observation, ObservationBatch } from "../src/model/observations.ts";
 import { NormalizeRun, receivedUs, toLines } from "./support/normalize-run.ts";
 import { readSamples, type Sample } from "./support/prometheus-text.ts";
 import { keyValues, logsRequest, metricsRequest, type Attributes } from "./support/otlp-build.ts";
@@ -230,7 +230,7 @@ test("k8s_cluster's metrics and events on entities are known, and nothing is mad
     "github.com/open-telemetry/opentelemetry-collector-contrib/receiver/k8sclusterreceiver";
   const names = [
     "k8s.pod.phase",
-    "k8s.deployment.desired",
+    "k8s.replicaset.desired",
     "k8s.container.restarts",
     "k8s.hpa.max_replicas",
   ];
@@ -242,4 +242,86 @@ test("k8s_cluster's metrics and events on entities are known, and nothing is mad
   run.push("logs", logsRequest({ scope }, [{ attributes }]));
   const counted = Object.entries(run.counts()).filter(([, count]) => count > 0);
   expect(counted).toEqual([]);
+});
+
+const replicasOf = (observations: readonly Observation[]): string[] =>
+  observations
+    .filter((one): one is ComponentSample => one.kind === "component_sample")
+    .map((one) => {
+      const { cluster, namespace, component, instance, metric, value, counts } = one;
+      return `${cluster} ${namespace}/${instance} ${component} ${metric} ${value} ${counts}`;
+    });
+
+test("pods of the mesh's own programs, wanted and available, by kube-state-metrics", () => {
+  const of = (name: string, labels: Record<string, string>, value: number): Sample => ({
+    name,
+    labels: { namespace: "istio-system", ...labels },
+    value,
+  });
+  const given = [
+    of("kube_deployment_spec_replicas", { deployment: "istiod" }, 2),
+    of("kube_deployment_status_replicas_available", { deployment: "istiod" }, 1),
+    of("kube_deployment_status_replicas_ready", { deployment: "istiod" }, 2),
+    of("kube_deployment_spec_replicas", { deployment: "istiod-1-28" }, 0),
+    of("kube_deployment_spec_replicas", { deployment: "istiodine" }, 7),
+    of("kube_deployment_spec_replicas", { deployment: "ztunnel" }, 7),
+    of("kube_daemonset_status_desired_number_scheduled", { daemonset: "ztunnel" }, 3),
+    of("kube_daemonset_status_number_available", { daemonset: "istio-cni-node" }, 4),
+    of("kube_daemonset_status_number_available", { daemonset: "istiod" }, 7),
+  ];
+  const expected = [
+    "lab istio-system/istiod istiod desired 2 replicas",
+    "lab istio-system/istiod-1-28 istiod desired 0 replicas",
+    "lab istio-system/istiod istiod available 1 replicas",
+    "lab istio-system/ztunnel ztunnel desired 3 replicas",
+    "lab istio-system/istio-cni-node istio-cni available 4 replicas",
+  ];
+  expect(replicasOf(read(given).observations)).toEqual(expected);
+  // Without `honor_labels` the target's own namespace stands in the way.
+  const renamed = given.map(({ labels, ...rest }) => {
+    const { namespace = "", ...others } = labels;
+    const moved = { ...others, exported_namespace: namespace, namespace: "monitoring" };
+    return { ...rest, labels: moved };
+  });
+  expect(replicasOf(read(renamed).observations)).toEqual(expected);
+  const run = new NormalizeRun();
+  read([of("kube_deployment_spec_replicas", {}, 1)], run);
+  expect(run.counts()).toMatchObject({
+    "normalize_dropped_items_total kube-state-metrics:missing_field": 1,
+  });
+});
+
+test("the same by the k8s_cluster receiver, which is no inventory by that", () => {
+  const run = new NormalizeRun();
+  const gauge = (name: string, value: number) => ({
+    name,
+    gauge: { data_points: [{ time_unix_nano: String(scrapedNs), as_int: String(value) }] },
+  });
+  const push = (attributes: Attributes, ...metrics: readonly object[]) => {
+    const common = { "k8s.cluster.name": "lab", "k8s.namespace.name": "istio-system" };
+    const resource = { ...common, ...attributes };
+    return run.push("metrics", metricsRequest({ resource }, metrics)).observations;
+  };
+  const desired = gauge("k8s.deployment.desired", 2);
+  const told = [
+    ...push({ "k8s.deployment.name": "istiod" }, desired, gauge("k8s.deployment.available", 1)),
+    ...push({ "k8s.deployment.name": "web" }, desired),
+    ...push(
+      { "k8s.daemonset.name": "ztunnel" },
+      gauge("k8s.daemonset.desired_scheduled_nodes", 3),
+      gauge("k8s.daemonset.ready_nodes", 2),
+      gauge("k8s.daemonset.current_scheduled_nodes", 3),
+    ),
+    ...push({}, desired),
+  ];
+  expect(replicasOf(told)).toEqual([
+    "lab istio-system/istiod istiod desired 2 replicas",
+    "lab istio-system/istiod istiod available 1 replicas",
+    "lab istio-system/ztunnel ztunnel desired 3 replicas",
+    "lab istio-system/ztunnel ztunnel available 2 replicas",
+  ]);
+  expect(told).toHaveLength(4);
+  expect(run.counts()).toMatchObject({
+    "normalize_dropped_items_total k8s-cluster:missing_field": 1,
+  });
 });

@@ -2,12 +2,15 @@
  * The programs of the mesh itself (istiod, Istio's CNI agent, ztunnel) and what they count, told to the
  * rules as `component`: one for all instances of a workload. Counters are told as what they added within
  * the last two five-minute buckets of event time, ends of certificates as the hours that are left. A
- * sidecar is told only for plaintext that its own counters show and Istio's metrics do not.
+ * sidecar is told only for plaintext that its own counters show and Istio's metrics do not. How many of a
+ * program's pods are available is told by the cluster, also while the program itself is silent: that is a
+ * component beside the other, by the same names, with a silence of its own.
  */
 import { evidenceMax, type Evidence, type GraphChange } from "../model/changes.ts";
 import { makeEntity, type Entity } from "../model/entities.ts";
 import type { ComponentSample } from "../model/observations.ts";
 import { usPerHour, usPerMinute, usPerSecond, usToRfc3339, type Us } from "../model/time.ts";
+import { isOfMesh, isReplicas, replicasOf, type Replicas } from "./component-replicas.ts";
 import {
   addPoint,
   bucketOf,
@@ -48,7 +51,11 @@ interface Component {
   readonly namespace: string;
   readonly name: string;
   readonly id: string;
+  /** What the cluster tells of the workload, and not the program of itself. */
+  readonly isWorkload: boolean;
   newestUs: Us;
+  /** Up to when it was judged as it was told last: that it fell silent then is no news of a later time. */
+  toldUs: Us;
   readonly instances: Map<string, Instance>;
   readonly series: Map<string, ComponentSeries>;
   /** As the rules know it, "" = they do not. */
@@ -68,6 +75,7 @@ export class Components {
   readonly #limits: ComponentLimits;
   /** Whether Istio's own metrics tell of the connections that this proxy takes. */
   readonly #hasRows: (sourceKey: string) => boolean;
+  readonly #meshNamespaces: readonly string[];
   readonly #components = new Map<string, Component>();
   readonly #dirty = new Set<Component>();
   /** Sidecars that were told of plaintext: Istio's metrics, which say more, may come at any time. */
@@ -77,9 +85,15 @@ export class Components {
   #sweptUs = 0;
   dropped = 0;
 
-  constructor(limits: ComponentLimits, hasRows: (sourceKey: string) => boolean) {
+  /** `meshNamespaces`: where workloads are the mesh's if their names say so. */
+  constructor(
+    limits: ComponentLimits,
+    hasRows: (sourceKey: string) => boolean,
+    meshNamespaces: readonly string[],
+  ) {
     this.#limits = limits;
     this.#hasRows = hasRows;
+    this.#meshNamespaces = meshNamespaces;
   }
 
   /**
@@ -88,6 +102,7 @@ export class Components {
    */
   seen(sample: ComponentSample): boolean {
     if (sample.trust === "claimed") return false;
+    if (isReplicas(sample) && !isOfMesh(sample, this.#meshNamespaces)) return false;
     const component = this.#componentOf(sample);
     const series = component && this.#seriesOf(component, sample);
     if (!series) {
@@ -121,8 +136,10 @@ export class Components {
   #componentOf(sample: ComponentSample): Component | null {
     const { component: kind, cluster, namespace, instance } = sample;
     // Without a pod's name there is the scrape's job and target: the kind is all that is known.
-    const name = instance.includes("/") ? kind : workloadOfPodName(instance).name;
-    const id = [kind, cluster, namespace, name].join("|");
+    const isWorkload = isReplicas(sample);
+    const ofPod = instance.includes("/") ? kind : workloadOfPodName(instance).name;
+    const name = isWorkload ? instance : ofPod;
+    const id = [kind, cluster, namespace, name, ...(isWorkload ? ["replicas"] : [])].join("|");
     const known = this.#components.get(id);
     if (known) return known;
     const max = this.#limits.componentsMax;
@@ -135,7 +152,9 @@ export class Components {
       namespace,
       name,
       id,
+      isWorkload,
       newestUs: 0,
+      toldUs: 0,
       told: "",
       instances: new Map<string, Instance>(),
       series: new Map<string, ComponentSeries>(),
@@ -161,7 +180,9 @@ export class Components {
   #sweep(component: Component, nowUs: Us, out: GraphChange[]): void {
     const newest = bucketOf(component.newestUs);
     for (const [key, series] of component.series) {
-      if (!isCurrent(series, newest - 1) && component.series.delete(key)) this.#series--;
+      // Of a workload the two numbers stand together, and fall silent together.
+      if (component.isWorkload || isCurrent(series, newest - 1)) continue;
+      if (component.series.delete(key)) this.#series--;
     }
     for (const [name, { lastUs }] of component.instances) {
       if (bucketOf(lastUs) < newest - 2) component.instances.delete(name);
@@ -178,6 +199,7 @@ export class Components {
   }
 
   #tellOne(component: Component, nowUs: Us, out: GraphChange[]): void {
+    if (component.isWorkload) return this.#tellWorkload(component, nowUs, out);
     const listeners = component.kind === "proxy" ? this.#plaintextOf(component) : null;
     if (listeners?.length === 0 && component.told === "") return;
     const entity = entityOf(component, listeners);
@@ -185,6 +207,7 @@ export class Components {
     const told = JSON.stringify([entity, judged]);
     if (component.told === told) return;
     component.told = told;
+    if (judged || component.toldUs === 0) component.toldUs = component.newestUs;
     if (listeners?.length) this.#told.add(component);
     else this.#told.delete(component);
     out.push({
@@ -193,10 +216,28 @@ export class Components {
       id: component.id,
       entity,
       judged,
-      atUs: component.newestUs,
+      atUs: component.toldUs,
       evidence: listeners ? plaintextEvidence(component, listeners) : evidenceOf(component),
       observers: [],
     });
+  }
+
+  /** Told anew with each five minutes while pods lack, so that the evidence is that of the last ones. */
+  #tellWorkload(component: Component, nowUs: Us, out: GraphChange[]): void {
+    const replicas = replicasOf(component.series.values());
+    if (!replicas) return;
+    const { desired, available, untilUs } = replicas;
+    const entity = { ...namedEntity(component), desired, available };
+    const judged = nowUs - untilUs <= silentUs;
+    // Of the last five minutes, not of the last point: silence after it is no news.
+    const atUs = bucketOf(untilUs) * bucketUs;
+    const evidence = available < desired ? [lacking(component, replicas)] : [];
+    const told = JSON.stringify([entity, judged, evidence]);
+    if (component.told === told) return;
+    component.told = told;
+    const { id } = component;
+    const change = { kind: "entity", type: "component", id, entity, judged } as const;
+    out.push({ ...change, atUs, evidence, observers: [] });
   }
 
   /**
@@ -226,15 +267,18 @@ function entityOf(
   component: Component,
   listeners: readonly Listener[] | null,
 ): Entity<"component"> {
-  const { kind, cluster, namespace, name, instances } = component;
-  const versions = [...instances.values()].map(({ version }) => version).filter(Boolean);
+  const versions = [...component.instances.values()].map(({ version }) => version).filter(Boolean);
   const version = [...new Set(versions)].toSorted().join(", ");
   const metrics = listeners
     ? { plaintext_connections: listeners.reduce((sum, { count }) => sum + count, 0) }
     : numbersOf(component);
+  return { ...namedEntity(component), version, metrics };
+}
+
+function namedEntity({ kind, cluster, namespace, name }: Component): Entity<"component"> {
   const self = makeEntity("node");
   Object.assign(self, { cluster, namespace, name, resolved: "inferred" });
-  return { ...makeEntity("component"), kind, cluster, namespace, name, self, version, metrics };
+  return { ...makeEntity("component"), kind, cluster, namespace, name, self };
 }
 
 function instanceOf({ instances }: Component, { instance, timeUs }: ComponentSample): Instance {
@@ -325,6 +369,14 @@ function expiring(component: Component, series: ComponentSeries): Evidence {
   const what = metric === "root_cert_expires_at" ? "root certificate" : "certificate chain";
   const text = `the ${what} of ${instance} ends at ${ends}`;
   return makeEvidence(component, value * usPerSecond, text, { instance, metric, ends });
+}
+
+function lacking(component: Component, { desired, available, untilUs }: Replicas): Evidence {
+  const atUs = bucketOf(untilUs) * bucketUs;
+  const { name: instance } = component;
+  const text = `${available} of ${desired} pods of ${instance} are available in the five minutes up to ${minuteText(atUs + bucketUs)}`;
+  const fields = { instance, desired: String(desired), available: String(available) };
+  return { ...makeEvidence(component, atUs, text, fields), vantage: "object" };
 }
 
 function makeEvidence(

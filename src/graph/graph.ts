@@ -133,8 +133,9 @@ export class Graph implements Sink<ObservationBatch>, Durable, Counted {
     this.#hosts = new CoverageHosts(bitsOf, (sourceId) => this.#sources.isHeard(sourceId));
     const coverage = this.#coverage;
     this.#clusters = new ClusterCoverage({ nodes, coverage, bitsOf });
-    this.#components = new Components(limits, (key) => this.#facets.hasMetricsOf(key));
     const { meshNamespaces, trustDomains } = options.identity;
+    const hasRows = (key: string): boolean => this.#facets.hasMetricsOf(key);
+    this.#components = new Components(limits, hasRows, meshNamespaces);
     this.#declared = new Declared({
       nodes,
       bitsOf,

@@ -101,14 +101,13 @@ export interface Judged {
 }
 
 const judged: Judged = { judgement: "judged", missing: 0 };
-/** Rules on these are about what workloads of the mesh do or are. */
+/** Rules on these are about what workloads of the mesh do or are; components are the mesh itself. */
 const ofWorkloads: ReadonlySet<EntityType> = new Set([
   "edge",
   "flow",
   "process",
   "access",
   "workload",
-  "component",
 ]);
 
 /**
@@ -128,15 +127,17 @@ export function judge(rule: RuleNeeds, live: number, mesh: Membership = "yes"): 
  * a rule on workloads sees those alone that telemetry calls by their names.
  */
 export function judgeFeed(rule: RuleNeeds, feeds: number): Judged {
-  if ((feeds & objectsMask) !== 0 || rule.needs.length === 0) return judged;
+  if (rule.needs.length === 0) return judged;
+  if ((feeds & objectsMask) !== 0 && rule.on !== "component") return judged;
   const known = judgeMember(rule, ~(objectsMask | inventoryMask) | feeds);
   if (known.judgement !== "judged" || !ofWorkloads.has(rule.on)) return known;
   return { judgement: "partly", missing: objectsMask };
 }
 
 function judgeMember(rule: RuleNeeds, told: number): Judged {
-  // Objects tell all that an inventory does.
-  const live = (told & objectsMask) === 0 ? told : told | inventoryMask;
+  // Objects tell all that an inventory does, but for how many pods of the mesh's own programs there are.
+  const isLess = (told & objectsMask) === 0 || rule.on === "component";
+  const live = isLess ? told : told | inventoryMask;
   let missing = -1;
   for (const set of rule.needs) {
     const lacks = maskOf(set) & ~live;

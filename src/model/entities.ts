@@ -315,6 +315,10 @@ const component = {
   /** Cluster, namespace and name as a place. */
   self: "node",
   version: "string",
+  /**
+   * Pods that there are to be, and that are available, as the cluster tells; both 0 in what a program tells
+   * of itself, which is another entity of the same name, so that the silence of one does not hide the other.
+   */
   desired: "int",
   available: "int",
   metrics: "map<string, double>",

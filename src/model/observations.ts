@@ -382,7 +382,10 @@ export interface ComponentSample extends Observed {
   readonly namespace: string;
   /** What kind of program it is; `proxy` for a sidecar's own counters. */
   readonly component: "istiod" | "istio-cni" | "ztunnel" | "proxy";
-  /** The pod that counts; where no label names it, job and address of the scrape's target. */
+  /**
+   * The pod that counts; where no label names it, job and address of the scrape's target. Of `replicas` the
+   * workload.
+   */
   readonly instance: string;
   /** The program's release; "" where this number does not say. */
   readonly version: string;
@@ -393,9 +396,10 @@ export interface ComponentSample extends Observed {
   readonly value: number;
   /**
    * A `total` runs on from the program's start, a `delta` was added since the point before. Of what is so
-   * now, instances have an `amount` together, or the `least` of theirs counts.
+   * now, instances have an `amount` together, or the `least` of theirs counts. `replicas` is what the cluster
+   * tells of a workload, not the program of itself: how many pods are `desired` and `available`.
    */
-  readonly counts: "amount" | "least" | "total" | "delta";
+  readonly counts: "amount" | "least" | "total" | "delta" | "replicas";
 }
 
 /** A container as a pod object declares it. Ids are -1 where the object does not set them. */

@@ -46,7 +46,7 @@ export function makeVocabularies(workshop: Workshop, interner: TextInterner): Vo
       new Caretta(workshop),
       new KubeStateMetrics(workshop),
       new KubeletStats(workshop),
-      new K8sClusterMetrics(),
+      new K8sClusterMetrics(workshop),
     ],
     // What no other vocabulary knows is an application's.
     spans: [

@@ -31,7 +31,8 @@ export function inventorySteps(
   atS: number,
 ): Step[] {
   const ofPods = entry.pods.flatMap((name) => seriesOf(podNamed(mesh, name), entry.annotations));
-  const series = [...ofPods, ...entry.services.flatMap((name) => serviceSeries(mesh, name))].filter(
+  const ofServices = entry.services.flatMap((name) => serviceSeries(mesh, name));
+  const series = [...ofPods, ...ofServices, ...entry.workloads.flatMap(workloadSeries)].filter(
     ({ name }) => !entry.without.includes(name),
   );
   const parts = [
@@ -137,6 +138,28 @@ function serviceSeries(mesh: Mesh, name: string): Series[] {
       name: "kube_endpointslice_ports",
       labels: { ...slice, port_name: "http", port_protocol: "TCP", port_number },
     },
+  ];
+}
+
+/** Both numbers of a workload, among others of it that say nothing of the mesh. */
+function workloadSeries({
+  kind,
+  namespace,
+  name,
+  desired,
+  available,
+}: EntryOf<"kube_state_metrics">["workloads"][number]): Series[] {
+  const labels = { namespace, [kind]: name };
+  const names =
+    kind === "deployment"
+      ? ["kube_deployment_spec_replicas", "kube_deployment_status_replicas_available"]
+      : [
+          "kube_daemonset_status_desired_number_scheduled",
+          "kube_daemonset_status_number_available",
+        ];
+  return [
+    { name: `kube_${kind}_created`, labels, value: startMs / 1_000 - 86_400 },
+    ...names.map((one, index) => ({ name: one, labels, value: index === 0 ? desired : available })),
   ];
 }
 

@@ -286,6 +286,18 @@ const kubeStateMetrics = z.strictObject({
   pods: z.array(name).min(1),
   /** Services of the mesh that are told of too, with what stands behind them. */
   services: z.array(name).default([]),
+  /** Deployments and DaemonSets, with their pods that are wanted and that are available. */
+  workloads: z
+    .array(
+      z.strictObject({
+        kind: z.enum(["deployment", "daemonset"]),
+        namespace: name,
+        name,
+        desired: id,
+        available: id,
+      }),
+    )
+    .default([]),
   /** Which of several instances was scraped. */
   instance: name.default("10.244.1.90:8080"),
   /** Whether its operator allows the annotations of pods. */

@@ -26,6 +26,7 @@ import type {
   SourceGuide,
   Workshop,
 } from "../vocabulary.ts";
+import { replicaSample, type ReplicaReading } from "./component-replicas.ts";
 import { bareContainerId } from "./container-id.ts";
 import { isBadName, named, ownLabel } from "./kube-state-labels.ts";
 import {
@@ -118,6 +119,14 @@ const sliceMetrics: Readonly<Record<string, PartOf>> = {
   kube_endpointslice_ports: slicePart,
 };
 
+/** Of workloads, of which the mesh's own programs count. */
+const replicaMetrics: ReadonlyMap<string, ReplicaReading> = new Map([
+  ["kube_deployment_spec_replicas", { workload: "deployment", metric: "desired" }],
+  ["kube_deployment_status_replicas_available", { workload: "deployment", metric: "available" }],
+  ["kube_daemonset_status_desired_number_scheduled", { workload: "daemonset", metric: "desired" }],
+  ["kube_daemonset_status_number_available", { workload: "daemonset", metric: "available" }],
+]);
+
 export class KubeStateMetrics implements MetricVocabulary {
   readonly #workshop: Workshop;
   /** Facts of the pods of the request at hand, by teller, time and pod. */
@@ -142,7 +151,22 @@ export class KubeStateMetrics implements MetricVocabulary {
     if (partOf) {
       return { kind: "points", vocabulary, observe: (point) => this.#slice(point, partOf) };
     }
+    const reading = replicaMetrics.get(name);
+    if (reading) {
+      return { kind: "points", vocabulary, observe: (point) => this.#replicas(point, reading) };
+    }
     return name.startsWith("kube_") ? { kind: "ignored" } : null;
+  }
+
+  #replicas(point: PointAt, reading: ReplicaReading): void {
+    const { labels: pairs, value } = point;
+    const name = ownLabel(pairs, reading.workload);
+    const namespace = ownLabel(pairs, "namespace");
+    if (name === "" || namespace === "") {
+      return this.#workshop.tally.dropped(vocabulary, "missing_field");
+    }
+    const sample = replicaSample(reading, { ...this.#told(point), name, namespace, value });
+    if (sample) this.#workshop.batch.add(sample);
   }
 
   #pod(point: PointAt, factOf: FactOf): void {
