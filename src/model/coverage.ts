@@ -101,14 +101,21 @@ export interface Judged {
 }
 
 const judged: Judged = { judgement: "judged", missing: 0 };
-/** Rules on these are about what workloads of the mesh do or are; components are the mesh itself. */
+/** Rules on these are about what workloads of the mesh do or are. */
 const ofWorkloads: ReadonlySet<EntityType> = new Set([
   "edge",
   "flow",
   "process",
   "access",
   "workload",
+  "component",
 ]);
+
+/** Components are sidecars too; an inventory alone tells of the mesh's own programs, whose place is known. */
+function isOfWorkloads({ on, needs }: RuleNeeds): boolean {
+  const isOfPrograms = on === "component" && needs.every((set) => maskOf(set) === inventoryMask);
+  return ofWorkloads.has(on) && !isOfPrograms;
+}
 
 /**
  * What the rule can make of a workload of which this is live. A rule without needs judges always. Where
@@ -117,7 +124,7 @@ const ofWorkloads: ReadonlySet<EntityType> = new Set([
  */
 export function judge(rule: RuleNeeds, live: number, mesh: Membership = "yes"): Judged {
   const known = judgeMember(rule, live);
-  if (mesh !== "unknown" || rule.needs.length === 0 || !ofWorkloads.has(rule.on)) return known;
+  if (mesh !== "unknown" || rule.needs.length === 0 || !isOfWorkloads(rule)) return known;
   return { judgement: "blind", missing: known.missing | objectsMask };
 }
 
@@ -128,9 +135,9 @@ export function judge(rule: RuleNeeds, live: number, mesh: Membership = "yes"): 
  */
 export function judgeFeed(rule: RuleNeeds, feeds: number): Judged {
   if (rule.needs.length === 0) return judged;
-  if ((feeds & objectsMask) !== 0 && rule.on !== "component") return judged;
   const known = judgeMember(rule, ~(objectsMask | inventoryMask) | feeds);
-  if (known.judgement !== "judged" || !ofWorkloads.has(rule.on)) return known;
+  const isTold = (feeds & objectsMask) !== 0;
+  if (known.judgement !== "judged" || isTold || !isOfWorkloads(rule)) return known;
   return { judgement: "partly", missing: objectsMask };
 }
 
