@@ -52,10 +52,10 @@ function check(expr: string, declared: Readonly<Record<string, string>>): { node
 /** What the messages of refused cases mean; the first that fits counts. */
 const reasons: readonly (readonly [RegExp, GapClass, string])[] = [
   [/uint/, "purpose", "values of type uint"],
-  [/bytes|^Unexpected character: ['"]{1,3}$/, "purpose", "values of type bytes"],
+  [/bytes|^'["']{1,3} .* is unexpected$/, "purpose", "values of type bytes"],
   [/timestamp|'get(Date|Day|Month|Full)|Timestamp/, "purpose", "timestamps"],
   [/'get(Hours|Minutes|Seconds)' is not supported/, "purpose", "timestamps"],
-  [/got LBRACE|^Unexpected character: '\{'/, "purpose", "protobuf messages"],
+  [/^'\{' is unexpected/, "purpose", "protobuf messages"],
   [/string\.format|'strings'/, "purpose", "string.format() and strings.quote()"],
   [/(elements|key|value) (must have|uses)/, "purpose", "lists and maps of mixed types"],
   [/no duration/, "purpose", "durations in another form than 1h30m"],
