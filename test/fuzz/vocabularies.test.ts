@@ -175,7 +175,7 @@ const plans = makeVocabularies(
 ).metrics;
 
 /** Of one metric's points, these want those with certain labels: the others are as good as ignored metrics. */
-const selective: ReadonlySet<string> = new Set(["istio-components", "envoy-stats"]);
+const selective: ReadonlySet<string> = new Set(["istio-components", "envoy-stats", "k8s-cluster"]);
 
 /** Of the k8s_cluster receiver: known by this attribute, and nothing is made of it. */
 const isEntityEvent = ({ attributes }: Plain): boolean =>
